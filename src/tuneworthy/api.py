@@ -1,0 +1,151 @@
+"""The Python interface: `run` a job, `open_run` a finished one, and the `Run` they return."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuneworthy.core.errors import JobError, NotFoundError
+from tuneworthy.core.evidence import Comparison, Estimate, Verdict
+from tuneworthy.core.job import Job
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.data.jobfile import job_from_tree, load_job
+from tuneworthy.data.table import Table, table_from_frame
+from tuneworthy.methods import METHODS
+from tuneworthy.runfolder.folder import Listener, RunFolder
+
+if TYPE_CHECKING:
+    from tuneworthy.units.predictor import Predictor
+
+JOB_SUFFIXES = (".yaml", ".yml")
+
+
+class Run:
+    """A finished run: its verdict, its numbers, and the model it recommends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The decision, the recommended method, the reasons."""
+        return Verdict.model_validate(RunFolder(self.path).read("verdict.json"))
+
+    @cached_property
+    def estimates(self) -> list[Estimate]:
+        """Every metric of every arm, with its interval."""
+        return [Estimate.model_validate(item) for item in RunFolder(self.path).read("estimates.json")]
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Every paired difference."""
+        return [Comparison.model_validate(item) for item in RunFolder(self.path).read("comparisons.json")]
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.path / "report.html"
+
+    def predict(self, texts: str | Sequence[str]) -> list[Prediction]:
+        """Label and probabilities for new texts, by the recommended method fitted on all rows."""
+        return self._predictor.predict([texts] if isinstance(texts, str) else list(texts))
+
+    @cached_property
+    def _predictor(self) -> "Predictor":
+        from tuneworthy.units.predictor import Predictor
+
+        return Predictor(self.path)
+
+    def _repr_html_(self) -> str:
+        from tuneworthy.reports.contents import load_contents
+        from tuneworthy.reports.notebook import verdict_card
+
+        return verdict_card(load_contents(self.path))
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.verdict.decision!r}, use {self.verdict.recommended_method!r})"
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """A finished run from its folder; raises NotFoundError when there is none."""
+    folder = Path(path)
+    if not (folder / "verdict.json").exists():
+        raise NotFoundError(f"{folder} holds no finished run (verdict.json is missing).")
+    return Run(folder)
+
+
+def run(
+    data: Any,
+    *,
+    target: str | None = None,
+    input: str | Sequence[str] = (),
+    group: str | None = None,
+    test: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    listener: Listener | None = None,
+    **settings: Any,
+) -> Run:
+    """Runs the main job and returns the finished `Run`.
+
+    Args:
+        data: a table's path, a job file (.yaml), a pandas or polars DataFrame, or a list of dicts.
+        target: the label column; found when it is clear.
+        input: the text column or columns; found when clear.
+        group: column whose equal values never straddle a split.
+        test: a test file of your own.
+        output: the run folder.
+        listener: told every event as a dict.
+        settings: any field of a job, and a dict per method: `arms=["tfidf", "lora"]`, `lora={"rank": 16}`.
+
+    Raises:
+        TuneworthyError: one sentence that says what is wrong and what to do.
+    """
+    from tuneworthy import pipeline
+
+    columns = {
+        "target": target,
+        "input": (input,) if isinstance(input, str) else tuple(input),
+        "group": group,
+    }
+    job, table = make_job(data, {**columns, "test": None if test is None else os.fspath(test)}, settings)
+    return Run(pipeline.run(job, None if output is None else Path(output), table, listener))
+
+
+def make_job(
+    data: Any, columns: Mapping[str, Any], settings: Mapping[str, Any], overrides: Sequence[str] = ()
+) -> tuple[Job, Table | None]:
+    """A job from a path, a job file or rows in memory.
+
+    Args:
+        data: see `run`.
+        columns: `input`, `target`, `group`, `test`; empty values are left to the job or to the tool.
+        settings: fields of a job and sections of methods.
+        overrides: `section.key=value` texts of the command line; they win.
+
+    Raises:
+        JobError: a setting is unknown or impossible.
+    """
+    from tuneworthy.data.job_yaml import apply_overrides
+
+    given = {key: value for key, value in columns.items() if value}
+    names = METHODS.names()
+    if isinstance(data, str | os.PathLike):
+        path = Path(data)
+        if path.suffix.lower() in JOB_SUFFIXES:
+            job = load_job(path, overrides, names)
+            changed = {"data": job.data.model_copy(update={k: _plain(v) for k, v in given.items()})}
+            if settings:
+                raise JobError(
+                    "settings belong in the job file when there is one; use overrides for single values."
+                )
+            return job.model_copy(update=changed), None
+        tree = {"data": {"path": str(path), **given}, **settings}
+        return job_from_tree(apply_overrides(tree, overrides), names), None
+    table = table_from_frame(data)
+    tree = {"data": {"path": "rows in memory", **given}, **settings}
+    return job_from_tree(apply_overrides(tree, overrides), names), table
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,30 @@
+"""TW004: labels too rare to be learned and tested."""
+
+from tuneworthy.checks import Examined
+from tuneworthy.core.example import label_counts
+from tuneworthy.core.finding import Finding
+
+
+class RareLabels:
+    """Labels with fewer rows than there are folds: some folds test or train without them."""
+
+    code = "TW004"
+    title = "rare labels"
+
+    def examine(self, data: Examined) -> Finding:
+        """A tip that names them."""
+        rare = {name: n for name, n in label_counts(data.examples).items() if n < data.folds}
+        common = {"code": self.code, "check": "rare_labels", "title": self.title}
+        if not rare:
+            return Finding(**common, outcome="passed", message=f"Every label has at least {data.folds} rows.")
+        shown = ", ".join(f"'{name}' ({n})" for name, n in list(rare.items())[:5])
+        return Finding(
+            **common,
+            outcome="tip",
+            message=f"{len(rare)} labels have fewer than {data.folds} rows: {shown}.",
+            advice="Label a few more rows of them, or merge them with a near label.",
+            rows=tuple(row.row for row in data.examples if row.target in rare),
+        )
+
+
+PLUGIN = RareLabels()

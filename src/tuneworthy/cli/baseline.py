@@ -1,0 +1,40 @@
+"""`tuneworthy baseline`: the untuned arms alone."""
+
+from typing import Annotated
+
+import typer
+
+from tuneworthy.cli.options import (
+    Accept,
+    Arms,
+    Group,
+    Input,
+    Output,
+    Set,
+    Source,
+    Target,
+    Test,
+    columns_of,
+    overrides_of,
+)
+
+
+def command(
+    source: Source,
+    input: Input = None,
+    target: Target = None,
+    group: Group = None,
+    test: Test = None,
+    output: Output = None,
+    arms: Arms = None,
+    accept: Accept = None,
+    set: Set = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
+) -> None:
+    """Measure what pre-trained models and cheap classifiers do without any fine-tuning."""
+    from tuneworthy.cli.run import execute
+    from tuneworthy.core.job import ARMS
+    from tuneworthy.methods import METHODS
+
+    untuned = arms or ",".join(arm for arm in ARMS if METHODS.get(arm).kind != "tuned")
+    execute(source, columns_of(input, target, group, test), output, overrides_of(set, untuned, accept), quiet)

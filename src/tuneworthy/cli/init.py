@@ -1,0 +1,36 @@
+"""`tuneworthy init`: a short commented job file for a table."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuneworthy.cli.options import Group, Input, Target
+
+
+def command(
+    data: Annotated[Path, typer.Argument(help="A table of labelled rows.")],
+    input: Input = None,
+    target: Target = None,
+    group: Group = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The job file to write.")] = Path("job.yaml"),
+) -> None:
+    """Write a short commented job.yaml for a table."""
+    from tuneworthy.core.errors import JobError
+    from tuneworthy.core.example import label_counts
+    from tuneworthy.data.columns import choose_columns, to_dataset
+    from tuneworthy.data.job_starter import starter_job
+    from tuneworthy.data.readers import read_table
+    from tuneworthy.runfolder.folder import write_text
+
+    if output.exists():
+        raise JobError(f"{output} exists already: name another file with --output, or delete it.")
+    table = read_table(data)
+    columns = choose_columns(table, input or (), target, group)
+    dataset, _ = to_dataset(table, columns, group, data.stem)
+    shown = data.absolute()
+    folder = output.absolute().parent
+    relative = shown.relative_to(folder) if shown.is_relative_to(folder) else shown
+    labels = list(label_counts(dataset.examples))
+    write_text(output, starter_job(str(relative), columns, len(dataset), labels))
+    typer.echo(f"{columns.explanation}\nWrote {output}. Next: tuneworthy run {output}")

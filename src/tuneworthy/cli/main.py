@@ -1,0 +1,61 @@
+"""`tuneworthy`: the verbs, and what happens to errors."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tuneworthy import __version__
+from tuneworthy.core.errors import TuneworthyError
+
+app = typer.Typer(
+    name="tuneworthy",
+    help="Is fine-tuning an open LLM worth it on your few hundred labelled examples? Measured, with intervals.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Is fine-tuning an open LLM worth it on your few hundred labelled examples? Measured, with intervals."""
+
+
+def _register() -> None:
+    from tuneworthy.cli import audit, baseline, init, models, predict, report, run, schema
+
+    for verb in (run, baseline, init, audit, predict, report, schema):
+        app.command(name=verb.__name__.rsplit(".", 1)[1])(verb.command)
+    app.add_typer(models.app, name="models")
+
+
+_register()
+
+
+def main() -> None:
+    """The console script: a user's mistake is one sentence and exit code 2; a bug keeps its traceback."""
+    try:
+        app()
+    except TuneworthyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("\nstopped; the same command again continues where this one was.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""`tuneworthy predict`: label new rows with a finished run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuneworthy.cli.options import RunPath
+
+
+def command(
+    run: RunPath,
+    data: Annotated[Path, typer.Argument(help="A table of new rows.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write.")],
+    input: Annotated[
+        list[str] | None, typer.Option("--input", help="Column with the text, when it has another name here.")
+    ] = None,
+    abstain_below: Annotated[
+        float,
+        typer.Option("--abstain-below", min=0, max=1, help="Leave the label empty below this confidence."),
+    ] = 0.0,
+) -> None:
+    """Label new rows with the run's recommended method: label, confidence, abstained."""
+    from tuneworthy.cli.progress import Bar
+    from tuneworthy.predicting import predict_file
+
+    with Bar("predicting") as bar:
+        written = predict_file(run, data, output, input or (), abstain_below, bar)
+    typer.echo(
+        f"Wrote {output}: {written.rows} rows by {written.method}, {written.abstained} abstained "
+        f"(confidence below {abstain_below:g}), {written.blank} blank."
+    )

@@ -1,0 +1,62 @@
+"""`tuneworthy run`: the main job."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tuneworthy.cli.options import (
+    Accept,
+    Arms,
+    Group,
+    Input,
+    Output,
+    Set,
+    Source,
+    Target,
+    Test,
+    columns_of,
+    overrides_of,
+)
+
+
+def command(
+    source: Source,
+    input: Input = None,
+    target: Target = None,
+    group: Group = None,
+    test: Test = None,
+    output: Output = None,
+    arms: Arms = None,
+    accept: Accept = None,
+    train_anyway: Annotated[
+        bool, typer.Option("--train-anyway", help="Fine-tune even when the target score is met without.")
+    ] = False,
+    set: Set = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
+) -> None:
+    """Measure every arm on the same rows and say whether fine-tuning is worth it.
+
+    The same command again continues a run that was stopped.
+    """
+    execute(
+        source,
+        columns_of(input, target, group, test),
+        output,
+        overrides_of(set, arms, accept, train_anyway),
+        quiet,
+    )
+
+
+def execute(
+    source: Path, columns: dict[str, Any], output: Path | None, overrides: list[str], quiet: bool
+) -> None:
+    """Runs a job with the live display and prints the verdict."""
+    from tuneworthy import pipeline
+    from tuneworthy.api import make_job
+    from tuneworthy.cli.progress import Display, print_verdict
+
+    job, table = make_job(source, columns, {}, overrides)
+    with Display(quiet=quiet) as display:
+        folder = pipeline.run(job, output, table, display)
+    print_verdict(folder)

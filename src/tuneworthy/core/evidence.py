@@ -1,0 +1,185 @@
+"""`Estimate`, `Comparison`, `Evidence`, `Verdict`: honest numbers, as types.
+
+No bare float leaves the evaluation: a score is an `Estimate` with its interval, or an interval that is
+absent with a reason; a difference is a paired `Comparison`.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tuneworthy.core.frozen import Frozen
+from tuneworthy.core.unit import ArmKind
+
+Decision = Literal[
+    "fine_tune", "prompt", "classifier", "more_data", "fix_data", "not_worth_it", "inconclusive"
+]
+
+
+class Estimate(Frozen):
+    """A metric's value for one arm, with a confidence interval.
+
+    `low` and `high` are None when no honest interval exists; `reason` then says why. `n` is the number of
+    rows (or groups, where rows share one, in `units`).
+    """
+
+    method: str
+    metric: str
+    split: str = "test"
+    label: str | None = None
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int = Field(gt=0)
+    confidence: float = 0.95
+    interval: str = ""
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _interval_is_honest(self) -> Self:
+        if (self.low is None) != (self.high is None):
+            raise ValueError("an interval has two ends or none")
+        if self.low is None and not self.reason:
+            raise ValueError("an interval that is absent needs a reason")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError("a zero-width interval claims certainty; leave it absent with a reason")
+        return self
+
+
+class Comparison(Frozen):
+    """`method` minus `against`, paired on the same rows.
+
+    Attributes:
+        difference: metric of `method` minus metric of `against`, in the metric's own unit.
+        low, high: its confidence interval, or None with a reason.
+        p_two_sided: probability of a difference this large in either direction, were there none.
+        p_greater: one-sided, in favour of `method`.
+        p_adjusted: `p_two_sided` after Holm's correction over the comparisons of this metric.
+        wins, losses: rows that only `method` / only `against` has right (0/1 metrics, else None).
+        test, interval: how p and interval were computed.
+    """
+
+    method: str
+    against: str
+    metric: str
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    confidence: float = 0.95
+    p_two_sided: float
+    p_greater: float
+    p_adjusted: float | None = None
+    wins: int | None = None
+    losses: int | None = None
+    n: int = Field(gt=0)
+    test: str
+    interval: str = ""
+    reason: str | None = None
+
+
+def holm(p_values: Sequence[float], extra: int = 0) -> list[float]:
+    """Holm's (1979) step-down adjusted p values, in the order given.
+
+    `extra` further hypotheses were tested on the same rows before. Their p values are unknown here and are
+    taken to be the largest, which is the cautious reading: the k-th smallest of `p_values` is multiplied by
+    `len(p_values) + extra - k + 1`.
+
+    Raises:
+        ValueError: `extra` is negative.
+    """
+    if extra < 0:
+        raise ValueError(f"a family cannot be enlarged by {extra} hypotheses")
+    family = len(p_values) + extra
+    adjusted = [1.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        highest = max(highest, min(1.0, (family - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+class Power(Frozen):
+    """The smallest true difference this many rows would find, for a given rate of disagreement."""
+
+    n: int
+    disagreement: float
+    minimum_detectable_difference: float | None
+    power: float = 0.8
+    alpha: float = 0.05
+    source: str = "assumed"
+
+
+class Cost(Frozen):
+    """What one arm cost in this run, measured: seconds on this machine, rows and money."""
+
+    method: str
+    fit_s: float
+    predict_s: float
+    rows_predicted: int
+    latency_s: float
+    seconds_per_1000: float
+    money_per_1000: float | None = None
+    peak_memory_gib: float | None = None
+    threads: int = 1
+
+
+class Arm(Frozen):
+    """One arm as the verdict sees it: its kind, its primary estimate, its cost, what went wrong."""
+
+    method: str
+    kind: ArmKind
+    estimate: Estimate
+    cost: Cost
+    unparseable: int = 0
+    failed: int = 0
+
+
+class Thresholds(Frozen):
+    """Every number the verdict compares with; named in the job, printed beside what met or missed it."""
+
+    smallest_gain_worth_having: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="a gain below this would not change what you do (in metric points / 100)",
+    )
+    alpha: float = Field(0.05, gt=0, lt=1, description="one-sided error rate of each claim")
+    target_score: float | None = Field(
+        None, ge=0, le=1, description="the score you need; untuned arms that reach it end the run early"
+    )
+    fewest_rows_to_train: int = Field(
+        50,
+        ge=0,
+        description="below this many rows nothing is fine-tuned (OpenAI 10/50-100; Pecher et al. 2025)",
+    )
+
+
+class Evidence(Frozen):
+    """All that `decide()` may look at."""
+
+    metric: str
+    arms: tuple[Arm, ...]
+    comparisons: tuple[Comparison, ...]
+    thresholds: Thresholds
+    rows: int
+    test_rows: int
+    protocol: Literal["holdout", "crossfit"]
+    power: tuple[Power, ...] = ()
+    blocking: tuple[str, ...] = ()
+    past_tuned_arms: int = 0
+    tuned_skipped: str | None = None
+    rows_to_settle: int | None = None
+
+
+class Verdict(Frozen):
+    """The decision, the arm to use, and why, in words a manager can read."""
+
+    decision: Decision
+    recommended_method: str
+    headline: str
+    reasons: tuple[str, ...]
+    paragraph: str
+    next_action: str
+    thresholds: Thresholds
+    rule: str

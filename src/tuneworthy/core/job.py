@@ -1,0 +1,85 @@
+"""`Job`: what to do. One frozen tree; help, documentation, validation and the JSON Schema derive from it.
+
+A method's own parameters live beside the method (`methods/<name>.py`); a job carries them under the method's
+name and the method validates them when the plan is made.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tuneworthy.core.evidence import Thresholds
+from tuneworthy.core.frozen import Frozen
+
+Protocol = Literal["auto", "holdout", "crossfit"]
+
+ARMS = ("majority", "tfidf", "probe", "zero_shot", "few_shot", "knn_shot", "lora")
+
+
+class DataSpec(Frozen):
+    """Where the rows are and which column means what."""
+
+    path: str = Field(description="table of labelled rows: CSV, TSV, JSONL, Parquet or XLSX")
+    input: tuple[str, ...] = Field(
+        (), description="column(s) with the text; several are joined as 'name: value' lines"
+    )
+    target: str | None = Field(None, description="column with the label")
+    group: str | None = Field(
+        None, description="column whose equal values never straddle a split (author, company, document)"
+    )
+    test: str | None = Field(None, description="a test file of your own, same columns; opened once")
+
+
+class Job(Frozen):
+    """A complete job; every field has a default but `data`."""
+
+    data: DataSpec
+    task: str = Field("text-classification", description="the task's name, as the Hub's pipeline tags say it")
+    instruction: str | None = Field(
+        None, description="what the model is told to do; the task writes one when this is absent"
+    )
+    metric: str = Field(
+        "auto", description="primary metric; auto: accuracy, or macro_f1 when one label holds 80% of the rows"
+    )
+    arms: tuple[str, ...] = Field(ARMS, description="the methods to compare, by file name in methods/")
+    base_model: str = Field(
+        "smollm2-135m", description="decoder: a catalogue name, a Hugging Face id or a local folder"
+    )
+    embedding_model: str = Field(
+        "minilm", description="encoder for probe and knn_shot: a catalogue name, an id or a folder"
+    )
+    protocol: Protocol = Field(
+        "auto",
+        description="holdout, or crossfit (every row predicted once by a model that never saw it); "
+        "auto: holdout with a test file or from 1,000 rows on, else crossfit",
+    )
+    folds: int = Field(5, ge=2, le=20, description="folds of a crossfit")
+    test_fraction: float = Field(0.25, gt=0, lt=1, description="share of rows held out under holdout")
+    validation_fraction: float = Field(
+        0.15, gt=0, lt=0.5, description="share of the training part that chooses checkpoints"
+    )
+    seed: int = Field(0, ge=0, description="every random draw derives from it")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the printed intervals")
+    resamples: int = Field(10_000, ge=100, description="bootstrap and permutation resamples")
+    verdict: Thresholds = Field(default_factory=lambda: Thresholds(), description="the verdict's thresholds")
+    train_anyway: bool = Field(
+        False, description="fine-tune even when an untuned arm already meets the target score"
+    )
+    accept: tuple[str, ...] = Field((), description="codes of blocking findings to accept, e.g. TW001")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="torch threads per unit; default: all cores for a unit that runs alone, else 1",
+    )
+    workers: int | None = Field(None, ge=1, description="units at a time; default: one per core")
+    price_per_hour: float | None = Field(
+        None, ge=0, description="what this machine costs per hour, in your currency; adds money to the costs"
+    )
+    methods: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="parameters by method; in the file each method is a section of its own",
+    )
+
+    def identity(self) -> dict[str, Any]:
+        """The part of the job that decides the results: how many workers run at a time does not."""
+        return self.model_dump(mode="json", exclude={"workers", "price_per_hour"})

@@ -1,0 +1,69 @@
+"""Plugins: the file name is the plugin's name.
+
+A registry lists a folder without importing it and imports one file on use. Outsiders register a Python entry
+point of the group `tuneworthy.<room>`. A plugin file exposes one object called `PLUGIN`.
+"""
+
+import difflib
+import importlib
+import importlib.util
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Generic, TypeVar, cast
+
+from tuneworthy.core.errors import JobError
+
+T = TypeVar("T")
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """' Did you mean "macro_f1"?' when something close is known, else the list of what there is."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}."
+
+
+class Registry(Generic[T]):
+    """The plugins of one room, by name."""
+
+    def __init__(self, room: str, noun: str) -> None:
+        self.room = room
+        self.noun = noun
+
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        package = f"tuneworthy.{self.room}"
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            return {}
+        folder = Path(next(iter(spec.submodule_search_locations)))
+        found = {}
+        for path in sorted(folder.glob("*.py")):
+            if not path.stem.startswith("_") and "\nPLUGIN" in path.read_text(encoding="utf-8"):
+                found[path.stem.replace("_", "-") if self.room == "tasks" else path.stem] = (
+                    f"{package}.{path.stem}"
+                )
+        return found
+
+    @cached_property
+    def _outside(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=f"tuneworthy.{self.room}")}
+
+    def names(self) -> list[str]:
+        """Every known name, sorted; nothing is imported."""
+        return sorted({*self._files, *self._outside})
+
+    def module_name(self, name: str) -> str:
+        """The module that holds the plugin; raises JobError for an unknown name."""
+        if name in self._files:
+            return self._files[name]
+        if name in self._outside:
+            return self._outside[name].module
+        raise JobError(f"unknown {self.noun} '{name}': {did_you_mean(name, self.names())}")
+
+    def get(self, name: str) -> T:
+        """Imports one plugin. Raises JobError with the nearest name when there is none."""
+        module = self.module_name(name)
+        if name in self._outside and name not in self._files:
+            return cast(T, self._outside[name].load())
+        return cast(T, importlib.import_module(module).PLUGIN)

@@ -1,0 +1,66 @@
+"""`Unit`: the smallest thing that runs, a pure description whose hash is its address."""
+
+from typing import Any, Literal
+
+from tuneworthy.core.frozen import Frozen
+from tuneworthy.core.hashing import address
+
+ArmKind = Literal["baseline", "classifier", "prompt", "tuned"]
+Purpose = Literal["evaluate", "refit"]
+ModelRole = Literal["decoder", "embedder"]
+
+
+class ModelRef(Frozen):
+    """A base model, pinned: what the user called it, and the sha256 of its weights and tokenizer."""
+
+    name: str
+    digest: str
+
+
+class Unit(Frozen):
+    """One method x parameters x fold x seed.
+
+    A killed run restarts and redoes only the units whose address has no output yet; the same unit gives the
+    same output in this process, on a cluster, or in a cloud job.
+
+    Attributes:
+        method: the file name in `methods/`.
+        parameters: the method's full parameters, defaults written out.
+        task, labels, instruction: what is asked, in the task's words.
+        purpose: "evaluate" predicts rows it has not seen; "refit" fits all rows with frozen settings.
+        fold: the fold of a crossfit (0-based); None under holdout and for a refit.
+        metric: the primary metric, which inner selection and checkpoint choice go by.
+        fit, validation, predict: addresses of row sets.
+        models: the base models by role; empty for methods that need none.
+        dtype: the precision asked for in training ("float32" or "bfloat16"); scoring is float32.
+        threads: torch threads; a sum depends on it, so it is part of the identity.
+        implementation: hash of the source of the method, engine, models and task.
+    """
+
+    method: str
+    parameters: dict[str, Any]
+    task: str
+    labels: tuple[str, ...]
+    instruction: str
+    metric: str
+    purpose: Purpose = "evaluate"
+    fold: int | None
+    seed: int
+    fit: str
+    validation: str
+    predict: str
+    models: dict[ModelRole, ModelRef]
+    dtype: str
+    threads: int
+    implementation: str
+
+    @property
+    def address(self) -> str:
+        """Sixteen hex digits: the folder name of this unit's output."""
+        return address(self)
+
+    @property
+    def title(self) -> str:
+        """What the progress display calls it."""
+        fold = "" if self.fold is None else f" fold {self.fold + 1}"
+        return f"{self.method}{fold}" + (" (final)" if self.purpose == "refit" else "")

@@ -1,0 +1,1 @@
+"""Files in, examples out: readers, job files, splits, the lockbox."""

@@ -1,0 +1,301 @@
+"""Which column is the text and which is the label, and the examples they make.
+
+Columns that were not named are found when there is no doubt, and asked for otherwise. Every choice comes with
+a sentence for the user.
+"""
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tuneworthy.core.errors import DataError, JobError
+from tuneworthy.core.example import Dataset, Example, example_id
+from tuneworthy.core.registry import did_you_mean
+from tuneworthy.data.table import Table
+
+TARGET_NAMES = frozenset(
+    ("label", "labels", "target", "class", "category", "sentiment", "intent", "topic", "y", "gold_label")
+)
+TEXT_NAMES = frozenset(("text", "input", "sentence", "utterance"))
+
+_MOST_LABELS = 200
+_LONGEST_LABEL = 60  # mean characters
+_FEWEST_WORDS = 3.0  # mean words of free text
+_FEWEST_WORDS_OF_A_RIVAL = 1.5  # names and titles; ids, links and codes have one
+_SHOWN = 24  # characters of a value in a message
+_CJK = re.compile(
+    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
+)  # scripts without spaces
+_NUMBER_OR_DATE = re.compile(r"[-+\d.,:/TZ%$€£ eE]+")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns are used.
+
+    Attributes:
+        input: the column(s) with the text.
+        target: the column with the label.
+        explanation: one sentence for the user, saying how they were chosen.
+    """
+
+    input: tuple[str, ...]
+    target: str
+    explanation: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class _Profile:
+    """What a column looks like."""
+
+    name: str
+    filled: int
+    counts: Counter[str]
+    words: float
+    characters: float
+    numeric: bool
+    nested: bool
+
+    @property
+    def distinct(self) -> int:
+        return len(self.counts)
+
+    @property
+    def mostly_distinct(self) -> bool:
+        return self.distinct > self.filled / 2
+
+    @property
+    def may_be_text(self) -> bool:
+        """Free text, however short, that hardly repeats."""
+        prose = not self.numeric and not self.nested and self.words >= _FEWEST_WORDS_OF_A_RIVAL
+        return prose and self.mostly_distinct
+
+    @property
+    def is_text(self) -> bool:
+        """Longish free text that hardly repeats."""
+        return self.may_be_text and self.words >= _FEWEST_WORDS
+
+    @property
+    def has_few_values(self) -> bool:
+        """Short values that repeat: it may be a label, or a company, a source, a date."""
+        return 2 <= self.distinct <= self.filled / 2 and self.characters <= _LONGEST_LABEL
+
+    @property
+    def is_label(self) -> bool:
+        """Few short values, each of which repeats."""
+        most = max(2.0, min(_MOST_LABELS, self.filled / 3))
+        return self.has_few_values and self.distinct <= most and min(self.counts.values()) >= 2
+
+    def describe(self) -> str:
+        """One line for the list that an error prints."""
+        if not self.filled:
+            return "blank"
+        if self.distinct == 1:
+            return f"always {_shown(next(iter(self.counts)))}"
+        if self.is_text:
+            return f"{self.distinct} distinct texts, about {round(self.words)} words each"
+        common = ", ".join(_shown(value) for value, _ in self.counts.most_common(3))
+        ellipsis = ", ..." if self.distinct > 3 else ""
+        return f"{self.distinct} distinct values: {common}{ellipsis}"
+
+
+def choose_columns(
+    table: Table, input: Sequence[str], target: str | None, group: str | None = None
+) -> Columns:
+    """The text and label columns: those that were named, and the obvious ones for those that were not.
+
+    A label column is obvious when it is the only one with few, short, repeated values, or the only one that
+    is called so (label, target, class, ...); a text column when it is the only one with longish, mostly
+    distinct text, or the only one that is called so (text, sentence, ...).
+
+    Args:
+        table: the rows.
+        input: names of the text columns; empty to find one.
+        target: name of the label column; None to find it.
+        group: name of the group column, which is then neither.
+
+    Raises:
+        JobError: a name is unknown or used twice, or a column is not obvious; the message then lists the
+            columns and the flags to type.
+    """
+    named = [*input, *([target] if target is not None else []), *([group] if group is not None else [])]
+    for name in named:
+        require_column(table, name)
+    for name, count in Counter([*input, *([target] if target is not None else [])]).items():
+        if count > 1:
+            raise JobError(f"column '{name}' is named twice; an input column cannot be the target as well.")
+    if input and target is not None:
+        return Columns(tuple(input), target, _explain(tuple(input), target, "as you said"))
+    free = [_profile(table, name) for name in table.columns if name not in named]
+    found_target = target if target is not None else _find_target(free)
+    found_input = tuple(input) or _find_text([one for one in free if one.name != found_target])
+    if not found_input or found_target is None:
+        raise _unclear(table, free, tuple(input), target, (found_input, found_target))
+    how = "the obvious choice" if not input and target is None else "one as you said, the other obvious"
+    return Columns(found_input, found_target, _explain(found_input, found_target, how))
+
+
+def require_column(table: Table, name: str) -> None:
+    """Raises JobError with the nearest name when the table has no such column."""
+    if name not in table.columns:
+        raise JobError(f"{table.name} has no column '{name}': {did_you_mean(name, list(table.columns))}")
+
+
+def to_dataset(table: Table, columns: Columns, group: str | None, name: str) -> tuple[Dataset, list[str]]:
+    """The rows with a text and a label as examples, and a sentence for each kind of row left out.
+
+    One input column is used as it is; several become lines `name: value`, blank ones among them left out.
+
+    Args:
+        table: the rows.
+        columns: which columns to use.
+        group: the group column, if any; a blank group is no group.
+        name: what the dataset is called.
+
+    Raises:
+        JobError: a column does not exist.
+        DataError: no row has both a text and a label.
+    """
+    for column in (*columns.input, columns.target, *([group] if group is not None else [])):
+        require_column(table, column)
+    seen: Counter[str] = Counter()
+    examples: list[Example] = []
+    no_text: list[int] = []
+    no_label: list[int] = []
+    for index, (row, number) in enumerate(zip(table.rows, table.numbers, strict=True)):
+        text, label = _input_text(row, columns.input), row[columns.target]
+        if _blank(text):
+            no_text.append(index)
+        elif _blank(label):
+            no_label.append(index)
+        else:
+            belongs = None if group is None or _blank(row[group]) else row[group]
+            stem = example_id(text, label, belongs, 0)
+            identity = example_id(text, label, belongs, seen[stem])
+            seen[stem] += 1
+            examples.append(Example(id=identity, input=text, target=label, group=belongs, row=number))
+    if not examples:
+        raise DataError(
+            f"{table.name}: none of the {len(table)} rows has both a text ({', '.join(columns.input)}) and a "
+            f"label ({columns.target}); fill these columns in or name others."
+        )
+    dataset = Dataset(
+        name=name,
+        examples=tuple(examples),
+        input_columns=columns.input,
+        target_column=columns.target,
+        group_column=group,
+    )
+    reasons = ((no_text, "text", ", ".join(columns.input)), (no_label, "label", columns.target))
+    return dataset, [_left_out(table, rows, what, where) for rows, what, where in reasons if rows]
+
+
+def _left_out(table: Table, indices: list[int], what: str, where: str) -> str:
+    verb = "were" if len(indices) > 1 else "was"
+    return (
+        f"{len(indices)} of {len(table)} rows {verb} left out because the {what} ({where}) is blank: "
+        f"{table.where(indices)}."
+    )
+
+
+def _input_text(row: dict[str, str | None], columns: Sequence[str]) -> str:
+    if len(columns) == 1:
+        return row[columns[0]] or ""
+    return "\n".join(f"{column}: {row[column]}" for column in columns if not _blank(row[column]))
+
+
+def _shown(value: str) -> str:
+    flat = " ".join(value.split())
+    return flat if len(flat) <= _SHOWN else flat[: _SHOWN - 3] + "..."
+
+
+def _blank(value: str | None) -> bool:
+    return value is None or not value.strip()
+
+
+def _profile(table: Table, name: str) -> _Profile:
+    values = [value for row in table.rows if (value := row[name]) is not None and value.strip()]
+    filled = max(1, len(values))
+    return _Profile(
+        name=name,
+        filled=len(values),
+        counts=Counter(values),
+        words=sum(len(value.split()) + len(_CJK.findall(value)) / 2 for value in values) / filled,
+        characters=sum(map(len, values)) / filled,
+        numeric=all(_NUMBER_OR_DATE.fullmatch(value) and re.search(r"\d", value) for value in values),
+        nested=sum(value[0] in "{[" and value[-1] in "}]" for value in values) * 2 > filled,
+    )
+
+
+def _is_called(profile: _Profile, names: frozenset[str]) -> bool:
+    return re.sub(r"[\s\-]+", "_", profile.name.strip().lower()) in names
+
+
+def _find_target(profiles: list[_Profile]) -> str | None:
+    """The label column when there is no doubt."""
+    called = [one.name for one in profiles if one.filled and _is_called(one, TARGET_NAMES)]
+    if called:
+        return called[0] if len(called) == 1 else None
+    # A column that repeats, yet not as a label does (one value occurs once), is still a rival.
+    rivals = [one for one in profiles if one.has_few_values]
+    return rivals[0].name if len(rivals) == 1 and rivals[0].is_label else None
+
+
+def _find_text(profiles: list[_Profile]) -> tuple[str, ...]:
+    """The text column, alone, when there is no doubt; empty otherwise."""
+    called = [one for one in profiles if one.filled and _is_called(one, TEXT_NAMES)]
+    if called:
+        return (called[0].name,) if len(called) == 1 else ()
+    # A column of short texts, too short to be chosen, is still a rival.
+    rivals = [one for one in profiles if one.may_be_text]
+    return (rivals[0].name,) if len(rivals) == 1 and rivals[0].is_text else ()
+
+
+def _explain(input: tuple[str, ...], target: str, how: str) -> str:
+    plural = "s" if len(input) > 1 else ""
+    quoted = " + ".join(f"'{name}'" for name in input)
+    return f"The text is column{plural} {quoted} and the label is column '{target}' ({how})."
+
+
+def _unclear(
+    table: Table,
+    profiles: list[_Profile],
+    input: tuple[str, ...],
+    target: str | None,
+    found: tuple[tuple[str, ...], str | None],
+) -> JobError:
+    """The list of columns, and the flags to type with the likeliest of them."""
+    missing = [word for word, have in (("text", found[0]), ("label", found[1])) if not have]
+    likely_target = found[1] or _likeliest_target(profiles, found[0])
+    likely_input = found[0] or (_likeliest_text(profiles, likely_target),)
+    flags = [f"--input {shlex.quote(name)}" for name in (input or likely_input)]
+    flags.append(f"--target {shlex.quote(likely_target if target is None else target)}")
+    width = max((len(one.name) for one in profiles), default=0)
+    listing = "\n".join(f"  {one.name:<{width}}  {one.describe()}" for one in profiles)
+    listing = f" The columns:\n{listing}\nSay" if listing else " Say"
+    which = (
+        "which columns are the text and the label"
+        if len(missing) == 2
+        else f"which column is the {missing[0]}"
+    )
+    return JobError(
+        f"{table.name} does not make clear {which}.{listing} which, for example: {' '.join(flags)}"
+    )
+
+
+def _likeliest_target(profiles: list[_Profile], input: tuple[str, ...]) -> str:
+    """The best example for the flag: called so, else label-like, else repeated, else the last column."""
+    others = [one for one in profiles if one.name not in input]
+    called = [one for one in others if _is_called(one, TARGET_NAMES)]
+    labels = [one for one in others if one.is_label]
+    few = [one for one in others if one.has_few_values]
+    last = [one for one in others if not one.is_text] or others
+    return next((group[-1].name for group in (called, labels, few, last) if group), "COLUMN")
+
+
+def _likeliest_text(profiles: list[_Profile], target: str) -> str:
+    others = [one for one in profiles if one.name != target]
+    texts = [one for one in others if one.is_text] or others
+    return max(texts, key=lambda one: one.words).name if texts else "COLUMN"

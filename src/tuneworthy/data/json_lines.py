@@ -1,0 +1,108 @@
+"""JSONL: one object per line, with errors that name the line and the character."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tuneworthy.core.errors import DataError
+from tuneworthy.data.table import Table, cell_text, column_names
+from tuneworthy.data.text_encoding import LONGEST_LINE, detect_encoding, numbered_lines
+
+_TYPE_WORDS = {
+    "list": "a list",
+    "str": "a text",
+    "int": "a number",
+    "_Number": "a number",
+    "bool": "true or false",
+    "NoneType": "null",
+}
+
+
+class _Number(float):
+    """A JSON number with a fraction or an exponent, which remembers how it was written."""
+
+    written: str
+
+    @classmethod
+    def parse(cls, text: str) -> "_Number":
+        number = cls(text)
+        number.written = text
+        return number
+
+
+def read_json_lines(path: Path, longest: int = LONGEST_LINE) -> Table:
+    """A file with one JSON object per line as a table; a key that a line lacks is an empty cell.
+
+    Args:
+        path: a file that exists.
+        longest: the longest line, in characters.
+
+    Raises:
+        DataError: a line is no JSON object; the message names the line and the character.
+    """
+    encoding = detect_encoding(path, "JSONL")
+    found: list[dict[str, str | None]] = []
+    numbers: list[int] = []
+    columns: dict[str, None] = {}
+    for number, line in numbered_lines(path, encoding.codec, longest):
+        if not line.strip():
+            continue
+        row = _row(line, f"{path.name}, line {number}")
+        columns.update(dict.fromkeys(row))
+        found.append(row)
+        numbers.append(number)
+    if not columns:
+        raise DataError(f"{path.name} is empty; it needs one object per line, with a text and a label.")
+    return Table(
+        path=path,
+        columns=tuple(columns),
+        rows=[{column: row.get(column) for column in columns} for row in found],
+        numbers=numbers,
+        encoding=encoding.codec,
+        counted_in="line",
+        notes=(encoding.note,) if encoding.note else (),
+    )
+
+
+def _row(line: str, place: str) -> dict[str, str | None]:
+    value = _parse(line, place)
+    if not isinstance(value, dict):
+        what = _TYPE_WORDS[type(value).__name__]
+        raise DataError(
+            f'{place}: {what} instead of an object; write {{"text": ..., "label": ...}} on each line.'
+        )
+    names = column_names(list(value), place)
+    return {
+        name: item.written if isinstance(item, _Number) else cell_text(item, f"{place}, column '{name}'")
+        for name, item in zip(names, value.values(), strict=True)
+    }
+
+
+def _parse(line: str, place: str) -> Any:
+    try:
+        return json.loads(
+            line, parse_float=_Number.parse, parse_constant=_constant, object_pairs_hook=_unique_keys
+        )
+    except json.JSONDecodeError as error:
+        whole = line.lstrip().startswith("[") or line.strip() == "{"
+        advice = "write each object whole, on one line" if whole else "mend it or remove the line"
+        what = error.msg[0].lower() + error.msg[1:]
+        raise DataError(f"{place}, character {error.pos + 1}: broken JSON ({what}); {advice}.") from None
+    except ValueError as error:
+        raise DataError(f"{place}: {error}.") from None
+    except RecursionError:
+        raise DataError(f"{place}: the value is nested too deeply to read; flatten it.") from None
+
+
+def _constant(name: str) -> None:
+    """NaN, which Python writes for a missing number, is a missing value; infinities are not JSON."""
+    if name != "NaN":
+        raise ValueError(f"{name} is not a JSON number; write null or a number")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+        raise ValueError(f"the key '{twice}' occurs twice in one object; rename one")
+    return value

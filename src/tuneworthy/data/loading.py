@@ -1,0 +1,72 @@
+"""From a job to its rows: the labelled table and, when there is one, the user's test file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuneworthy.core.example import Dataset, Example, label_counts
+from tuneworthy.core.job import Job
+from tuneworthy.data.columns import Columns, choose_columns, to_dataset
+from tuneworthy.data.readers import read_table
+from tuneworthy.data.splits import normalised
+from tuneworthy.data.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The rows of a job.
+
+    Attributes:
+        dataset: the labelled table.
+        test: rows of the user's test file, or none.
+        columns: which columns were used and why.
+        notes: one sentence for each kind of row that was left out.
+        source, test_source: what to call the files in reports.
+    """
+
+    dataset: Dataset
+    test: Dataset | None
+    columns: Columns
+    notes: tuple[str, ...]
+    source: str
+    test_source: str | None
+
+    @property
+    def test_rows(self) -> tuple[Example, ...]:
+        """The test file's rows."""
+        return self.test.examples if self.test is not None else ()
+
+    def trainable(self) -> list[Example]:
+        """The table without rows that are also in the test file."""
+        held = {normalised(row.input) for row in self.test_rows}
+        return [row for row in self.dataset.examples if normalised(row.input) not in held]
+
+    def scorable_test(self) -> list[Example]:
+        """The test rows whose label the table knows (the others were accepted as left out)."""
+        known = label_counts(self.dataset.examples)
+        return [row for row in self.test_rows if row.target in known]
+
+
+def load(job: Job, table: Table | None = None) -> Loaded:
+    """Reads what the job names; `table` stands in for `data.path` when the rows are in memory already.
+
+    Raises:
+        NotFoundError, DataError, JobError: one sentence each, see the readers and `choose_columns`.
+    """
+    spec = job.data
+    table = table or read_table(Path(spec.path))
+    columns = choose_columns(table, spec.input, spec.target, spec.group)
+    dataset, notes = to_dataset(table, columns, spec.group, Path(spec.path).stem)
+    test = None
+    if spec.test is not None:
+        test_table = read_table(Path(spec.test))
+        test_columns = choose_columns(test_table, columns.input, columns.target, spec.group)
+        test, test_notes = to_dataset(test_table, test_columns, spec.group, Path(spec.test).stem)
+        notes = [*notes, *test_notes]
+    return Loaded(
+        dataset=dataset,
+        test=test,
+        columns=columns,
+        notes=tuple(notes),
+        source=Path(spec.path).name,
+        test_source=Path(spec.test).name if spec.test else None,
+    )

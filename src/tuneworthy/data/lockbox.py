@@ -1,0 +1,87 @@
+"""The lockbox: the targets of the test rows, handed out once per frozen plan and written down.
+
+Units get the rows they predict without targets; only the lockbox can score them. Each opening is recorded in
+the workspace's ledger under the fingerprint of the test rows, so that a new output folder is not a fresh test
+set, and copied into the run.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock
+
+from tuneworthy.core.example import Example
+from tuneworthy.core.frozen import Frozen
+from tuneworthy.core.hashing import address
+
+
+class Opening(Frozen):
+    """One opening of one set of test rows.
+
+    Attributes:
+        time: UTC, ISO 8601.
+        fingerprint: of the test rows (order does not matter).
+        plan: address of the frozen plan that asked.
+        arms: the methods scored.
+        tuned: those of them that are fine-tuned.
+        run: name of the run folder.
+    """
+
+    time: str
+    fingerprint: str
+    plan: str
+    arms: tuple[str, ...]
+    tuned: tuple[str, ...]
+    run: str
+
+
+def ledger_path() -> Path:
+    """`ledger.jsonl` in the workspace: `$TUNEWORTHY_WORKSPACE`, else `runs/` below the current folder."""
+    return Path(os.environ.get("TUNEWORTHY_WORKSPACE", "runs")) / "ledger.jsonl"
+
+
+class Lockbox:
+    """Holds the test rows' targets until a frozen plan opens it."""
+
+    def __init__(self, rows: Sequence[Example], ledger: Path) -> None:
+        self._rows = {row.id: row for row in rows}
+        self._ledger = ledger
+        self.fingerprint = address(sorted(self._rows))
+
+    def open(self, plan: str, arms: Sequence[str], tuned: Sequence[str], run: str) -> dict[str, Example]:
+        """The test rows with their targets, by id; records the opening unless this plan opened it before."""
+        self._ledger.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._ledger.with_suffix(".lock")):
+            if plan not in {opening.plan for opening in self.openings()}:
+                opening = Opening(
+                    time=datetime.now(UTC).isoformat(timespec="seconds"),
+                    fingerprint=self.fingerprint,
+                    plan=plan,
+                    arms=tuple(arms),
+                    tuned=tuple(tuned),
+                    run=run,
+                )
+                with self._ledger.open("a", encoding="utf-8") as file:
+                    file.write(opening.model_dump_json() + "\n")
+        return dict(self._rows)
+
+    def openings(self) -> list[Opening]:
+        """Every recorded opening of these test rows, oldest first; lines cut short by a crash are passed over."""
+        if not self._ledger.exists():
+            return []
+        found = []
+        for line in self._ledger.read_text(encoding="utf-8").split("\n"):
+            try:
+                opening = Opening.model_validate(json.loads(line))
+            except ValueError:
+                continue
+            if opening.fingerprint == self.fingerprint:
+                found.append(opening)
+        return found
+
+    def past_tuned_arms(self, plan: str) -> int:
+        """How many fine-tuned arms other plans have scored on these rows: they enlarge Holm's family."""
+        return sum(len(opening.tuned) for opening in self.openings() if opening.plan != plan)

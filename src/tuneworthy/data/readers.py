@@ -1,0 +1,78 @@
+"""Every table file through one door: CSV, TSV, JSONL, Parquet and XLSX, the suffix decides."""
+
+from pathlib import Path
+
+from tuneworthy.core.errors import DataError, TuneworthyError
+from tuneworthy.data.delimited import read_delimited
+from tuneworthy.data.json_lines import read_json_lines
+from tuneworthy.data.missing import require_file
+from tuneworthy.data.table import Table, table_from_frame, table_from_rows
+from tuneworthy.data.text_encoding import LONGEST_LINE, looks_like
+from tuneworthy.data.workbook import read_workbook
+
+__all__ = ["SUFFIXES", "Table", "read_table", "table_from_frame"]
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
+
+_HINTS = {
+    ".json": "write one object per line and name it .jsonl",
+    ".ndjson": "rename it to .jsonl",
+    ".xls": "save it as .xlsx",
+    ".ods": "save it as .xlsx",
+    ".gz": "decompress it first",
+    ".zip": "unpack it first",
+    ".txt": "rename it to .csv or .tsv if it is a table",
+    ".data": "rename it to .csv or .tsv if it is a table",
+}
+
+
+def read_table(path: Path, *, longest_line: int = LONGEST_LINE) -> Table:
+    """Reads a table of text cells; nothing is guessed but the delimiter and the encoding.
+
+    Args:
+        path: a CSV, TSV, JSONL, Parquet or XLSX file.
+        longest_line: characters in a line of a text file, above which it is refused.
+
+    Raises:
+        NotFoundError: there is no such file.
+        DataError: the file is not a table; one sentence names file, line and column where it can.
+    """
+    path = Path(path)
+    require_file(path, SUFFIXES)
+    suffix = path.suffix.lower()
+    try:
+        if suffix in (".csv", ".tsv"):
+            return read_delimited(path, suffix[1:].upper(), longest_line)
+        if suffix == ".jsonl":
+            return read_json_lines(path, longest_line)
+        if suffix == ".parquet":
+            return _read_parquet(path)
+        if suffix == ".xlsx":
+            return read_workbook(path)
+    except TuneworthyError:
+        raise
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror or error}); check its permissions."
+        ) from None
+    hint = f"; {_HINTS[suffix]}" if suffix in _HINTS else ""
+    ending = f"the suffix {path.suffix}" if path.suffix else "no suffix"
+    raise DataError(f"{path.name} has {ending}, not one of {', '.join(SUFFIXES)}{hint}.")
+
+
+def _read_parquet(path: Path) -> Table:
+    import polars  # here, not above: `--help` should not wait for it
+
+    with path.open("rb") as file:
+        head = file.read(64)
+    if not head.startswith(b"PAR1"):
+        what = looks_like(head) or ("no Parquet data" if head else "an empty file")
+        raise DataError(
+            f"{path.name} looks like {what}, not a Parquet file; write the table as Parquet again."
+        )
+    try:
+        frame = polars.read_parquet(path, glob=False)
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
+        reason = str(error).splitlines()[0].removeprefix("parquet: ")
+        raise DataError(f"{path.name} is not a readable Parquet file ({reason}); write it again.") from None
+    return table_from_rows(frame.columns, frame.iter_rows(), path)

@@ -1,0 +1,177 @@
+"""Splits: stratified by label, whole groups on one side, exact duplicates never apart.
+
+`holdout` sets one part aside; `crossfit` predicts every row once, by a model that never saw it. Which rows a
+unit may fit, validate on and predict is decided here, once, and stored.
+"""
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from tuneworthy.core.errors import DataError
+from tuneworthy.core.example import Example, RowSet
+from tuneworthy.core.frozen import Frozen
+
+CROSSFIT_BELOW = 1000  # rows; from here on a hold-out part is large enough to settle most questions
+
+
+class Fold(Frozen):
+    """The three row sets of one fold, by address."""
+
+    fit: str
+    validation: str
+    predict: str
+
+
+class Split(Frozen):
+    """Every row set of a run.
+
+    Attributes:
+        protocol: "holdout" (one fold) or "crossfit".
+        folds: one under holdout.
+        row_sets: ids by address.
+        everything: address of the rows the final refit uses.
+    """
+
+    protocol: Literal["holdout", "crossfit"]
+    folds: tuple[Fold, ...]
+    row_sets: dict[str, tuple[str, ...]]
+    everything: str
+
+    def rows(self, address: str) -> tuple[str, ...]:
+        """The ids of one row set."""
+        return self.row_sets[address]
+
+    @property
+    def test_ids(self) -> tuple[str, ...]:
+        """Every predicted row, once, in fold order."""
+        return tuple(row for fold in self.folds for row in self.row_sets[fold.predict])
+
+
+def choose_protocol(
+    asked: Literal["auto", "holdout", "crossfit"], rows: int, has_test_file: bool
+) -> Literal["holdout", "crossfit"]:
+    """`auto`: holdout with a test file or from 1,000 rows on, else crossfit (80/20 of 300 settles little).
+
+    Raises:
+        DataError: crossfit was asked for together with a test file.
+    """
+    if asked == "crossfit" and has_test_file:
+        raise DataError("a test file and protocol crossfit exclude each other: drop one of the two.")
+    if asked != "auto":
+        return asked
+    return "holdout" if has_test_file or rows >= CROSSFIT_BELOW else "crossfit"
+
+
+def make_split(
+    examples: Sequence[Example],
+    protocol: Literal["holdout", "crossfit"],
+    folds: int,
+    test_fraction: float,
+    validation_fraction: float,
+    seed: int,
+    test: Sequence[Example] = (),
+) -> Split:
+    """Draws the split; the same rows and seed give the same split.
+
+    Args:
+        examples: the labelled table.
+        protocol: holdout or crossfit.
+        folds: folds of a crossfit.
+        test_fraction: held out under holdout, when no test rows are given.
+        validation_fraction: share of each training part that chooses checkpoints.
+        seed: of every draw.
+        test: rows of the user's own test file.
+
+    Raises:
+        DataError: there are fewer groups than folds.
+    """
+    row_sets: dict[str, tuple[str, ...]] = {}
+
+    def keep(rows: Sequence[Example]) -> str:
+        chosen = RowSet.of(rows)
+        row_sets[chosen.address] = chosen.ids
+        return chosen.address
+
+    def fold(training: Sequence[Example], predicted: Sequence[Example], number: int) -> Fold:
+        parts = max(2, round(1 / validation_fraction))
+        held = _partition(training, parts, seed + 1000 + number)[0]
+        return Fold(
+            fit=keep([row for i, row in enumerate(training) if i not in held]),
+            validation=keep([row for i, row in enumerate(training) if i in held]),
+            predict=keep(predicted),
+        )
+
+    if test:
+        made = [fold(examples, test, 0)]
+    else:
+        parts = folds if protocol == "crossfit" else max(2, round(1 / test_fraction))
+        held_parts = _partition(examples, parts, seed)
+        wanted = held_parts if protocol == "crossfit" else held_parts[:1]
+        made = [
+            fold(
+                [row for i, row in enumerate(examples) if i not in held],
+                [row for i, row in enumerate(examples) if i in held],
+                number,
+            )
+            for number, held in enumerate(wanted)
+        ]
+    return Split(protocol=protocol, folds=tuple(made), row_sets=row_sets, everything=keep(examples))
+
+
+def _partition(examples: Sequence[Example], parts: int, seed: int) -> list[set[int]]:
+    """Row numbers of each of `parts` parts: stratified by label, groups and exact duplicates kept whole."""
+    groups = group_keys(examples)
+    distinct = len(set(groups))
+    if distinct < parts:
+        raise DataError(
+            f"{distinct} groups cannot be split into {parts} parts: name another --group column or fewer folds."
+        )
+    targets = np.array([str(row.target) for row in examples])
+    blank = np.zeros(len(examples))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a label with fewer rows than parts: said by a check
+        if distinct == len(examples) and max(Counter(targets).values()) >= parts:
+            splitter = StratifiedKFold(parts, shuffle=True, random_state=seed)
+            found = [set(map(int, held)) for _, held in splitter.split(blank, targets)]
+        else:
+            grouped = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+            found = [set(map(int, held)) for _, held in grouped.split(blank, targets, groups)]
+    return [held for held in found if held]
+
+
+def normalised(text: str) -> str:
+    """Lower case, single spaces: what counts as an exact duplicate."""
+    return " ".join(text.lower().split())
+
+
+def group_keys(examples: Sequence[Example]) -> list[int]:
+    """A number per row; rows with the same group or the same normalised input share it (union-find)."""
+    parent = list(range(len(examples)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    first: dict[tuple[str, str], int] = {}
+    for i, row in enumerate(examples):
+        keys = [("text", normalised(row.input))]
+        if row.group is not None:
+            keys.append(("group", row.group))
+        for key in keys:
+            parent[root(i)] = root(first.setdefault(key, i))
+    return [root(i) for i in range(len(examples))]
+
+
+def shared_groups(examples: Sequence[Example]) -> dict[str, list[str]]:
+    """Ids by group for the groups of two rows or more: these are resampled together."""
+    members: dict[int, list[str]] = defaultdict(list)
+    for key, row in zip(group_keys(examples), examples, strict=True):
+        members[key].append(row.id)
+    return {f"g{key}": ids for key, ids in members.items() if len(ids) > 1}

@@ -1,0 +1,1 @@
+"""The fast part: encoding, the audit, the training loop, constrained scoring."""

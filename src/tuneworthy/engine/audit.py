@@ -1,0 +1,54 @@
+"""The audit: what the training rows really teach, checked before any compute is spent.
+
+The most expensive fault in the field is silent: a masked label, a stop token that is never trained, a target
+that was cut off. Each raises here, with the row it was found in.
+"""
+
+from collections.abc import Sequence
+
+from tuneworthy.core.errors import AuditError
+from tuneworthy.core.example import Example
+from tuneworthy.engine.encoding import EncodedRow
+from tuneworthy.models.decoder import Decoder
+
+
+def audit_rows(
+    decoder: Decoder, rows: Sequence[EncodedRow], examples: Sequence[Example], max_tokens: int
+) -> None:
+    """Passes silently, or raises AuditError at the first row that would not teach its answer.
+
+    Checked for each row: at least one supervised token besides the stop token; the stop token is supervised
+    and last; no supervised token lies in the prompt (the prompt ends where the answer begins); the answer
+    decodes back to the target; prompt and answer fit into `max_tokens`.
+    """
+    special = set(decoder.tokenizer.all_special_ids)
+    for row, example in zip(rows, examples, strict=True):
+        where = f"row {example.row}"
+        if len(row.answer) < 2:
+            raise AuditError(f"{where}: nothing but the stop token would be trained; its label is empty.")
+        if row.answer[-1] not in special:
+            raise AuditError(
+                f"{where}: the answer does not end in a stop token, so the model would not stop."
+            )
+        if any(token in special for token in row.answer[:-1]):
+            raise AuditError(
+                f"{where}: its label contains one of the model's special tokens; rename the label."
+            )
+        written = decoder.tokenizer.decode(list(row.answer[:-1]))
+        if written.strip() != (example.target or "").strip():
+            raise AuditError(
+                f"{where}: the supervised tokens read {written!r}, the label is {example.target!r}: the "
+                "tokenizer does not keep this label; rename it."
+            )
+        if row.length > max_tokens:
+            raise AuditError(
+                f"{where}: prompt and answer are {row.length} tokens, more than the {max_tokens} allowed, and "
+                "a truncated target teaches nothing: shorten the text or raise lora.max_tokens."
+            )
+
+
+def show_row(decoder: Decoder, row: EncodedRow) -> str:
+    """The row as the model sees it, supervised tokens between guillemets: prompt «answer»«stop»."""
+    prompt = decoder.tokenizer.decode(list(row.prompt))
+    supervised = "".join(f"«{decoder.tokenizer.decode([token])}»" for token in row.answer)
+    return f"{prompt}{supervised}"

@@ -1,0 +1,68 @@
+"""A training state on disk: written whole or not at all, read back equal to the bit."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+State = dict[str, torch.Tensor]
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a training run is: everything besides tensors."""
+
+    step: int = 0
+    train: list[dict[str, float]] = field(default_factory=list)
+    validation: list[dict[str, float]] = field(default_factory=list)
+
+
+def trainable_state(model: Any) -> State:
+    """A copy of the trainable parameters, by name."""
+    return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def restore_trainable(model: Any, state: State) -> None:
+    """Puts a copied state back; raises KeyError when a parameter is missing."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                parameter.copy_(state[name])
+
+
+def save_checkpoint(
+    folder: Path, model: Any, optimizer: torch.optim.Optimizer, kept: dict[int, State], progress: Progress
+) -> None:
+    """Writes adapter, optimiser, kept states and progress as one file, atomically."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / "state.partial"
+    torch.save(
+        {
+            "model": trainable_state(model),
+            "optimizer": optimizer.state_dict(),
+            "kept": kept,
+            "progress": json.dumps(
+                {"step": progress.step, "train": progress.train, "validation": progress.validation}
+            ),
+        },
+        partial,
+    )
+    partial.replace(folder / "state.pt")
+
+
+def load_checkpoint(
+    folder: Path, model: Any, optimizer: torch.optim.Optimizer
+) -> tuple[Progress, dict[int, State]] | None:
+    """Restores model and optimiser in place; None when there is no (readable) checkpoint."""
+    path = folder / "state.pt"
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError):
+        return None  # a damaged checkpoint costs its steps, never the run
+    restore_trainable(model, state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return Progress(**json.loads(state["progress"])), state["kept"]

@@ -1,0 +1,58 @@
+"""Examples to token rows: the same prompt for training, scoring and serving."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuneworthy.core.example import Example
+from tuneworthy.models.decoder import Decoder
+from tuneworthy.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRow:
+    """One training row: `prompt` is not supervised, `answer` (its stop token included) is."""
+
+    example_id: str
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens in all."""
+        return len(self.prompt) + len(self.answer)
+
+
+def encode_prompt(
+    decoder: Decoder, task: Task, instruction: str, input: str, demonstrations: Sequence[Example] = ()
+) -> list[int]:
+    """Token ids of the prompt for one input: what training, scoring and serving all use."""
+    return decoder.encode(decoder.render(task.messages(instruction, input, demonstrations)))
+
+
+def encode_row(decoder: Decoder, task: Task, instruction: str, example: Example) -> EncodedRow:
+    """A labelled example as a training row; raises ValueError when it has no target."""
+    if example.target is None:
+        raise ValueError(f"example {example.id} has no target to learn")
+    messages = task.messages(instruction, example.input)
+    return EncodedRow(
+        example_id=example.id,
+        prompt=tuple(decoder.encode(decoder.render(messages))),
+        answer=tuple(decoder.encode_answer(messages, task.format(example.target))),
+    )
+
+
+def encode_labels(
+    decoder: Decoder, task: Task, instruction: str, labels: Sequence[str]
+) -> list[tuple[int, ...]]:
+    """Each label's answer tokens with the stop token, so that labels which are prefixes compete fairly."""
+    messages = task.messages(instruction, "")
+    return [tuple(decoder.encode_answer(messages, task.format(label))) for label in labels]
+
+
+def cut_input(decoder: Decoder, text: str, max_tokens: int) -> str:
+    """The text, or its first `max_tokens` tokens when it is longer; training and serving cut alike."""
+    if len(text) <= max_tokens:  # a token is at least one character
+        return text
+    encoded = decoder.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    offsets = encoded["offset_mapping"]
+    return text if len(offsets) <= max_tokens else text[: offsets[max_tokens - 1][1]]

@@ -1,0 +1,60 @@
+"""The arithmetic of a fine-tune: how many steps, how big, how fast, for this many examples."""
+
+import math
+
+from tuneworthy.core.frozen import Frozen
+
+
+class Recipe(Frozen):
+    """What the training loop does, fully resolved; nothing in it depends on anything else.
+
+    Attributes:
+        steps: optimiser updates.
+        batch: examples per update.
+        learning_rate: peak rate.
+        warmup_steps: linear warm-up before a linear decay to zero.
+        clip_norm: gradient norm above which gradients are scaled down.
+        evaluate_every: steps between validations; 0 means never.
+        patience: validations without improvement before stopping.
+        tokens_per_batch: upper bound of tokens in one forward pass; larger batches accumulate.
+        seed: draws the order of the rows.
+    """
+
+    steps: int
+    batch: int
+    learning_rate: float
+    warmup_steps: int
+    clip_norm: float = 1.0
+    evaluate_every: int = 0
+    patience: int = 2
+    tokens_per_batch: int = 2048
+    seed: int = 0
+
+
+def default_epochs(rows: int, batch: int) -> int:
+    """clip(ceil(150 x batch / N), 3, 10): aims at 100 to 400 steps (Tinker: at least 100)."""
+    return min(10, max(3, math.ceil(150 * batch / rows)))
+
+
+def default_learning_rate(hidden_size: int, rows: int) -> float:
+    """5e-4 x (2000 / hidden)^0.781, halved below 500 rows (Tinker's formula for Llama-like models)."""
+    rate: float = 5e-4 * (2000 / hidden_size) ** 0.781
+    return rate / 2 if rows < 500 else rate
+
+
+def default_steps(rows: int, batch: int, epochs: float) -> int:
+    """Updates in `epochs` passes over `rows`."""
+    return max(1, math.ceil(rows * epochs / batch))
+
+
+def warmup_steps(steps: int, share: float) -> int:
+    """A share of the steps, never a fixed count, at least one."""
+    return max(1, round(steps * share))
+
+
+def rate_at(recipe: Recipe, step: int) -> float:
+    """The learning rate of step 1..steps: linear warm-up, then linear decay to zero."""
+    if step <= recipe.warmup_steps:
+        return recipe.learning_rate * step / recipe.warmup_steps
+    left = recipe.steps - step + 1
+    return recipe.learning_rate * left / (recipe.steps - recipe.warmup_steps + 1)

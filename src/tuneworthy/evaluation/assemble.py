@@ -1,0 +1,194 @@
+"""From the predictions of all arms to estimates, comparisons, details and costs."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuneworthy.core.evidence import Arm, Comparison, Cost, Estimate
+from tuneworthy.core.example import Example
+from tuneworthy.core.job import Job
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.unit import ArmKind
+from tuneworthy.evaluation.details import confusion, won
+from tuneworthy.evaluation.intervals import estimate, label_estimates
+from tuneworthy.evaluation.paired import adjust, compare
+from tuneworthy.metrics import METRICS
+
+SAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ArmOutput:
+    """What one arm's units left behind: its predictions over all test rows, and each unit's measured cost."""
+
+    method: str
+    kind: ArmKind
+    predictions: Sequence[Prediction]
+    costs: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Everything measured on the test rows."""
+
+    arms: tuple[Arm, ...]
+    estimates: tuple[Estimate, ...]
+    comparisons: tuple[Comparison, ...]
+    details: dict[str, Any]
+
+    def best(self, *kinds: ArmKind) -> Arm | None:
+        """The arm of these kinds with the highest primary estimate; ties go to the cheaper one."""
+        arms = [arm for arm in self.arms if arm.kind in kinds]
+        return max(arms, key=lambda arm: (arm.estimate.value, -arm.cost.seconds_per_1000), default=None)
+
+
+def score_arms(
+    outputs: Sequence[ArmOutput],
+    rows: dict[str, Example],
+    labels: Sequence[str],
+    primary: str,
+    metrics: Sequence[str],
+    job: Job,
+    cores: int,
+) -> Scores:
+    """Scores every arm on the same rows.
+
+    Args:
+        outputs: the arms; all predict the same rows.
+        rows: the test rows with their targets, by id.
+        labels: the closed set of answers.
+        primary: the metric that decides.
+        metrics: all metrics to estimate, the primary among them.
+        job: confidence, resamples, seed and price.
+        cores: of this machine, which the price is for.
+    """
+    examples = [rows[prediction.example_id] for prediction in outputs[0].predictions]
+    options: dict[str, Any] = {"confidence": job.confidence, "resamples": job.resamples, "seed": job.seed}
+    estimates: list[Estimate] = []
+    arms: list[Arm] = []
+    for output in outputs:
+        own = [
+            estimate(METRICS.get(name), output.predictions, examples, labels, method=output.method, **options)
+            for name in metrics
+        ]
+        estimates += own
+        estimates += label_estimates(output.predictions, examples, labels, method=output.method, **options)
+        arms.append(
+            Arm(
+                method=output.method,
+                kind=output.kind,
+                estimate=next(item for item in own if item.metric == primary),
+                cost=total_cost(output, job.price_per_hour, cores),
+                unparseable=sum(p.status == "unparseable" for p in output.predictions),
+                failed=sum(p.status == "failed" for p in output.predictions),
+            )
+        )
+    comparisons = [
+        compare(
+            METRICS.get(name),
+            a.predictions,
+            b.predictions,
+            examples,
+            labels,
+            method=a.method,
+            against=b.method,
+            **options,
+        )
+        for a, b in _pairs(outputs)
+        for name in metrics
+        if name in {primary, "accuracy", "macro_f1"}
+    ]
+    scores = Scores(tuple(arms), tuple(estimates), adjust(comparisons), {})
+    return Scores(
+        scores.arms, scores.estimates, scores.comparisons, _details(scores, outputs, examples, labels)
+    )
+
+
+def _pairs(outputs: Sequence[ArmOutput]) -> list[tuple[ArmOutput, ArmOutput]]:
+    """Every tuned arm against every other arm, and every arm against the baseline."""
+    pairs = []
+    for a in outputs:
+        for b in outputs:
+            above = a.kind == "tuned" and b.kind != "tuned"
+            over_baseline = a.kind not in ("tuned", "baseline") and b.kind == "baseline"
+            if above or over_baseline:
+                pairs.append((a, b))
+    return pairs
+
+
+def _details(
+    scores: Scores, outputs: Sequence[ArmOutput], examples: Sequence[Example], labels: Sequence[str]
+) -> dict[str, Any]:
+    """Confusion matrices, who wins which rows, and raw answers of arms that are no better than the baseline."""
+    by_method = {output.method: output for output in outputs}
+    details: dict[str, Any] = {
+        "confusion": {
+            name: confusion(output.predictions, examples, labels) for name, output in by_method.items()
+        }
+    }
+    tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
+    ranked = sorted(scores.arms, key=lambda arm: -arm.estimate.value)
+    pair = (tuned, untuned) if tuned and untuned else (ranked[0], ranked[1]) if len(ranked) > 1 else None
+    if pair:
+        first, second = pair
+        details["won"] = won(
+            by_method[first.method].predictions,
+            by_method[second.method].predictions,
+            examples,
+            winner=first.method,
+            against=second.method,
+        )
+    floor = max((arm.estimate.value for arm in scores.arms if arm.kind == "baseline"), default=0.0)
+    weak = [arm.method for arm in scores.arms if arm.kind != "baseline" and arm.estimate.value <= floor]
+    details["samples"] = {
+        name: [
+            {"id": p.example_id, "value": p.value, "raw": p.raw, "status": p.status}
+            for p in list(by_method[name].predictions)[:SAMPLES]
+        ]
+        for name in weak
+    }
+    return details
+
+
+def total_cost(output: ArmOutput, price_per_hour: float | None, cores: int) -> Cost:
+    """The arm's cost over its units, in core-seconds where several threads worked.
+
+    `seconds_per_1000` counts wall seconds times threads, so that arms that ran on one core and arms that ran
+    on all compare; `money_per_1000` is the machine's price for that share of its cores.
+    """
+    rows = sum(int(cost["rows_predicted"]) for cost in output.costs)
+    core_seconds = sum(float(cost["predict_s"]) * int(cost["threads"]) for cost in output.costs)
+    per_1000 = 1000 * core_seconds / rows if rows else 0.0
+    return Cost(
+        method=output.method,
+        fit_s=sum(float(cost["fit_s"]) for cost in output.costs),
+        predict_s=sum(float(cost["predict_s"]) for cost in output.costs),
+        rows_predicted=rows,
+        latency_s=statistics.median(float(cost["latency_s"]) for cost in output.costs),
+        seconds_per_1000=per_1000,
+        money_per_1000=None if price_per_hour is None else per_1000 / 3600 * price_per_hour / cores,
+        peak_memory_gib=max(float(cost["peak_memory_gib"]) for cost in output.costs),
+        threads=max(int(cost["threads"]) for cost in output.costs),
+    )
+
+
+def disagreement(a: Sequence[Prediction], b: Sequence[Prediction], rows: dict[str, Example]) -> float:
+    """Share of rows that exactly one of two arms has right; both predict the same rows in the same order."""
+    pairs = list(zip(a, b, strict=True))
+    differ = sum(
+        (x.value == rows[x.example_id].target) != (y.value == rows[y.example_id].target) for x, y in pairs
+    )
+    return differ / len(pairs)
+
+
+def untuned_disagreement(
+    outputs: Sequence[ArmOutput], scores: Scores, rows: dict[str, Example]
+) -> float | None:
+    """Disagreement of the two best untuned arms above the baseline; None when there are fewer than two."""
+    by_method = {output.method: output.predictions for output in outputs}
+    untuned = [arm for arm in scores.arms if arm.kind in ("classifier", "prompt")]
+    best = sorted(untuned, key=lambda arm: -arm.estimate.value)[:2]
+    if len(best) < 2:
+        return None
+    return disagreement(by_method[best[0].method], by_method[best[1].method], rows)

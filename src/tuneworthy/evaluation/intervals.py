@@ -1,0 +1,147 @@
+"""A score with its interval: Wilson where rows are right or wrong, a seeded bootstrap elsewhere."""
+
+from collections.abc import Callable, Sequence
+
+from scipy.stats import binomtest
+
+from tuneworthy.core.evidence import Estimate
+from tuneworthy.core.example import Example
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.evaluation.bootstrap import FEWEST_UNITS, Interval, percentile_interval, resampled_sums
+from tuneworthy.evaluation.rows import rows_of
+from tuneworthy.metrics import Metric, Parts
+from tuneworthy.metrics._confusion import confusion_parts, f1_of, precision_of, recall_of, split_sums
+
+FEWEST_LABEL_ROWS = 5  # true rows of a label below which its interval would span nearly everything
+
+LABEL_METRICS: dict[str, Callable[..., Parts]] = {
+    "precision": precision_of,
+    "recall": recall_of,
+    "f1": f1_of,
+}
+
+
+def wilson(successes: int, trials: int, confidence: float) -> Interval:
+    """The score interval of a proportion (Wilson 1927); its width is never zero."""
+    ends = binomtest(successes, trials).proportion_ci(confidence_level=confidence, method="wilson")
+    return Interval(float(ends.low), float(ends.high), "wilson")
+
+
+def estimate(
+    metric: Metric,
+    predictions: Sequence[Prediction],
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    *,
+    method: str,
+    split: str = "test",
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Estimate:
+    """The metric of one arm over all rows, with an interval that covers the draw of the rows.
+
+    Wilson's interval for right-or-wrong metrics whose rows are independent; else a percentile bootstrap, of
+    whole groups where rows share one. The interval is absent, with the reason, when there are fewer than
+    five units to resample or when the resamples do not vary. `n` counts rows.
+
+    Raises:
+        ValueError: no rows, rows without targets, or predictions for other rows than `examples`.
+    """
+    rows = rows_of(examples)
+    parts = metric.parts(rows.order(predictions), rows.targets, labels)
+    if metric.binary and not rows.grouped:
+        interval = wilson(round(parts[:, 0].sum()), len(parts), confidence)
+    elif rows.units < FEWEST_UNITS:
+        interval = Interval.absent(f"{rows.units} {rows.noun} are too few to resample")
+    else:
+        values = metric.value(resampled_sums(rows.by_unit(parts), resamples, seed))
+        interval = percentile_interval(values, confidence, rows.bootstrap)
+    return Estimate(
+        method=method,
+        metric=metric.name,
+        split=split,
+        value=float(metric.value(parts.sum(axis=0))),
+        low=interval.low,
+        high=interval.high,
+        n=len(parts),
+        confidence=confidence,
+        interval=interval.name,
+        reason=interval.reason,
+    )
+
+
+def label_estimates(
+    predictions: Sequence[Prediction],
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    *,
+    method: str,
+    split: str = "test",
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> tuple[Estimate, ...]:
+    """Precision, recall and F1 of every label that occurs in the targets, each with its interval.
+
+    `n` is the label's number of true rows; with fewer than five of them the interval is absent. A label
+    without a true row has no estimate. Rows that share groups: a bootstrap of whole groups; otherwise Wilson
+    (see `_label_wilson`).
+
+    Raises:
+        ValueError: as `estimate`; also a target that is not among `labels`.
+    """
+    rows = rows_of(examples)
+    parts = confusion_parts(rows.order(predictions), rows.targets, labels)
+    sums = parts.sum(axis=0)
+    resampled = resampled_sums(rows.by_unit(parts), resamples, seed) if rows.grouped else None
+    estimates = []
+    for index, label in enumerate(labels):
+        tp, fp, fn = (int(column[index]) for column in split_sums(sums))
+        units = {unit for unit, target in zip(rows.unit, rows.targets, strict=True) if target == label}
+        for name, per_label in LABEL_METRICS.items():
+            if tp + fn == 0:
+                continue
+            if tp + fn < FEWEST_LABEL_ROWS:
+                interval = Interval.absent(f"{tp + fn} true rows are too few for an interval")
+            elif name == "precision" and tp + fp == 0:
+                interval = Interval.absent("the label was never answered")
+            elif resampled is None:
+                interval = _label_wilson(name, tp, fp, fn, confidence)
+            elif len(units) < FEWEST_UNITS:
+                interval = Interval.absent(f"{len(units)} groups hold the label, too few to resample")
+            else:
+                values = per_label(resampled, float("nan"))[:, index]
+                interval = percentile_interval(values, confidence, rows.bootstrap)
+            estimates.append(
+                Estimate(
+                    method=method,
+                    metric=name,
+                    split=split,
+                    label=label,
+                    value=float(per_label(sums)[index]),
+                    low=interval.low,
+                    high=interval.high,
+                    n=tp + fn,
+                    confidence=confidence,
+                    interval=interval.name,
+                    reason=interval.reason,
+                )
+            )
+    return tuple(estimates)
+
+
+def _label_wilson(name: str, tp: int, fp: int, fn: int, confidence: float) -> Interval:
+    """Wilson's interval for one label's precision, recall or F1.
+
+    Given how often the label was answered (or true, or either), its true positives are binomial. F1 is
+    2J / (1 + J) with J = tp / (tp + fp + fn), which rises with J: the ends for J map to the ends for F1
+    (J is the "F*" of Hand, Christen & Kirielle 2021).
+    """
+    if name == "precision":
+        return wilson(tp, tp + fp, confidence)
+    if name == "recall":
+        return wilson(tp, tp + fn, confidence)
+    ends = wilson(tp, tp + fp + fn, confidence)
+    assert ends.low is not None and ends.high is not None
+    return Interval(2 * ends.low / (1 + ends.low), 2 * ends.high / (1 + ends.high), "wilson")

@@ -1,0 +1,191 @@
+"""`method` minus `against` on the same rows: exact McNemar, Newcombe's interval, paired resampling, Holm."""
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Literal
+
+import numpy as np
+from scipy.stats import binomtest
+
+from tuneworthy.core.evidence import Comparison, holm
+from tuneworthy.core.example import Example
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.evaluation.bootstrap import (
+    FEWEST_UNITS,
+    TIE,
+    Interval,
+    percentile_interval,
+    resampled_sums,
+    swapped_sums,
+)
+from tuneworthy.evaluation.intervals import wilson
+from tuneworthy.evaluation.rows import Rows, rows_of
+from tuneworthy.metrics import Metric, Parts
+
+__all__ = ["adjust", "compare", "holm", "mcnemar", "newcombe"]
+
+
+def compare(
+    metric: Metric,
+    a: Sequence[Prediction],
+    b: Sequence[Prediction],
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    *,
+    method: str,
+    against: str,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    interval: Literal["auto", "bootstrap"] = "auto",
+) -> Comparison:
+    """`a` minus `b`, paired on example ids.
+
+    Right-or-wrong metrics on independent rows: exact McNemar and Newcombe's paired interval. Every other
+    metric, and all rows that share groups: a permutation test that swaps the two answers of whole units, and
+    a paired percentile bootstrap. `interval="bootstrap"` asks for the bootstrap interval in any case.
+
+    The bootstrap interval is absent, with the reason, when the arms differ on fewer than five units: a
+    resample cannot show a disagreement that the sample does not hold. `wins` and `losses` are None for
+    metrics that are not right-or-wrong; `p_adjusted` is filled by `adjust`.
+
+    Raises:
+        ValueError: no rows, rows without targets, or predictions for other rows than `examples`.
+    """
+    rows = rows_of(examples)
+    parts_a = metric.parts(rows.order(a), rows.targets, labels)
+    parts_b = metric.parts(rows.order(b), rows.targets, labels)
+    wins, losses = _wins_and_losses(parts_a, parts_b) if metric.binary else (None, None)
+    units_a, units_b = rows.by_unit(parts_a), rows.by_unit(parts_b)
+    if wins is not None and losses is not None and not rows.grouped:
+        test = "mcnemar_exact"
+        p_two_sided, p_greater = mcnemar(wins, losses)
+    else:
+        test = "group_permutation" if rows.grouped else "permutation"
+        p_two_sided, p_greater = _permutation(metric, units_a, units_b, resamples, seed)
+    if test == "mcnemar_exact" and interval == "auto":
+        right_a, right_b = parts_a[:, 0] > 0, parts_b[:, 0] > 0
+        ends = newcombe(
+            int((right_a & right_b).sum()),
+            int((right_a & ~right_b).sum()),
+            int((~right_a & right_b).sum()),
+            int((~right_a & ~right_b).sum()),
+            confidence,
+        )
+    else:
+        ends = _paired_bootstrap(metric, rows, units_a, units_b, confidence, resamples, seed)
+    return Comparison(
+        method=method,
+        against=against,
+        metric=metric.name,
+        difference=float(metric.value(parts_a.sum(axis=0)) - metric.value(parts_b.sum(axis=0))),
+        low=ends.low,
+        high=ends.high,
+        confidence=confidence,
+        p_two_sided=p_two_sided,
+        p_greater=p_greater,
+        wins=wins,
+        losses=losses,
+        n=len(parts_a),
+        test=test,
+        interval=ends.name,
+        reason=ends.reason,
+    )
+
+
+def mcnemar(wins: int, losses: int) -> tuple[float, float]:
+    """Two-sided p, and one-sided p in favour of the winner of `wins` (McNemar 1947, exact binomial form).
+
+    Under no difference each row on which exactly one arm is right is a fair coin; rows on which both are
+    right or both wrong say nothing. No such row: both are 1.
+    """
+    if wins + losses == 0:
+        return 1.0, 1.0
+    two_sided = binomtest(wins, wins + losses, 0.5).pvalue
+    greater = binomtest(wins, wins + losses, 0.5, alternative="greater").pvalue
+    return float(two_sided), float(greater)
+
+
+def newcombe(both: int, only_a: int, only_b: int, neither: int, confidence: float) -> Interval:
+    """Interval for a difference of paired proportions (Newcombe 1998, Statistics in Medicine 17, method 10).
+
+    Joins the Wilson intervals of the two proportions, less their correlation phi; phi's numerator carries a
+    continuity correction of n/2, cut at zero, and phi is 0 where a margin is empty. So arms that never
+    disagree still get an interval with a width. Source of the formulas: docs/statistics.md.
+    """
+    n = both + only_a + only_b + neither
+    right_a, right_b = both + only_a, both + only_b
+    margins = float(right_a) * (n - right_a) * right_b * (n - right_b)
+    cross = float(both * neither - only_a * only_b)
+    if cross > 0:
+        cross = max(cross - n / 2, 0.0)
+    phi = cross / sqrt(margins) if margins > 0 else 0.0
+    p_a, p_b = right_a / n, right_b / n
+    ends_a, ends_b = wilson(right_a, n, confidence), wilson(right_b, n, confidence)
+    assert ends_a.low is not None and ends_a.high is not None
+    assert ends_b.low is not None and ends_b.high is not None
+    down_a, up_a = p_a - ends_a.low, ends_a.high - p_a
+    down_b, up_b = p_b - ends_b.low, ends_b.high - p_b
+    below = sqrt(max(down_a**2 - 2 * phi * down_a * up_b + up_b**2, 0.0))
+    above = sqrt(max(up_a**2 - 2 * phi * up_a * down_b + down_b**2, 0.0))
+    return Interval(p_a - p_b - below, p_a - p_b + above, "newcombe")
+
+
+def adjust(comparisons: Sequence[Comparison], extra: int = 0) -> tuple[Comparison, ...]:
+    """The comparisons with `p_adjusted`: Holm over the two-sided p values of each metric, in place.
+
+    `extra` hypotheses per metric were tested on the same rows before and enlarge each family (see `holm`).
+    """
+    adjusted: dict[int, float] = {}
+    for metric in {comparison.metric for comparison in comparisons}:
+        family = [index for index, comparison in enumerate(comparisons) if comparison.metric == metric]
+        values = holm([comparisons[index].p_two_sided for index in family], extra)
+        adjusted.update(zip(family, values, strict=True))
+    return tuple(
+        comparison.model_copy(update={"p_adjusted": adjusted[index]})
+        for index, comparison in enumerate(comparisons)
+    )
+
+
+def _wins_and_losses(parts_a: Parts, parts_b: Parts) -> tuple[int, int]:
+    """Rows that only `a` / only `b` has right; a binary metric's first part says right or wrong."""
+    right_a, right_b = parts_a[:, 0] > 0, parts_b[:, 0] > 0
+    return int((right_a & ~right_b).sum()), int((~right_a & right_b).sum())
+
+
+def _permutation(
+    metric: Metric, units_a: Parts, units_b: Parts, resamples: int, seed: int
+) -> tuple[float, float]:
+    """Two-sided and one-sided p by swapping the two answers of random units (Noreen 1989).
+
+    (1 + resamples at least as extreme) / (1 + resamples): an estimated p is never 0 (Phipson & Smyth 2010).
+    """
+    sums_a, sums_b = units_a.sum(axis=0), units_b.sum(axis=0)
+    crossed = swapped_sums(units_a - units_b, resamples, seed)
+    better = 1.0 if metric.best >= metric.worst else -1.0
+    observed = better * float(metric.value(sums_a) - metric.value(sums_b))
+    permuted = better * (metric.value(sums_a - crossed) - metric.value(sums_b + crossed))
+    two_sided = int(np.count_nonzero(np.abs(permuted) >= abs(observed) - TIE))
+    greater = int(np.count_nonzero(permuted >= observed - TIE))
+    return (1 + two_sided) / (1 + resamples), (1 + greater) / (1 + resamples)
+
+
+def _paired_bootstrap(
+    metric: Metric,
+    rows: Rows,
+    units_a: Parts,
+    units_b: Parts,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Interval:
+    """Percentile interval of the difference; both arms meet the same resamples."""
+    differing = int(np.any(units_a != units_b, axis=1).sum())
+    if differing < FEWEST_UNITS:
+        return Interval.absent(
+            f"the arms differ on {differing} of {rows.units} {rows.noun}, too few to resample"
+        )
+    sums = resampled_sums(np.hstack([units_a, units_b]), resamples, seed)
+    width = units_a.shape[1]
+    differences = metric.value(sums[:, :width]) - metric.value(sums[:, width:])
+    return percentile_interval(differences, confidence, rows.bootstrap)

@@ -1,0 +1,103 @@
+"""One file per rung of the ladder: any way to turn labelled examples into predictions.
+
+A method gets a `Setting` (task, models, seed), its validated parameters, and rows; it returns a `Fitted`, which
+predicts and can be saved. It never sees a target it has to predict: such rows come without one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from tuneworthy.core.example import Example
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.registry import Registry
+from tuneworthy.core.unit import ArmKind, ModelRole
+from tuneworthy.metrics import Metric
+from tuneworthy.tasks import Task
+
+Report = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Everything a method may use besides rows and parameters.
+
+    Attributes:
+        task, labels, instruction: what is asked.
+        metric: the primary metric, for inner selection and checkpoint choice.
+        seed: every random draw derives from it.
+        dtype: training precision, "float32" or "bfloat16"; scoring is float32.
+        models: local folders of the base models the method needs, by role.
+        checkpoint: a folder that survives a kill, for long fits.
+        report: told done, total and facts, for the progress display.
+    """
+
+    task: Task
+    labels: tuple[str, ...]
+    instruction: str
+    metric: Metric
+    seed: int
+    dtype: str
+    models: dict[ModelRole, Path]
+    checkpoint: Path | None
+    report: Report
+
+
+class Fitted(Protocol):
+    """A method that has seen its rows.
+
+    Attributes:
+        facts: what it chose and saw, JSON-ready, kept in the run folder.
+    """
+
+    facts: dict[str, Any]
+
+    def predict(self, examples: Sequence[Example]) -> list[Prediction]:
+        """One prediction per example, in order; targets of the examples are never read."""
+
+    def save(self, folder: Path) -> None:
+        """Writes all that `Method.load` needs, no pickles."""
+
+
+class Method(Protocol):
+    """The contract of a file in `methods/`.
+
+    Attributes:
+        name: the file name.
+        title: how a report calls it.
+        kind: baseline, classifier, prompt or tuned; the verdict goes by it.
+        models: the roles of the base models it needs.
+        Parameters: its parameters, each with unit, effect, default and the default's source.
+    """
+
+    name: str
+    title: str
+    kind: ArmKind
+    models: tuple[ModelRole, ...]
+    Parameters: type[BaseModel]
+
+    def fit(
+        self, setting: Setting, parameters: Any, train: Sequence[Example], validation: Sequence[Example]
+    ) -> Fitted:
+        """Fits on `train`; `validation` may choose checkpoints and settings, and is empty for a refit."""
+
+    def freeze(
+        self, parameters: Any, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
+    ) -> Any:
+        """Parameters of the final refit on all rows: what the folds chose, nothing searched again.
+
+        Args:
+            parameters: the parameters the folds ran with.
+            facts: each fold's facts.
+            rows: how many rows each fold fitted.
+            all_rows: how many the refit fits.
+        """
+
+    def load(self, setting: Setting, parameters: Any, folder: Path) -> Fitted:
+        """A fitted method from its saved folder."""
+
+
+METHODS: Registry[Method] = Registry("methods", "method")

@@ -1,0 +1,135 @@
+"""Logistic regression whose penalty and class weights are chosen by inner cross-validation.
+
+Shared by tfidf and probe: a cheap arm that is not tuned is a straw man, and a straw man makes a false verdict.
+"""
+
+import statistics
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.metrics import Metric
+
+ClassWeight = str | None
+GRID_C = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+GRID_WEIGHT: tuple[ClassWeight, ...] = (None, "balanced")
+LARGEST_ROW_SPACE = 2000
+# Features for (fit rows, rows to transform), both by index: refitted inside every inner fold.
+Featurise = Callable[[NDArray[np.intp], NDArray[np.intp]], tuple[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The chosen settings and what they scored in the inner folds."""
+
+    C: float
+    class_weight: ClassWeight
+    score: float
+    log_loss: float
+
+
+def new_regression(C: float, class_weight: ClassWeight) -> LogisticRegression:  # noqa: N803
+    """Multinomial logistic regression with an L2 penalty of 1/C (scikit-learn, lbfgs)."""
+    return LogisticRegression(C=C, class_weight=class_weight, max_iter=2000)
+
+
+def fit_quietly(model: LogisticRegression, x: Any, y: Sequence[str]) -> LogisticRegression:
+    """Fits; an optimiser that has not quite converged on an extreme C is no news to the user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(x, y)
+    return model
+
+
+def choose(
+    featurise: Featurise,
+    targets: Sequence[str],
+    labels: Sequence[str],
+    metric: Metric,
+    seed: int,
+    report: Callable[[int, int], None],
+) -> Choice:
+    """C and class weights by stratified inner cross-validation (up to 5 folds) on the given rows.
+
+    The metric of pooled out-of-fold predictions decides, then their log-loss: on a few hundred rows many
+    settings tie on the metric.
+    """
+    y = np.array(targets)
+    folds = max(2, min(5, min(Counter(targets).values())))
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a label with fewer rows than folds
+        splits = list(splitter.split(y, y))
+    probabilities: dict[tuple[float, ClassWeight], NDArray[np.float64]] = {
+        (c, weight): np.zeros((len(y), len(labels))) for c in GRID_C for weight in GRID_WEIGHT
+    }
+    for number, (fit_rows, held_rows) in enumerate(splits):
+        x_fit, x_held = row_space(*featurise(fit_rows, held_rows))
+        for (c, weight), table in probabilities.items():
+            model = fit_quietly(new_regression(c, weight), x_fit, list(y[fit_rows]))
+            columns = [list(labels).index(label) for label in model.classes_]
+            table[np.ix_(held_rows, columns)] = model.predict_proba(x_held)
+        report(number + 1, len(splits))
+    scored = [(_score(table, targets, labels, metric), key) for key, table in probabilities.items()]
+    (score, log_loss), (c, weight) = max(scored, key=lambda item: (item[0][0], -item[0][1]))
+    return Choice(c, weight, score, log_loss)
+
+
+def _score(
+    table: NDArray[np.float64], targets: Sequence[str], labels: Sequence[str], metric: Metric
+) -> tuple[float, float]:
+    predictions = to_predictions([str(i) for i in range(len(targets))], table, labels)
+    score = float(metric.value(metric.parts(predictions, targets, labels).sum(0)))
+    index = [list(labels).index(target) for target in targets]
+    true = np.clip(table[np.arange(len(targets)), index], 1e-6, 1)
+    return score, float(-np.log(true).mean())
+
+
+def to_predictions(ids: Sequence[str], table: NDArray[np.float64], labels: Sequence[str]) -> list[Prediction]:
+    """Probabilities [rows, labels] to predictions."""
+    return [
+        Prediction(
+            example_id=row_id,
+            value=labels[int(row.argmax())],
+            scores={label: round(float(p), 6) for label, p in zip(labels, row, strict=True)},
+        )
+        for row_id, row in zip(ids, table, strict=True)
+    ]
+
+
+def row_space(x_fit: Any, x_held: Any) -> tuple[Any, Any]:
+    """Wide features as coordinates in the span of the fitted rows: exact, and small.
+
+    An L2-penalised linear model's weights lie in the span of its training rows (representer theorem), so with
+    300 rows and 40,000 n-grams the same model is found on 300 columns. Used while choosing settings only.
+    """
+    rows, columns = x_fit.shape
+    if columns <= rows or rows > LARGEST_ROW_SPACE:
+        return x_fit, x_held
+    gram = _dense(x_fit @ x_fit.T)
+    values, vectors = np.linalg.eigh(gram)
+    kept = values > 1e-10 * values.max()
+    basis = vectors[:, kept] / np.sqrt(values[kept])
+    return gram @ basis, _dense(x_held @ x_fit.T) @ basis
+
+
+def _dense(matrix: Any) -> NDArray[np.float64]:
+    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, dtype=np.float64)
+
+
+def frozen_choice(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The median C and the most frequent class weight of the folds."""
+    weights = Counter(fact["class_weight"] for fact in facts)
+    return {
+        "C": float(statistics.median(fact["C"] for fact in facts)),
+        "class_weight": "balanced" if weights["balanced"] > weights[None] else None,
+    }

@@ -1,0 +1,169 @@
+"""What the three prompting arms share: score every label, correct the model's prior, answer.
+
+Small models prefer some labels whatever the text says. A correction of that prior is tried on training rows
+and kept when it answers more of them right; the raw scores stay in the predictions.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from tuneworthy.core.example import Example
+from tuneworthy.core.frozen import Frozen
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.engine.encoding import cut_input, encode_labels, encode_prompt
+from tuneworthy.engine.scoring import score_labels
+from tuneworthy.methods import Setting
+from tuneworthy.models.decoder import Decoder, shared_decoder
+
+Matrix = NDArray[np.float64]
+Correction = Literal["none", "length", "content_free", "batch"]
+CORRECTIONS: tuple[Correction, ...] = ("none", "length", "content_free", "batch")
+CONTENT_FREE = ("N/A", "[MASK]", "...")  # Zhao et al. 2021, "Calibrate Before Use"
+Demonstrate = Callable[[Example, bool], list[Example]]  # (row, is it a training row) -> demonstrations
+
+
+class PromptParameters(Frozen):
+    """Parameters of every prompting arm."""
+
+    calibration_rows: int = Field(
+        48, ge=0, description="training rows on which the prior correction is chosen; 0: no correction"
+    )
+    correction: Correction | None = Field(
+        None,
+        description="prior correction; default: chosen on training rows among none, length (mean per token), "
+        "content_free (Zhao et al. 2021) and batch (Zhou et al. 2024)",
+    )
+    max_input_tokens: int = Field(1024, ge=16, description="longer inputs are cut, in tokens of the model")
+
+
+@dataclass
+class FittedPrompt:
+    """A prompt, the correction of its prior, and where its demonstrations come from."""
+
+    setting: Setting
+    parameters: PromptParameters
+    demonstrate: Demonstrate
+    correction: Correction = "none"
+    prior: Matrix = field(default_factory=lambda: np.zeros(0))
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def decoder(self) -> Decoder:
+        """The base model, shared with other prompting arms of this process."""
+        return shared_decoder(self.setting.models["decoder"], "float32")
+
+    def score(self, rows: Sequence[Example], training: bool, report: bool) -> Matrix:
+        """Raw scores [rows, labels]: summed log p(label, stop | prompt)."""
+        setting, decoder = self.setting, self.decoder
+        prompts = []
+        for row in rows:
+            text = cut_input(decoder, row.input, self.parameters.max_input_tokens)
+            shown = self.demonstrate(row, training)
+            prompts.append(encode_prompt(decoder, setting.task, setting.instruction, text, shown))
+        labels = encode_labels(decoder, setting.task, setting.instruction, setting.labels)
+        tell = (lambda done, total: setting.report(done, total, {})) if report else (lambda done, total: None)
+        return score_labels(decoder, prompts, labels, tell)
+
+    def calibrate(self, candidates: Sequence[Example]) -> None:
+        """Chooses the correction on training rows (never demonstrations of their own prompt)."""
+        rng = np.random.default_rng([self.setting.seed, 1])
+        count = min(self.parameters.calibration_rows, len(candidates))
+        rows = [candidates[i] for i in sorted(rng.permutation(len(candidates))[:count])]
+        if not rows:
+            return
+        raw = self.score(rows, training=True, report=False)
+        free = [Example(id=f"free-{i}", input=text) for i, text in enumerate(CONTENT_FREE)]
+        blank = self.score(free, training=False, report=False)
+        priors: dict[Correction, Matrix] = {
+            "none": np.zeros(raw.shape[1]),
+            "length": np.zeros(raw.shape[1]),
+            "content_free": np.log(softmax(blank).mean(0)),
+            "batch": np.log(softmax(raw).mean(0)),
+        }
+        truth = np.array([self.setting.labels.index(str(row.target)) for row in rows])
+        scores: dict[Correction, float] = {
+            name: float((self._corrected(raw, name, priors[name]).argmax(1) == truth).mean())
+            for name in CORRECTIONS
+        }
+        best = max(CORRECTIONS, key=lambda name: scores[name])
+        chosen: Correction = self.parameters.correction or best
+        self.correction, self.prior = chosen, priors[chosen]
+        self.facts |= {
+            "correction": chosen,
+            "calibration_rows": len(rows),
+            "training_scores": {name: round(score, 4) for name, score in scores.items()},
+        }
+
+    def _corrected(self, raw: Matrix, correction: Correction, prior: Matrix) -> Matrix:
+        if correction == "length":
+            decoder, setting = self.decoder, self.setting
+            labels = encode_labels(decoder, setting.task, setting.instruction, setting.labels)
+            return np.asarray(raw / np.array([len(label) for label in labels]))
+        return raw - prior if correction != "none" else raw
+
+    def predict(self, examples: Sequence[Example]) -> list[Prediction]:
+        """The label with the highest corrected score; an answer outside the labels is impossible."""
+        if not examples:
+            return []
+        raw = self.score(examples, training=False, report=True)
+        return answers(examples, raw, self._corrected(raw, self.correction, self.prior), self.setting.labels)
+
+    def save_correction(self, folder: Path) -> None:
+        """Writes the correction."""
+        stored = {"correction": self.correction, "prior": list(self.prior)}
+        (folder / "correction.json").write_text(json.dumps(stored), encoding="utf-8")
+
+    def load_correction(self, folder: Path) -> None:
+        """Reads the correction."""
+        stored = json.loads((folder / "correction.json").read_text(encoding="utf-8"))
+        self.correction, self.prior = stored["correction"], np.array(stored["prior"])
+
+    def save(self, folder: Path) -> None:
+        """Writes the correction; arms with demonstrations write those too."""
+        self.save_correction(folder)
+
+
+def answers(
+    examples: Sequence[Example], raw: Matrix, corrected: Matrix, labels: Sequence[str]
+) -> list[Prediction]:
+    """Predictions from raw and corrected scores, both [rows, labels]."""
+    probabilities = softmax(corrected)
+    return [
+        Prediction(
+            example_id=row.id,
+            value=labels[int(p.argmax())],
+            scores={label: round(float(v), 6) for label, v in zip(labels, p, strict=True)},
+            log_scores={label: round(float(v), 4) for label, v in zip(labels, s, strict=True)},
+        )
+        for row, s, p in zip(examples, raw, probabilities, strict=True)
+    ]
+
+
+def softmax(scores: Matrix) -> Matrix:
+    """Rows of log scores to rows of probabilities."""
+    exponential = np.exp(scores - scores.max(1, keepdims=True))
+    return np.asarray(exponential / exponential.sum(1, keepdims=True))
+
+
+def frozen_correction(facts: Sequence[dict[str, Any]]) -> Correction | None:
+    """The correction most folds chose; None when none was chosen."""
+    chosen = [fact["correction"] for fact in facts if "correction" in fact]
+    return max(CORRECTIONS, key=chosen.count) if chosen else None
+
+
+def save_examples(path: Path, examples: Sequence[Example]) -> None:
+    """Demonstrations as JSON lines."""
+    path.write_text("".join(row.model_dump_json() + "\n" for row in examples), encoding="utf-8")
+
+
+def load_examples(path: Path) -> list[Example]:
+    """Demonstrations from JSON lines."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [Example.model_validate_json(line) for line in lines if line]

@@ -1,0 +1,118 @@
+"""kNN-shot: the training rows most like the text, as its demonstrations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from tuneworthy.core.example import Example
+from tuneworthy.core.unit import ArmKind, ModelRole
+from tuneworthy.methods import Setting
+from tuneworthy.methods._prompting import (
+    FittedPrompt,
+    PromptParameters,
+    frozen_correction,
+    load_examples,
+    save_examples,
+)
+from tuneworthy.models.embedder import Embedder, load_embedder
+
+
+class KnnShotParameters(PromptParameters):
+    """Parameters of the kNN-shot arm."""
+
+    k: int = Field(4, ge=1, le=64, description="demonstrations, the most similar one last")
+    longest_demonstration: int = Field(
+        1200, ge=50, description="rows with more characters than this are not used as demonstrations"
+    )
+
+
+@dataclass
+class Neighbours:
+    """Labelled rows with their embeddings [rows, D]."""
+
+    embedder: Embedder
+    rows: list[Example]
+    vectors: NDArray[np.float32]
+    k: int
+    known: dict[str, int] = field(default_factory=dict)
+
+    def of(self, row: Example, training: bool) -> list[Example]:
+        """The k nearest rows by cosine, nearest last; a training row is never its own demonstration."""
+        if training:
+            vector = self.vectors[self.known[row.id]]
+        else:
+            vector = self.embedder.embed([row.input])[0]
+        similarity = self.vectors @ vector
+        if training:
+            similarity = similarity.copy()
+            similarity[self.known[row.id]] = -np.inf
+        nearest = np.argsort(-similarity, kind="stable")[: self.k]
+        return [self.rows[int(i)] for i in nearest[::-1]]
+
+
+@dataclass
+class FittedKnnShot(FittedPrompt):
+    """A prompt whose demonstrations are retrieved for each text."""
+
+    neighbours: Neighbours | None = None
+
+    def save(self, folder: Path) -> None:
+        """Writes the correction and the rows that can be retrieved."""
+        assert self.neighbours is not None
+        self.save_correction(folder)
+        save_examples(folder / "neighbours.jsonl", self.neighbours.rows)
+
+
+class KnnShot:
+    """The base model after the k most similar training rows."""
+
+    name = "knn_shot"
+    title = "few-shot prompt, retrieved demonstrations"
+    kind: ArmKind = "prompt"
+    models: tuple[ModelRole, ...] = ("decoder", "embedder")
+    Parameters = KnnShotParameters
+
+    def fit(
+        self,
+        setting: Setting,
+        parameters: KnnShotParameters,
+        train: Sequence[Example],
+        validation: Sequence[Example],
+    ) -> FittedKnnShot:
+        """Embeds the training rows; chooses the prior correction with each row left out of its own prompt."""
+        rows = [row for row in [*train, *validation] if len(row.input) <= parameters.longest_demonstration]
+        fitted = self._with(setting, parameters, rows)
+        fitted.calibrate(rows)
+        fitted.facts["retrievable_rows"] = len(rows)
+        return fitted
+
+    def _with(self, setting: Setting, parameters: KnnShotParameters, rows: list[Example]) -> FittedKnnShot:
+        embedder = load_embedder(setting.models["embedder"])
+        vectors = embedder.embed([row.input for row in rows])
+        known = {row.id: index for index, row in enumerate(rows)}
+        neighbours = Neighbours(embedder, rows, vectors, parameters.k, known)
+        return FittedKnnShot(setting, parameters, neighbours.of, neighbours=neighbours)
+
+    def freeze(
+        self,
+        parameters: KnnShotParameters,
+        facts: Sequence[dict[str, Any]],
+        rows: Sequence[int],
+        all_rows: int,
+    ) -> KnnShotParameters:
+        """The correction most folds chose; all rows become retrievable."""
+        return parameters.model_copy(update={"correction": frozen_correction(facts)})
+
+    def load(self, setting: Setting, parameters: KnnShotParameters, folder: Path) -> FittedKnnShot:
+        """Reads the rows and embeds them again: the same encoder gives the same vectors."""
+        fitted = self._with(setting, parameters, load_examples(folder / "neighbours.jsonl"))
+        fitted.load_correction(folder)
+        return fitted
+
+
+PLUGIN = KnnShot()

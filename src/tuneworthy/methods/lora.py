@@ -1,0 +1,243 @@
+"""LoRA: low-rank adapters on every linear layer of a frozen decoder, trained to write the label."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from tuneworthy.core.example import Example
+from tuneworthy.core.frozen import Frozen
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.unit import ArmKind, ModelRole
+from tuneworthy.engine.audit import audit_rows
+from tuneworthy.engine.encoding import cut_input, encode_labels, encode_prompt, encode_row
+from tuneworthy.engine.recipe import (
+    Recipe,
+    default_epochs,
+    default_learning_rate,
+    default_steps,
+    warmup_steps,
+)
+from tuneworthy.engine.scoring import score_labels
+from tuneworthy.engine.training import Choice, Training, ValidationScore, train
+from tuneworthy.methods import Setting
+from tuneworthy.methods._prompting import Matrix, answers, softmax
+from tuneworthy.models.adapters import add_lora, load_adapter, save_adapter
+from tuneworthy.models.decoder import Decoder, load_decoder
+
+NOISY_BELOW = 100  # validation rows below which one checkpoint's lead is mostly luck
+
+
+class LoraParameters(Frozen):
+    """Parameters of the lora arm; the defaults follow the number of rows."""
+
+    rank: int = Field(8, ge=1, le=512, description="adapter rank (LoRA Without Regret: 8 for classification)")
+    alpha: int | None = Field(None, ge=1, description="adapter scale; default 2 x rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout on adapter inputs")
+    learning_rate: float | None = Field(
+        None, gt=0, description="peak; default 5e-4 x (2000/hidden)^0.781, halved below 500 rows (Tinker)"
+    )
+    batch: int = Field(8, ge=1, description="examples per update")
+    epochs: float | None = Field(
+        None, gt=0, description="passes over the rows; default clip(ceil(150 x batch / rows), 3, 10)"
+    )
+    max_steps: int | None = Field(None, ge=1, description="upper bound of updates")
+    steps: int | None = Field(None, ge=1, description="exact number of updates; set by the final refit")
+    warmup: float = Field(0.06, ge=0, le=0.5, description="share of the steps that warm up")
+    patience: int = Field(
+        2, ge=1, description="validations (twice per epoch) without improvement before stopping"
+    )
+    max_input_tokens: int = Field(1024, ge=16, description="longer inputs are cut, in tokens of the model")
+    max_tokens: int = Field(2048, ge=32, description="longest training row; a longer one is an error")
+    tokens_per_batch: int = Field(2048, ge=64, description="tokens per forward pass; memory goes with it")
+
+
+@dataclass
+class FittedLora:
+    """A decoder with its adapter."""
+
+    setting: Setting
+    parameters: LoraParameters
+    decoder: Decoder
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def score(self, examples: Sequence[Example], report: bool) -> Matrix:
+        """Raw scores [rows, labels]: summed log p(label, stop | prompt)."""
+        setting, limit = self.setting, self.parameters.max_input_tokens
+        prompts = [
+            encode_prompt(
+                self.decoder, setting.task, setting.instruction, cut_input(self.decoder, row.input, limit)
+            )
+            for row in examples
+        ]
+        labels = encode_labels(self.decoder, setting.task, setting.instruction, setting.labels)
+        tell = (lambda done, total: setting.report(done, total, {})) if report else (lambda done, total: None)
+        return score_labels(self.decoder, prompts, labels, tell)
+
+    def predict(self, examples: Sequence[Example]) -> list[Prediction]:
+        """The most probable label; an answer outside the labels is impossible."""
+        if not examples:
+            return []
+        raw = self.score(examples, report=True)
+        return answers(examples, raw, raw, self.setting.labels)
+
+    def save(self, folder: Path) -> None:
+        """Writes an ordinary PEFT folder."""
+        save_adapter(self.decoder, folder / "adapter")
+
+
+class Lora:
+    """Fine-tunes with LoRA, completion only, the stop token trained."""
+
+    name = "lora"
+    title = "LoRA fine-tune"
+    kind: ArmKind = "tuned"
+    models: tuple[ModelRole, ...] = ("decoder",)
+    Parameters = LoraParameters
+
+    def fit(
+        self,
+        setting: Setting,
+        parameters: LoraParameters,
+        train_rows: Sequence[Example],
+        validation: Sequence[Example],
+    ) -> FittedLora:
+        """Audits, trains, keeps the checkpoint that validation supports; scores in float32 afterwards."""
+        decoder = load_decoder(setting.models["decoder"], setting.dtype)
+        cut = [_cut(decoder, row, parameters.max_input_tokens) for row in train_rows]
+        rows = [encode_row(decoder, setting.task, setting.instruction, row) for row in cut]
+        audit_rows(decoder, rows, cut, min(parameters.max_tokens, decoder.context_length))
+        recipe = make_recipe(parameters, len(rows), decoder.hidden_size, setting.seed, bool(validation))
+        alpha = parameters.alpha or 2 * parameters.rank
+        add_lora(decoder, parameters.rank, alpha, parameters.dropout, setting.seed)
+        judge = FittedLora(setting, parameters, decoder)
+        outcome = train(
+            decoder,
+            rows,
+            recipe,
+            evaluate=(lambda: _validate(judge, validation)) if validation else None,
+            choose=(lambda curve: choose_checkpoint(curve, len(validation))) if validation else None,
+            checkpoint=setting.checkpoint,
+            report=setting.report,
+        )
+        scorer = decoder if setting.dtype == "float32" else _in_float32(decoder, setting)
+        facts = _facts(outcome, recipe, parameters, setting, [row.length for row in rows])
+        facts["inputs_cut"] = sum(a.input != b.input for a, b in zip(cut, train_rows, strict=True))
+        return FittedLora(setting, parameters, scorer, facts)
+
+    def freeze(
+        self, parameters: LoraParameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
+    ) -> LoraParameters:
+        """Steps = median kept step of the folds, scaled by rows; the learning rate they ran with."""
+        kept = statistics.median(fact["kept_step"] for fact in facts)
+        steps = max(1, round(kept * all_rows / statistics.mean(rows)))
+        rate = statistics.median(fact["learning_rate"] for fact in facts)
+        return parameters.model_copy(update={"steps": steps, "learning_rate": rate, "max_steps": None})
+
+    def load(self, setting: Setting, parameters: LoraParameters, folder: Path) -> FittedLora:
+        """The float32 base model with the saved adapter."""
+        decoder = load_decoder(setting.models["decoder"], "float32")
+        load_adapter(decoder, folder / "adapter")
+        return FittedLora(setting, parameters, decoder)
+
+
+def make_recipe(
+    parameters: LoraParameters, rows: int, hidden_size: int, seed: int, validated: bool
+) -> Recipe:
+    """Parameters and the number of rows to the arithmetic of the run."""
+    batch = min(parameters.batch, rows)
+    epochs = parameters.epochs or default_epochs(rows, batch)
+    steps = parameters.steps or default_steps(rows, batch, epochs)
+    if parameters.max_steps is not None:
+        steps = min(steps, parameters.max_steps)
+    return Recipe(
+        steps=steps,
+        batch=batch,
+        learning_rate=parameters.learning_rate or default_learning_rate(hidden_size, rows),
+        warmup_steps=warmup_steps(steps, parameters.warmup),
+        evaluate_every=max(1, round(rows / batch / 2)),
+        patience=parameters.patience if validated else steps,
+        tokens_per_batch=parameters.tokens_per_batch,
+        seed=seed,
+    )
+
+
+def choose_checkpoint(curve: Sequence[dict[str, float]], rows: int) -> Choice:
+    """Which validated step to keep, honest about noise.
+
+    From 100 validation rows on: the best metric, ties by the answers' log-loss. Below that the last step
+    stays unless another beats it by more than one standard error of the metric (with 40 rows that is about 6
+    points); among those that do, the best, ties by log-loss.
+    """
+    last = curve[-1]
+    best = max(curve, key=lambda point: (point["score"], -point["log_loss"], point["step"]))
+    if rows >= NOISY_BELOW:
+        return Choice(int(best["step"]), f"best validation score on {rows} rows, ties by log-loss")
+    error = float(np.sqrt(max(last["score"] * (1 - last["score"]), 0.25 / rows) / rows))
+    if best["score"] - last["score"] > error:
+        return Choice(
+            int(best["step"]),
+            f"better than the last step by more than one standard error ({error:.3f} on {rows} rows)",
+        )
+    return Choice(
+        int(last["step"]),
+        f"the last step: no other was better by more than one standard error ({error:.3f} on {rows} rows)",
+    )
+
+
+def _cut(decoder: Decoder, row: Example, limit: int) -> Example:
+    text = cut_input(decoder, row.input, limit)
+    return row if text == row.input else row.model_copy(update={"input": text})
+
+
+def _validate(judge: FittedLora, validation: Sequence[Example]) -> ValidationScore:
+    """The primary metric, and the mean log-loss of the right answer among the labels."""
+    raw = judge.score(validation, report=False)
+    labels, metric = judge.setting.labels, judge.setting.metric
+    targets = [str(row.target) for row in validation]
+    parts = metric.parts(answers(validation, raw, raw, labels), targets, labels)
+    index = [labels.index(target) for target in targets]
+    right = np.clip(softmax(raw)[np.arange(len(targets)), index], 1e-12, 1)
+    return ValidationScore(float(metric.value(parts.sum(0))), float(-np.log(right).mean()))
+
+
+def _in_float32(decoder: Decoder, setting: Setting) -> Decoder:
+    """The same adapter on the float32 base: near-ties flip in bfloat16, so scoring does not use it."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        save_adapter(decoder, Path(folder))
+        scorer = load_decoder(setting.models["decoder"], "float32")
+        load_adapter(scorer, Path(folder))
+    return scorer
+
+
+def _facts(
+    outcome: Training, recipe: Recipe, parameters: LoraParameters, setting: Setting, lengths: Sequence[int]
+) -> dict[str, Any]:
+    mean_tokens = recipe.batch * sum(lengths) / len(lengths)
+    steps = len(outcome.train)
+    return {
+        "steps": steps,
+        "planned_steps": recipe.steps,
+        "batch": recipe.batch,
+        "epochs": round(steps * recipe.batch / len(lengths), 2),
+        "learning_rate": recipe.learning_rate,
+        "rank": parameters.rank,
+        "dtype": setting.dtype,
+        "tokens_per_step": round(mean_tokens),
+        "trained_tokens": round(steps * mean_tokens),
+        "metric": setting.metric.name,
+        "train": outcome.train,
+        "validation": outcome.validation,
+        "kept_step": outcome.kept_step,
+        "kept_because": outcome.kept_because,
+        "stopped_early": outcome.stopped_early,
+    }
+
+
+PLUGIN = Lora()

@@ -1,0 +1,124 @@
+"""Probe: frozen sentence embeddings into a logistic regression. Transfer learning at its cheapest."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from tuneworthy.core.example import Example
+from tuneworthy.core.frozen import Frozen
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.unit import ArmKind, ModelRole
+from tuneworthy.methods import Setting
+from tuneworthy.methods import _linear as linear
+from tuneworthy.models.embedder import Embedder, load_embedder
+
+
+@dataclass
+class FittedProbe:
+    """Weights [labels, D] and bias [labels] on top of an encoder."""
+
+    embedder: Embedder
+    weights: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    labels: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, examples: Sequence[Example]) -> list[Prediction]:
+        """Softmax of a linear map of each text's embedding."""
+        if not examples:
+            return []
+        scores = self.embedder.embed([row.input for row in examples]) @ self.weights.T + self.bias
+        table = np.exp(scores - scores.max(1, keepdims=True))
+        table /= table.sum(1, keepdims=True)
+        return linear.to_predictions([row.id for row in examples], table, self.labels)
+
+    def save(self, folder: Path) -> None:
+        """Writes weights and bias; the encoder is named in the unit."""
+        np.savez(folder / "probe.npz", weights=self.weights, bias=self.bias)
+        (folder / "probe.json").write_text(json.dumps({"labels": self.labels}), encoding="utf-8")
+
+
+class Probe:
+    """Frozen embeddings, logistic regression; C and class weights by inner cross-validation."""
+
+    name = "probe"
+    title = "frozen embeddings + logistic regression"
+    kind: ArmKind = "classifier"
+    models: tuple[ModelRole, ...] = ("embedder",)
+
+    class Parameters(Frozen):
+        """Both are chosen by inner cross-validation when C is absent."""
+
+        C: float | None = Field(
+            None, gt=0, description="inverse penalty; default: chosen among 0.1 to 300 on inner folds"
+        )
+        class_weight: Literal["balanced"] | None = Field(
+            None, description="'balanced' weights rare labels up; chosen together with C when C is absent"
+        )
+
+    def fit(
+        self,
+        setting: Setting,
+        parameters: Parameters,
+        train: Sequence[Example],
+        validation: Sequence[Example],
+    ) -> FittedProbe:
+        """Embeds once, chooses settings on inner folds, fits on train and validation rows."""
+        rows = [*train, *validation]
+        embedder = load_embedder(setting.models["embedder"])
+        vectors = embedder.embed([row.input for row in rows])
+        targets = [str(row.target) for row in rows]
+        facts: dict[str, Any] = {"C": parameters.C, "class_weight": parameters.class_weight}
+        if parameters.C is None:
+            choice = linear.choose(
+                lambda fit_rows, held_rows: (vectors[fit_rows], vectors[held_rows]),
+                targets,
+                setting.labels,
+                setting.metric,
+                setting.seed,
+                lambda done, total: setting.report(done, total, {}),
+            )
+            facts = {
+                "C": choice.C,
+                "class_weight": choice.class_weight,
+                "inner_score": round(choice.score, 4),
+            }
+        model = linear.fit_quietly(linear.new_regression(facts["C"], facts["class_weight"]), vectors, targets)
+        weights, bias = _one_row_per_label(model, setting.labels)
+        facts["dimensions"] = int(vectors.shape[1])
+        return FittedProbe(embedder, weights, bias, setting.labels, facts)
+
+    def freeze(
+        self, parameters: Parameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
+    ) -> Parameters:
+        """The folds' median C and most frequent class weight."""
+        return self.Parameters(**linear.frozen_choice(facts))
+
+    def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedProbe:
+        """Reads the weights and loads the encoder."""
+        stored = np.load(folder / "probe.npz", allow_pickle=False)
+        labels = tuple(json.loads((folder / "probe.json").read_text(encoding="utf-8"))["labels"])
+        embedder = load_embedder(setting.models["embedder"])
+        return FittedProbe(embedder, stored["weights"], stored["bias"], labels)
+
+
+def _one_row_per_label(model: Any, labels: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights with a row for every label: two-label models have one row, unseen labels have none."""
+    known, bias = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        known, bias = np.vstack([np.zeros_like(known), known]), np.append(0.0, bias)
+    weights = np.zeros((len(labels), known.shape[1]))
+    biases = np.full(len(labels), -1e9)
+    for row, label in enumerate(model.classes_):
+        weights[labels.index(label)] = known[row]
+        biases[labels.index(label)] = bias[row]
+    return weights, biases
+
+
+PLUGIN = Probe()

@@ -1,0 +1,127 @@
+"""TF-IDF: words and character n-grams into a logistic regression. Cheap, old, and hard to beat."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import skops.io
+from pydantic import Field
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+from tuneworthy.core.example import Example
+from tuneworthy.core.frozen import Frozen
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.unit import ArmKind, ModelRole
+from tuneworthy.methods import Setting
+from tuneworthy.methods import _linear as linear
+
+
+def vectoriser() -> FeatureUnion:
+    """Word 1-2-grams and char_wb 2-5-grams, sublinear term frequency, each block of unit length."""
+    return FeatureUnion(
+        [
+            ("words", TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode")),
+            ("characters", TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)),
+        ]
+    )
+
+
+@dataclass
+class FittedTfidf:
+    """A fitted scikit-learn pipeline."""
+
+    pipeline: Pipeline
+    labels: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, examples: Sequence[Example]) -> list[Prediction]:
+        """Label and probabilities per row."""
+        if not examples:
+            return []
+        table = np.zeros((len(examples), len(self.labels)))
+        columns = [self.labels.index(label) for label in self.pipeline.classes_]
+        table[:, columns] = self.pipeline.predict_proba([row.input for row in examples])
+        return linear.to_predictions([row.id for row in examples], table, self.labels)
+
+    def save(self, folder: Path) -> None:
+        """Writes one skops file: no pickle."""
+        skops.io.dump(self.pipeline, folder / "tfidf.skops")
+
+
+class Tfidf:
+    """Word and character n-grams, logistic regression; C and class weights by inner cross-validation."""
+
+    name = "tfidf"
+    title = "TF-IDF + logistic regression"
+    kind: ArmKind = "classifier"
+    models: tuple[ModelRole, ...] = ()
+
+    class Parameters(Frozen):
+        """Both are chosen by inner cross-validation when C is absent."""
+
+        C: float | None = Field(
+            None, gt=0, description="inverse penalty; default: chosen among 0.1 to 300 on inner folds"
+        )
+        class_weight: Literal["balanced"] | None = Field(
+            None, description="'balanced' weights rare labels up; chosen together with C when C is absent"
+        )
+
+    def fit(
+        self,
+        setting: Setting,
+        parameters: Parameters,
+        train: Sequence[Example],
+        validation: Sequence[Example],
+    ) -> FittedTfidf:
+        """Fits on train and validation rows: the inner folds need no validation rows of their own."""
+        rows = [*train, *validation]
+        texts = np.array([row.input for row in rows], dtype=object)
+        targets = [str(row.target) for row in rows]
+        facts: dict[str, Any] = {"C": parameters.C, "class_weight": parameters.class_weight}
+        if parameters.C is None:
+
+            def featurise(fit_rows: Any, held_rows: Any) -> tuple[Any, Any]:
+                union = vectoriser()
+                return union.fit_transform(texts[fit_rows]), union.transform(texts[held_rows])
+
+            choice = linear.choose(
+                featurise,
+                targets,
+                setting.labels,
+                setting.metric,
+                setting.seed,
+                lambda done, total: setting.report(done, total, {}),
+            )
+            facts = {
+                "C": choice.C,
+                "class_weight": choice.class_weight,
+                "inner_score": round(choice.score, 4),
+            }
+        regression = linear.new_regression(facts["C"], facts["class_weight"])
+        pipeline = Pipeline([("features", vectoriser()), ("regression", regression)])
+        features = pipeline[0].fit_transform(texts)
+        linear.fit_quietly(regression, features, targets)
+        facts["features"] = int(features.shape[1])
+        return FittedTfidf(pipeline, setting.labels, facts)
+
+    def freeze(
+        self, parameters: Parameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
+    ) -> Parameters:
+        """The folds' median C and most frequent class weight."""
+        return self.Parameters(**linear.frozen_choice(facts))
+
+    def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedTfidf:
+        """Reads the skops file; only types that are known to be harmless are built."""
+        file = folder / "tfidf.skops"
+        trusted = [
+            t
+            for t in skops.io.get_untrusted_types(file=file)
+            if t.startswith(("numpy.", "scipy.", "sklearn."))
+        ]
+        return FittedTfidf(skops.io.load(file, trusted=trusted), setting.labels)
+
+
+PLUGIN = Tfidf()

@@ -1,0 +1,59 @@
+"""One file per metric. A metric is additive parts per row, and what the sum of the parts is worth.
+
+Written that way every metric gets the same vectorised bootstrap and permutation test: resampling rows is a
+matrix product of resampling weights and parts. Accuracy has one part per row (right or not), macro-F1 three
+per label (true positive, false positive, false negative), and so on.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.registry import Registry
+
+Parts = NDArray[np.float64]
+
+
+class Metric(Protocol):
+    """The contract of a file in `metrics/`.
+
+    Attributes:
+        name: the file name.
+        title: how a report calls it.
+        best, worst: the ends of its range.
+        binary: True when each row is simply right or wrong (exact tests apply).
+    """
+
+    name: str
+    title: str
+    best: float
+    worst: float
+    binary: bool
+
+    def parts(
+        self, predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]
+    ) -> Parts:
+        """Additive parts, shape [rows, parts], one more axis of size one for single-part metrics.
+
+        Raises ValueError on empty input or when predictions and targets differ in length.
+        """
+
+    def value(self, sums: Parts) -> Parts:
+        """The metric from summed parts, shape [..., parts] -> [...]."""
+
+    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
+        """The metric for each label from summed parts; empty for metrics without labels."""
+
+
+METRICS: Registry[Metric] = Registry("metrics", "metric")
+
+
+def check_lengths(predictions: Sequence[Prediction], targets: Sequence[str]) -> None:
+    """Raises ValueError on empty or unpaired input: a metric of nothing is not zero."""
+    if not predictions:
+        raise ValueError("a metric needs at least one prediction")
+    if len(predictions) != len(targets):
+        raise ValueError(f"{len(predictions)} predictions for {len(targets)} targets")

@@ -1,0 +1,85 @@
+"""True positives, false positives and false negatives per label: the parts of every macro metric.
+
+Layout of the parts, K labels: columns [0, K) true positives, [K, 2K) false positives, [2K, 3K) false
+negatives, each in the order of `labels`. An answer that is unparseable, failed, or no known label is a false
+negative of its true label and no false positive of any other.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.metrics import Parts, check_lengths
+
+
+def confusion_parts(
+    predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]
+) -> Parts:
+    """Shape [rows, 3K], zeros and ones.
+
+    Raises:
+        ValueError: empty or unpaired input, a label given twice, or a target that is not among `labels`.
+    """
+    check_lengths(predictions, targets)
+    column = {label: index for index, label in enumerate(labels)}
+    count = len(labels)
+    if len(column) != count:
+        raise ValueError("a label is given twice")
+    unknown = sorted(set(targets) - set(column))
+    if unknown:
+        raise ValueError(f"target '{unknown[0]}' is not among the labels {list(labels)}")
+    parts = np.zeros((len(targets), 3 * count))
+    for row, (prediction, target) in enumerate(zip(predictions, targets, strict=True)):
+        answer = prediction.value if prediction.status == "parsed" else None
+        if answer == target:
+            parts[row, column[target]] = 1.0
+            continue
+        parts[row, 2 * count + column[target]] = 1.0
+        if answer is not None and answer in column:
+            parts[row, count + column[answer]] = 1.0
+    return parts
+
+
+def split_sums(sums: Parts) -> tuple[Parts, Parts, Parts]:
+    """Summed parts [..., 3K] as true positives, false positives, false negatives, each [..., K]."""
+    count = sums.shape[-1] // 3
+    return sums[..., :count], sums[..., count : 2 * count], sums[..., 2 * count :]
+
+
+def ratio(over: Parts, under: Parts, undefined: float = 0.0) -> Parts:
+    """`over / under`, and `undefined` where `under` is zero."""
+    result: Parts = np.divide(over, under, out=np.full(over.shape, undefined), where=under > 0)
+    return result
+
+
+def precision_of(sums: Parts, undefined: float = 0.0) -> Parts:
+    """tp / (tp + fp) per label, shape [..., 3K] -> [..., K]."""
+    tp, fp, _ = split_sums(sums)
+    return ratio(tp, tp + fp, undefined)
+
+
+def recall_of(sums: Parts, undefined: float = 0.0) -> Parts:
+    """tp / (tp + fn) per label, shape [..., 3K] -> [..., K]."""
+    tp, _, fn = split_sums(sums)
+    return ratio(tp, tp + fn, undefined)
+
+
+def f1_of(sums: Parts, undefined: float = 0.0) -> Parts:
+    """2tp / (2tp + fp + fn) per label, shape [..., 3K] -> [..., K]."""
+    tp, fp, fn = split_sums(sums)
+    return ratio(2 * tp, 2 * tp + fp + fn, undefined)
+
+
+def macro(per_label: Parts, sums: Parts) -> Parts:
+    """The plain mean over the labels that occur in targets or answers, shape [..., K] -> [...].
+
+    That is scikit-learn's macro average with `zero_division=0`: a label that occurs in neither is left out,
+    one that occurs counts as 0 where its ratio is 0/0. A resample is scored by the same rule, over the labels
+    that occur *in the resample*: the bootstrap applies the statistic itself to each resample. Scoring an
+    absent label as 0 would punish an arm for rows that were not drawn (docs/statistics.md has the coverage
+    of both).
+    """
+    tp, fp, fn = split_sums(sums)
+    occurs = (tp + fp + fn) > 0
+    return ratio((per_label * occurs).sum(axis=-1), occurs.sum(axis=-1).astype(np.float64))

@@ -1,0 +1,47 @@
+"""Accuracy: the share of rows answered exactly right."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.metrics import Metric, Parts, check_lengths
+
+
+class Accuracy:
+    """Right answers / rows. An answer that is unparseable or failed is wrong.
+
+    Worked example: targets `a a b`, answers `a b` and one that could not be parsed: 1 of 3 is right, 33.3%.
+    """
+
+    name = "accuracy"
+    title = "accuracy"
+    best = 1.0
+    worst = 0.0
+    binary = True
+
+    def parts(
+        self, predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]
+    ) -> Parts:
+        """Shape [rows, 2]: right (0 or 1), and 1 for the row itself.
+
+        The second column is the denominator: a resample of whole groups need not have as many rows as the
+        sample. Raises ValueError on empty or unpaired input.
+        """
+        check_lengths(predictions, targets)
+        right = [
+            float(prediction.status == "parsed" and prediction.value == target)
+            for prediction, target in zip(predictions, targets, strict=True)
+        ]
+        return np.column_stack([np.array(right), np.ones(len(right))])
+
+    def value(self, sums: Parts) -> Parts:
+        """Right / rows, shape [..., 2] -> [...]."""
+        return np.asarray(sums[..., 0] / sums[..., 1], dtype=np.float64)
+
+    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
+        """Empty: a row that is wrong says nothing about which label."""
+        return {}
+
+
+PLUGIN: Metric = Accuracy()

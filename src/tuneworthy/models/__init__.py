@@ -1,0 +1,1 @@
+"""The only room that loads weights, chat templates and quantised files."""

@@ -1,0 +1,48 @@
+"""LoRA adapters by PEFT: put on, saved and loaded as ordinary PEFT folders."""
+
+from pathlib import Path
+
+import torch
+
+from tuneworthy.core.errors import ModelError
+from tuneworthy.models.decoder import Decoder
+
+
+def add_lora(decoder: Decoder, rank: int, alpha: int, dropout: float, seed: int) -> None:
+    """Puts fresh LoRA adapters on every linear layer but the output head, in place.
+
+    Adapters are float32 whatever the base's precision; the base is frozen. B starts at zero, so the adapted
+    model starts as the base model; A is drawn from `seed`.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules="all-linear",
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        decoder.model = get_peft_model(decoder.model, config, autocast_adapter_dtype=True)
+
+
+def save_adapter(decoder: Decoder, folder: Path) -> None:
+    """Saves the adapter as a PEFT folder (safetensors)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    decoder.model.save_pretrained(folder, save_embedding_layers=False)
+
+
+def load_adapter(decoder: Decoder, folder: Path) -> None:
+    """Puts a saved adapter on a freshly loaded decoder, in place.
+
+    Raises:
+        ModelError: the folder holds no PEFT adapter.
+    """
+    from peft import PeftModel
+
+    if not (folder / "adapter_model.safetensors").exists():
+        raise ModelError(f"{folder} holds no adapter (adapter_model.safetensors is missing).")
+    decoder.model = PeftModel.from_pretrained(decoder.model, str(folder), is_trainable=False).eval()

@@ -1,0 +1,126 @@
+"""`Decoder`: a causal language model with its tokenizer and chat template."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuneworthy.core.errors import ModelError
+from tuneworthy.models.hardware import device
+from tuneworthy.models.quiet import quiet
+from tuneworthy.tasks import Message
+
+# For base models without a chat template: plain paragraphs, the answer after a cue, ended by EOS.
+PLAIN_TEMPLATE = (
+    "{% for m in messages %}{% if m['role'] == 'system' %}{{ m['content'] }}\n\n"
+    "{% elif m['role'] == 'user' %}Text: {{ m['content'] }}\nAnswer: "
+    "{% else %}{{ m['content'] }}{{ eos_token }}\n\n{% endif %}{% endfor %}"
+)
+
+
+@dataclass(slots=True)
+class Decoder:
+    """A loaded model and how text becomes its tokens.
+
+    Attributes:
+        model: the transformers model, in eval mode, on `device`.
+        tokenizer: its tokenizer, with a chat template.
+        folder: where it was loaded from.
+        device: where it computes.
+    """
+
+    model: Any
+    tokenizer: Any
+    folder: Path
+    device: torch.device
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the residual stream."""
+        return int(self.model.config.get_text_config().hidden_size)
+
+    @property
+    def context_length(self) -> int:
+        """The longest sequence the model was made for, in tokens."""
+        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 2048))
+
+    @property
+    def full_attention_only(self) -> bool:
+        """Whether every layer attends to all earlier tokens, so that a 4D mask means what it says."""
+        config = self.model.config.get_text_config()
+        kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+        window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+        linear_bias = getattr(config, "alibi", False)
+        return kinds == {"full_attention"} and not window and not linear_bias
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The prompt up to the point where the answer begins: what serving sends, byte for byte."""
+        return str(
+            self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        )
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of rendered text; the template already wrote the special tokens."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def encode_answer(self, messages: Sequence[Message], answer: str) -> list[int]:
+        """Token ids of an answer and its stop token, exactly as the template would continue the prompt.
+
+        Prompt and answer are tokenised apart, so that the training prompt equals the serving prompt.
+
+        Raises:
+            ModelError: the template does not write the answer after the prompt.
+        """
+        prompt = self.render(messages)
+        turns: list[Message] = [*messages, {"role": "assistant", "content": answer}]
+        whole = str(self.tokenizer.apply_chat_template(turns, tokenize=False))
+        if not whole.startswith(prompt) or not whole[len(prompt) :].startswith(answer):
+            raise ModelError(
+                f"the chat template of {self.folder.name} changes the prompt or the answer when a turn is "
+                "complete, so training would not match serving: use another model or template."
+            )
+        suffix = self.encode(whole[len(prompt) + len(answer) :])
+        special = set(self.tokenizer.all_special_ids)
+        stop = next((token for token in suffix if token in special), self.tokenizer.eos_token_id)
+        return [*self.encode(answer), stop]
+
+
+def load_decoder(folder: Path, dtype: str) -> Decoder:
+    """Loads a decoder from a local folder, no remote code, safetensors only.
+
+    Attention is plain matrix products ("eager"): it takes 4D masks on every device, and on a CPU its bfloat16
+    backward pass is faster than the fused kernel's.
+
+    Raises:
+        ModelError: the folder does not hold a usable causal language model.
+    """
+    quiet()
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            attn_implementation="eager",
+            dtype=getattr(torch, dtype),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{folder} cannot be loaded as a causal language model: {first}") from error
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"the tokenizer of {folder} has no end-of-sequence token.")
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = PLAIN_TEMPLATE
+    where = device()
+    return Decoder(model=model.to(where).eval(), tokenizer=tokenizer, folder=folder, device=where)
+
+
+@lru_cache(maxsize=1)
+def shared_decoder(folder: Path, dtype: str) -> Decoder:
+    """The last loaded decoder again, for methods that only read it; never put an adapter on it."""
+    return load_decoder(folder, dtype)

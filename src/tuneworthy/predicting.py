@@ -1,0 +1,99 @@
+"""Predict a file: the rows as they came, with label, confidence and whether the model abstained."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuneworthy.core.errors import DataError, JobError
+from tuneworthy.data.columns import require_column
+from tuneworthy.data.readers import read_table
+from tuneworthy.data.table import Table
+from tuneworthy.methods import Report
+from tuneworthy.runfolder.folder import RunFolder, write_text
+from tuneworthy.units.predictor import Predictor
+
+ADDED = ("label", "confidence", "abstained")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written."""
+
+    rows: int
+    abstained: int
+    blank: int
+    method: str
+
+
+def predict_file(
+    run: Path, data: Path, output: Path, input: Sequence[str], abstain_below: float, report: Report
+) -> Written:
+    """Writes `output` (CSV): the columns of `data`, then label, confidence and abstained.
+
+    Blank texts get no label. A cell that a spreadsheet would run as a formula is written with a leading
+    apostrophe.
+
+    Raises:
+        JobError, DataError, RunFolderError: one sentence each; nothing is written then.
+    """
+    columns = tuple(input) or tuple(RunFolder(run).read("dataset.json")["input_columns"])
+    if output.exists() and output.samefile(data):
+        raise JobError(f"{output} is the input itself: name another --output.")
+    table = read_table(data)
+    for column in columns:
+        require_column(table, column)
+    taken = [name for name in ADDED if name in table.columns]
+    if taken:
+        raise DataError(
+            f"{table.name} already has a column '{taken[0]}': rename it, it would be overwritten."
+        )
+    texts = _texts(table, columns)
+    filled = [index for index, text in enumerate(texts) if text]
+    predictor = Predictor(run, report)
+    answers = dict(zip(filled, predictor.predict([texts[index] for index in filled]), strict=True))
+    rows, abstained = [], 0
+    for index, row in enumerate(table.rows):
+        answer = answers.get(index)
+        confidence = answer.confidence if answer is not None else None
+        hides = answer is not None and (confidence or 0.0) < abstain_below
+        abstained += hides
+        label = "" if answer is None or hides else answer.value or ""
+        shown = "" if confidence is None else f"{confidence:.4f}"
+        rows.append([*(row[name] or "" for name in table.columns), label, shown, str(hides).lower()])
+    write_text(output, _csv([*table.columns, *ADDED], rows))
+    return Written(len(rows), abstained, len(rows) - len(filled), predictor.unit.method)
+
+
+def _texts(table: Table, columns: Sequence[str]) -> list[str]:
+    """The input of each row, joined as in training; empty when every column is blank."""
+    texts = []
+    for row in table.rows:
+        parts = [(name, (row[name] or "").strip() and row[name] or "") for name in columns]
+        filled = [(name, value) for name, value in parts if value]
+        texts.append(
+            "\n".join(f"{name}: {value}" for name, value in filled) if len(columns) > 1 else parts[0][1]
+        )
+    return texts
+
+
+def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_inert(cell) for cell in row] for row in rows)
+    return sink.getvalue()
+
+
+def _inert(cell: str) -> str:
+    """Numbers stay; anything else that a spreadsheet would run gets an apostrophe in front."""
+    if not cell.startswith(FORMULA):
+        return cell
+    try:
+        json.loads(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell

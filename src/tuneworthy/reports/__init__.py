@@ -1,0 +1,1 @@
+"""Terminal, HTML and JSON: render, compute nothing."""

@@ -1,0 +1,289 @@
+"""`Contents`: everything a report shows, read back from the files of a run folder and nothing else.
+
+The models are not needed: every number of the report stands in one of these files.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from tuneworthy.core.errors import RunFolderError
+from tuneworthy.core.evidence import Arm, Comparison, Estimate, Evidence, Verdict
+from tuneworthy.core.finding import Finding
+
+T = TypeVar("T")
+
+
+class Stored(BaseModel):
+    """A part of a file; keys that this report does not show are left alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Words(Stored):
+    """Length of the inputs, in words."""
+
+    mean: float
+    max: float
+
+
+class TestFacts(Stored):
+    """The test file of the user's own, where there is one."""
+
+    __test__ = False
+
+    source: str
+    rows: int
+    fingerprint: str
+
+
+class DatasetFacts(Stored):
+    """`dataset.json`."""
+
+    name: str
+    source: str
+    rows: int
+    fingerprint: str
+    input_columns: tuple[str, ...]
+    target_column: str | None = None
+    group_column: str | None = None
+    labels: dict[str, int] = {}
+    words: Words | None = None
+    test: TestFacts | None = None
+
+
+class Row(Stored):
+    """One line of `rows.jsonl`."""
+
+    id: str
+    row: int = 0
+    input: str
+    target: str | None = None
+    part: str = "table"
+
+
+class Confusion(Stored):
+    """How often a true label (row) got each answer (column); the last column counts no label at all."""
+
+    labels: tuple[str, ...]
+    matrix: tuple[tuple[int, ...], ...]
+
+
+class Disagreement(Stored):
+    """A row that one of two methods has right and the other wrong."""
+
+    id: str
+    target: str | None = None
+    winner: str | None = None
+    against: str | None = None
+
+
+class Won(Stored):
+    """The rows on which the winner and the best untuned arm disagree."""
+
+    winner: str
+    against: str
+    only_winner: tuple[Disagreement, ...] = ()
+    only_against: tuple[Disagreement, ...] = ()
+
+
+class Details(Stored):
+    """`details.json`."""
+
+    confusion: dict[str, Confusion] = {}
+    won: Won | None = None
+    samples: dict[str, tuple[Any, ...]] = {}
+
+
+class Opening(Stored):
+    """One line of `lockbox.jsonl`: the test rows were handed out."""
+
+    time: str
+    fingerprint: str = ""
+    plan: str = ""
+    arms: tuple[str, ...] | int = ()
+    run: str = ""
+
+
+class PlannedUnit(Stored):
+    """A unit as the plan announced it."""
+
+    address: str
+    title: str = ""
+    method: str = ""
+    estimate_s: float | None = None
+
+
+class Stage(Stored):
+    """A stage of the plan."""
+
+    name: str
+    units: tuple[PlannedUnit, ...] = ()
+
+
+class Plan(Stored):
+    """`plan.json`."""
+
+    stages: tuple[Stage, ...] = ()
+
+
+class UnitOutput(Stored):
+    """What one unit was asked and what it reported: `unit.json` and `metrics.json`."""
+
+    address: str
+    method: str
+    purpose: str
+    fold: int | None
+    seed: int
+    parameters: dict[str, Any]
+    cost: dict[str, Any]
+    facts: dict[str, Any]
+
+
+class Contents(Stored):
+    """A finished run, as its folder tells it."""
+
+    folder: Path
+    job_text: str
+    dataset: DatasetFacts
+    rows: dict[str, Row]
+    findings: tuple[Finding, ...]
+    estimates: tuple[Estimate, ...]
+    comparisons: tuple[Comparison, ...]
+    details: Details
+    evidence: Evidence
+    verdict: Verdict
+    openings: tuple[Opening, ...]
+    environment: dict[str, Any]
+    plan: Plan
+    units: tuple[UnitOutput, ...]
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms, best value first."""
+        return tuple(sorted(self.evidence.arms, key=lambda arm: (-arm.estimate.value, arm.method)))
+
+    @property
+    def best_untuned(self) -> Arm | None:
+        """The untuned arm with the highest value; baselines count only where there is nothing else."""
+        untuned = [arm for arm in self.arms if arm.kind != "tuned"]
+        return next((arm for arm in untuned if arm.kind != "baseline"), untuned[0] if untuned else None)
+
+    @property
+    def best_tuned(self) -> Arm | None:
+        """The tuned arm with the highest value."""
+        return next((arm for arm in self.arms if arm.kind == "tuned"), None)
+
+    def arm(self, method: str) -> Arm | None:
+        """One arm by name."""
+        return next((arm for arm in self.evidence.arms if arm.method == method), None)
+
+    def compared(self, method: str, against: str) -> Comparison | None:
+        """The comparison of two arms on the primary metric, if it was made."""
+        for comparison in self.comparisons:
+            pair = (comparison.method, comparison.against)
+            if pair == (method, against) and comparison.metric == self.evidence.metric:
+                return comparison
+        return None
+
+    def units_of(self, method: str, purpose: str = "evaluate") -> tuple[UnitOutput, ...]:
+        """A method's units, by fold."""
+        return tuple(unit for unit in self.units if (unit.method, unit.purpose) == (method, purpose))
+
+
+def load_contents(folder: Path) -> Contents:
+    """Reads a run folder. Raises RunFolderError, one sentence, when a file is missing or damaged."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunFolderError(
+            f"there is no run folder '{folder}'; type `tuneworthy run job.yaml` to make one."
+        )
+    rows = _lines(folder, "rows.jsonl", Row)
+    return Contents(
+        folder=folder,
+        job_text=_text(folder, "job.yaml"),
+        dataset=_whole(folder, "dataset.json", DatasetFacts),
+        rows={row.id: row for row in rows},
+        findings=_whole(folder, "findings.json", tuple[Finding, ...]),
+        estimates=_whole(folder, "estimates.json", tuple[Estimate, ...]),
+        comparisons=_whole(folder, "comparisons.json", tuple[Comparison, ...]),
+        details=_whole(folder, "details.json", Details),
+        evidence=_whole(folder, "evidence.json", Evidence),
+        verdict=_whole(folder, "verdict.json", Verdict),
+        openings=tuple(_lines(folder, "lockbox.jsonl", Opening)),
+        environment=_whole(folder, "environment.json", dict[str, Any]),
+        plan=_whole(folder, "plan.json", Plan),
+        units=tuple(sorted(_units(folder), key=lambda unit: (unit.method, unit.fold or 0, unit.address))),
+    )
+
+
+def _remedy(folder: Path, name: str) -> str:
+    source = "job.yaml" if name == "job.yaml" else f"{folder / 'job.yaml'}"
+    return f"type `tuneworthy run {source}` to finish the run."
+
+
+def _text(folder: Path, name: str) -> str:
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise RunFolderError(f"the run folder '{folder}' has no {name}; {_remedy(folder, name)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise RunFolderError(
+            f"{name} in the run folder '{folder}' cannot be read ({reason}); {_remedy(folder, name)}"
+        ) from None
+
+
+def _damaged(folder: Path, name: str, what: str) -> RunFolderError:
+    return RunFolderError(f"{name} in the run folder '{folder}' is damaged ({what}); {_remedy(folder, name)}")
+
+
+def _whole(folder: Path, name: str, kind: type[T]) -> T:
+    return _parsed(folder, name, _text(folder, name), kind, "")
+
+
+def _lines(folder: Path, name: str, kind: type[T]) -> list[T]:
+    lines = _text(folder, name).split("\n")
+    return [
+        _parsed(folder, name, line, kind, f"line {number}: ")
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    ]
+
+
+def _parsed(folder: Path, name: str, text: str, kind: type[T], where: str) -> T:
+    try:
+        return TypeAdapter(kind).validate_python(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise _damaged(folder, name, f"{where}not JSON: {error.msg.lower()}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise _damaged(folder, name, f"{where}{place or 'content'}: {first['msg'].lower()}") from None
+
+
+def _units(folder: Path) -> Iterator[UnitOutput]:
+    """Every unit that reported; a refit may still be under way, an evaluation may not."""
+    for path in sorted((folder / "units").glob("*/unit.json")):
+        name = path.relative_to(folder).as_posix()
+        report = f"{Path(name).parent.as_posix()}/metrics.json"
+        unit = _whole(folder, name, dict[str, Any])
+        if unit.get("purpose") == "refit" and not (folder / report).exists():
+            continue
+        fields = {"cost": {}, "facts": {}, **_whole(folder, report, dict[str, Any])}
+        try:
+            yield UnitOutput(
+                address=path.parent.name,
+                method=unit.get("method", ""),
+                purpose=unit.get("purpose", "evaluate"),
+                fold=unit.get("fold"),
+                seed=unit.get("seed", 0),
+                parameters=unit.get("parameters", {}),
+                cost=fields["cost"],
+                facts=fields["facts"],
+            )
+        except ValidationError as error:
+            raise _damaged(folder, report, str(error.errors()[0]["msg"]).lower()) from None

@@ -1,0 +1,64 @@
+"""The page's small glossary: only the words that the page uses."""
+
+from tuneworthy.reports import formats
+from tuneworthy.reports.contents import Contents
+
+_METHODS = {
+    "majority": "always answers the most frequent label; what an arm must beat to have learnt anything",
+    "tfidf": "a linear classifier on weighted word and character counts; no language model",
+    "probe": "a linear classifier on the vectors of a frozen embedding model",
+    "zero_shot": "the base model with an instruction and no example",
+    "few_shot": "the base model with an instruction and a fixed handful of worked examples",
+    "knn_shot": "the base model with the labelled rows most like the one it is asked about",
+    "setfit": "an embedding model trained on pairs of rows, then a linear classifier",
+    "encoder": "an encoder model with a classification head, all of it trained",
+    "lora": "the base model with a small trained adapter; its own weights stay as they are",
+    "qlora": "a LoRA adapter on a base model held in 4 bits, to save memory",
+    "full": "the base model with all of its weights trained",
+}
+_METRICS = {
+    "accuracy": "the share of rows answered rightly",
+    "macro_f1": "F1 of each label, averaged so that a rare label counts as much as a frequent one",
+}
+_TERMS = (
+    ("Arm", "one method with its settings, measured on the same rows as the others"),
+    (
+        "Interval",
+        "where the true score plausibly lies, given this many rows; at 95% confidence, intervals made "
+        "this way hold the true score 19 times in 20",
+    ),
+    ("Point", "one percentage point: from 80% to 83% is +3 points"),
+    (
+        "Paired comparison",
+        "two arms compared row by row on the same rows, so that hard rows are hard for both",
+    ),
+    (
+        "p, adjusted p",
+        "how often chance alone would show a difference this large; adjusted for the number of comparisons",
+    ),
+    ("Only it right", "rows that the first arm has right and the other wrong, and the reverse"),
+    ("Unparseable", "an answer that is no label; it counts as wrong and is counted apart"),
+    (
+        "F1",
+        "one number for precision (how often the label, when given, is right) and recall (how often it is "
+        "found)",
+    ),
+    ("Validation rows", "training rows kept aside to choose a checkpoint; never test rows"),
+    ("Lockbox", "the test rows, handed out once per frozen plan; every opening is recorded"),
+    ("Fingerprint", "a short hash of the rows: the same rows have the same fingerprint"),
+)
+
+
+def glossary(contents: Contents) -> list[tuple[str, str]]:
+    """Terms and what they mean: the general ones, then the metric and the arms of this run."""
+    metric = contents.evidence.metric
+    terms = list(_TERMS)
+    if metric in _METRICS:
+        title = formats.metric_title(metric)
+        terms.append((title[:1].upper() + title[1:], _METRICS[metric]))
+    if contents.evidence.protocol == "crossfit":
+        terms.append(("Crossfit", "every row is predicted once, by a model that never saw it"))
+    else:
+        terms.append(("Holdout", "some rows are kept from all training and choosing, and scored at the end"))
+    terms.extend((arm.method, _METHODS[arm.method]) for arm in contents.arms if arm.method in _METHODS)
+    return terms

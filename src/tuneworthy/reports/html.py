@@ -1,0 +1,84 @@
+"""The report as one HTML file: no network, no script, light and dark, screen and print."""
+
+from markupsafe import Markup
+
+from tuneworthy.reports import formats
+from tuneworthy.reports.charts import arms_chart, differences_chart
+from tuneworthy.reports.contents import Contents
+from tuneworthy.reports.glossary import glossary
+from tuneworthy.reports.templating import environment, writable
+from tuneworthy.reports.views_record import (
+    chosen_view,
+    curves_view,
+    data_view,
+    findings_view,
+    lockbox_view,
+    record_view,
+)
+from tuneworthy.reports.views_rows import classes_view, confusion_view, samples_view, won_view
+from tuneworthy.reports.views_scores import View, arms_view, comparisons_view, verdict_view
+
+
+def render_html(contents: Contents) -> str:
+    """The report as one self-contained page; the same contents give the same bytes."""
+    return writable(environment().get_template("report.html.j2").render(_views(contents)))
+
+
+def _views(contents: Contents) -> View:
+    verdict, evidence = contents.verdict, contents.evidence
+    comparisons = comparisons_view(contents)
+    curves = curves_view(contents)
+    for view in curves:
+        view["charts"] = [Markup(chart) for chart in view["charts"]]
+    return {
+        "contents": contents,
+        "data": contents.dataset,
+        "evidence": evidence,
+        "verdict": verdict,
+        "metric": formats.metric_title(evidence.metric),
+        "top": verdict_view(contents),
+        "arms": arms_view(contents),
+        "arms_charts": _arms_charts(contents),
+        "comparisons": comparisons,
+        "gain_charts": [
+            Markup(
+                differences_chart(
+                    comparisons["drawn"],
+                    evidence.metric,
+                    smallest_gain=verdict.thresholds.smallest_gain_worth_having,
+                    deciding=comparisons["deciding"],
+                    narrow=narrow,
+                )
+            )
+            for narrow in (False, True)
+            if comparisons["drawn"]
+        ],
+        "confusion": confusion_view(contents),
+        "classes": classes_view(contents),
+        "curves": curves,
+        "won": won_view(contents),
+        "samples": samples_view(contents),
+        "facts": data_view(contents),
+        "findings": findings_view(contents),
+        "chosen": chosen_view(contents),
+        "lockbox": lockbox_view(contents),
+        "record": record_view(contents),
+        "glossary": glossary(contents),
+    }
+
+
+def _arms_charts(contents: Contents) -> list[Markup]:
+    if not contents.arms:
+        return []
+    return [
+        Markup(
+            arms_chart(
+                contents.arms,
+                contents.evidence.metric,
+                recommended=contents.verdict.recommended_method,
+                target=contents.verdict.thresholds.target_score,
+                narrow=narrow,
+            )
+        )
+        for narrow in (False, True)
+    ]

@@ -1,0 +1,1 @@
+"""Atomic writes, events, locks: the only code that writes a run."""

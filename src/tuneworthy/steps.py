@@ -1,0 +1,270 @@
+"""The steps of the main job, one function each, in the order `pipeline.run` takes them."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from tuneworthy.checks import Examined, run_checks
+from tuneworthy.core.errors import JobError, RunFolderError
+from tuneworthy.core.evidence import Evidence, Verdict
+from tuneworthy.core.example import Example, label_counts
+from tuneworthy.core.finding import Finding
+from tuneworthy.core.hashing import address
+from tuneworthy.core.job import Job
+from tuneworthy.core.unit import ModelRef, ModelRole
+from tuneworthy.data.jobfile import dump_job
+from tuneworthy.data.loading import Loaded
+from tuneworthy.data.lockbox import Lockbox
+from tuneworthy.data.splits import Split
+from tuneworthy.evaluation.assemble import ArmOutput, Scores, disagreement
+from tuneworthy.evaluation.power import rows_to_settle
+from tuneworthy.methods import METHODS
+from tuneworthy.metrics import METRICS
+from tuneworthy.reports.contents import load_contents
+from tuneworthy.reports.html import render_html
+from tuneworthy.runfolder.folder import RunFolder
+from tuneworthy.tasks import Task
+from tuneworthy.units.collect import arm_outputs, unit_metrics
+from tuneworthy.units.executors.local import Executor, LocalExecutor
+from tuneworthy.units.plan import (
+    Plan,
+    Question,
+    Stage,
+    needed_roles,
+    refit_unit,
+    validated_parameters,
+)
+
+Models = dict[ModelRole, Path]
+
+
+def examine(job: Job, data: Loaded) -> tuple[list[Finding], tuple[str, ...]]:
+    """Every finding, and the blocking ones that the job does not accept, as sentences."""
+    findings = run_checks(Examined(data.dataset.examples, data.test_rows, job.folds))
+    blocking = [found for found in findings if found.blocking and found.code not in job.accept]
+    return findings, tuple(f"{found.code}: {found.message}" for found in blocking)
+
+
+def without_models(job: Job) -> Job:
+    """The job with only the arms that need no model."""
+    arms = tuple(arm for arm in job.arms if not METHODS.get(arm).models)
+    return job.model_copy(update={"arms": arms or ("majority",)})
+
+
+def ask(job: Job, task: Task, rows: Sequence[Example]) -> Question:
+    """What every unit is asked; raises JobError for an unknown metric or one of another task."""
+    labels = task.labels(rows)
+    metric = task.primary_metric(rows) if job.metric == "auto" else METRICS.get(job.metric).name
+    if metric not in task.metrics:
+        raise JobError(f"metric '{metric}' does not fit {task.name}: known: {', '.join(task.metrics)}.")
+    instruction = job.instruction or task.instruction(labels)
+    return Question(task=task.name, labels=labels, instruction=instruction, metric=metric)
+
+
+def check_parameters(job: Job) -> None:
+    """Raises JobError for an unknown arm, no arm at all, or an impossible parameter, before anything is written."""
+    if not job.arms:
+        raise JobError("no arms to compare: name at least one, for example --arms tfidf,lora.")
+    for arm in job.arms:
+        validated_parameters(METHODS.get(arm), job)
+    if all(METHODS.get(arm).kind == "tuned" for arm in job.arms):
+        raise JobError("a fine-tune alone proves nothing: add an untuned arm, for example --arms tfidf,lora.")
+
+
+def job_identity(job: Job, data: Loaded) -> str:
+    """The address of everything that decides a run's results."""
+    identity = job.identity()
+    identity["data"] = {
+        "rows": data.dataset.fingerprint,
+        "test": data.test.fingerprint if data.test else None,
+        "input": data.columns.input,
+        "target": data.columns.target,
+    }
+    return address(identity)
+
+
+def default_folder(job: Job, data: Loaded) -> Path:
+    """`runs/<name>-<hash>`: the same job on the same data is the same folder."""
+    return Path("runs") / f"{data.dataset.name}-{job_identity(job, data)[:8]}"
+
+
+def claim(folder: RunFolder, job: Job, data: Loaded) -> None:
+    """Makes sure the folder is new or belongs to this very job.
+
+    Raises:
+        RunFolderError: it holds another job's run, or files that are no run.
+    """
+    identity = job_identity(job, data)
+    if folder.exists("job.yaml"):
+        if folder.exists("plan.json") and folder.read("plan.json").get("identity") != identity:
+            raise RunFolderError(
+                f"{folder.path} holds the run of another job: name another --output (finished units that both "
+                "share are taken over), or delete it."
+            )
+    elif any(path.name != ".lock" for path in folder.path.iterdir()):
+        raise RunFolderError(f"{folder.path} has files in it that are no run: name an empty or new --output.")
+
+
+def write_inputs(
+    folder: RunFolder, job: Job, data: Loaded, split: Split, findings: Sequence[Finding]
+) -> None:
+    """The resolved job, the rows, the split and the findings."""
+    resolved = job.data.model_copy(update={"input": data.columns.input, "target": data.columns.target})
+    folder.write_text("job.yaml", dump_job(job.model_copy(update={"data": resolved})))
+    rows = [{**row.model_dump(), "part": "table"} for row in data.dataset.examples]
+    known = {row["id"] for row in rows}
+    rows += [{**row.model_dump(), "part": "test"} for row in data.test_rows if row.id not in known]
+    folder.write_lines("rows.jsonl", rows)
+    lengths = [len(row.input.split()) for row in data.dataset.examples]
+    folder.write(
+        "dataset.json",
+        {
+            "name": data.dataset.name,
+            "source": data.source,
+            "rows": len(data.dataset),
+            "fingerprint": data.dataset.fingerprint,
+            "input_columns": data.columns.input,
+            "target_column": data.columns.target,
+            "group_column": job.data.group,
+            "labels": label_counts(data.dataset.examples),
+            "words": {"mean": round(sum(lengths) / len(lengths), 1), "max": max(lengths)},
+            "test": None
+            if data.test is None
+            else {"source": data.test_source, "rows": len(data.test), "fingerprint": data.test.fingerprint},
+        },
+    )
+    folder.write("split.json", {**split.model_dump(mode="json"), "all": split.everything})
+    folder.write("findings.json", list(findings))
+    for note in (data.columns.explanation, *data.notes):
+        folder.emit("note", text=note)
+    for found in findings:
+        if found.outcome in ("issue", "tip"):
+            folder.emit("note", text=f"{found.code} {found.message} {found.advice}")
+
+
+def bring_models(job: Job, folder: RunFolder) -> tuple[Models, dict[ModelRole, ModelRef]]:
+    """Local folders and digests of the base models the arms need; fetched when absent."""
+    from tuneworthy.models.resolve import model_ref, resolve
+
+    names: dict[ModelRole, str] = {"decoder": job.base_model, "embedder": job.embedding_model}
+    models: Models = {}
+    refs: dict[ModelRole, ModelRef] = {}
+    for role in needed_roles(job.arms):
+        models[role] = resolve(names[role], lambda text: folder.emit("note", text=text))
+        refs[role] = model_ref(names[role], models[role])
+    return models, refs
+
+
+def hardware() -> tuple[str, int]:
+    """Training precision and cores of this machine."""
+    from tuneworthy.models.hardware import cores, training_dtype
+
+    return training_dtype(), cores()
+
+
+def write_plan(folder: RunFolder, plan: Plan, job: Job, data: Loaded, split: Split) -> None:
+    """The plan with its arithmetic."""
+    stages = [
+        {
+            "name": stage.name,
+            "units": [
+                {
+                    "address": unit.address,
+                    "title": unit.title,
+                    "method": unit.method,
+                    "fold": unit.fold,
+                    "threads": unit.threads,
+                    "fit_rows": len(split.rows(unit.fit)),
+                    "predict_rows": len(split.rows(unit.predict)),
+                }
+                for unit in stage.units
+            ],
+        }
+        for stage in plan.stages
+    ]
+    folder.write(
+        "plan.json", {"identity": job_identity(job, data), "address": plan.address, "stages": stages}
+    )
+    folder.emit("planned", stages={stage.name: [unit.title for unit in stage.units] for stage in plan.stages})
+
+
+def execute(stage: Stage, folder: RunFolder, executor: Executor, models: Models) -> list[ArmOutput]:
+    """Runs a stage's units and reads what they left."""
+    folder.emit("stage_started", stage=stage.name, units=[unit.title for unit in stage.units])
+    executor.run(stage.units, folder, models)
+    return arm_outputs(stage.units, folder.path)
+
+
+def test_examples(split: Split, rows: Sequence[Example], test_rows: Sequence[Example]) -> list[Example]:
+    """The rows that are predicted, with their targets: the lockbox's contents."""
+    by_id = {row.id: row for row in [*rows, *test_rows]}
+    return [by_id[row_id] for row_id in split.test_ids]
+
+
+def metric_names(task: Task, primary: str) -> list[str]:
+    """The task's metrics, the primary one first."""
+    return [primary, *(name for name in task.metrics if name != primary)]
+
+
+def reason_to_skip(job: Job, scores: Scores, rows: int) -> str | None:
+    """Why nothing should be fine-tuned, or None."""
+    if job.train_anyway:
+        return None
+    if rows < job.verdict.fewest_rows_to_train:
+        return (
+            f"{rows} rows are fewer than {job.verdict.fewest_rows_to_train}: nothing is fine-tuned "
+            "(--train-anyway goes on)."
+        )
+    target = job.verdict.target_score
+    if target is not None:
+        met = [arm for arm in scores.arms if arm.estimate.low is not None and arm.estimate.low >= target]
+        if met:
+            best = max(met, key=lambda arm: arm.estimate.low or 0.0)
+            return (
+                f"{best.method} already meets the target score {target:g} without training "
+                f"(lower bound {best.estimate.low:.3f}): nothing is fine-tuned (--train-anyway goes on)."
+            )
+    return None
+
+
+def rows_to_settle_difference(
+    scores: Scores, outputs: Sequence[ArmOutput], truth: dict[str, Example]
+) -> int | None:
+    """Test rows that would settle a difference as large as the observed one, by its observed disagreement."""
+    tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
+    if tuned is None or untuned is None:
+        return None
+    by_method = {output.method: output.predictions for output in outputs}
+    rate = disagreement(by_method[tuned.method], by_method[untuned.method], truth)
+    return rows_to_settle(tuned.estimate.value - untuned.estimate.value, rate) if rate else None
+
+
+def write_results(
+    folder: RunFolder, scores: Scores, evidence: Evidence, verdict: Verdict, lockbox: Lockbox
+) -> None:
+    """Estimates, comparisons, details, evidence, verdict and the openings of the test rows."""
+    folder.write("estimates.json", scores.estimates)
+    folder.write("comparisons.json", scores.comparisons)
+    folder.write("details.json", scores.details)
+    folder.write("evidence.json", evidence)
+    folder.write_lines("lockbox.jsonl", lockbox.openings())
+    folder.write("verdict.json", verdict)
+
+
+def refit(method: str, plan: Plan, split: Split, folder: RunFolder, models: Models, cores: int) -> None:
+    """Fits the recommended method once on all rows; `predict`, export and serving use this fit."""
+    units = [unit for stage in plan.stages for unit in stage.units if unit.method == method]
+    facts = [unit_metrics(unit, folder.path)["facts"] for unit in units]
+    unit = refit_unit(units, facts, split, cores)
+    folder.emit("stage_started", stage="refit", units=[unit.title])
+    LocalExecutor(1).run([unit], folder, models)
+    folders = {role: str(models[role]) for role in unit.models}
+    folder.write("model.json", {"unit": unit.address, "method": method, "folders": folders})
+    shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)
+
+
+def report(run: Path) -> Path:
+    """Renders `report.html` from the run folder's files."""
+    page = run / "report.html"
+    RunFolder(run).write_text(page.name, render_html(load_contents(run)))
+    return page

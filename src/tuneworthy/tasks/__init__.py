@@ -1,0 +1,49 @@
+"""One file per task type: its columns, its prompt, its parser, its metrics.
+
+`parse(format(target)) == target`, and garbage is None, never a crash.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypedDict
+
+from tuneworthy.core.example import Example
+from tuneworthy.core.registry import Registry
+
+
+class Message(TypedDict):
+    """One turn of a chat, as chat templates want it."""
+
+    role: str
+    content: str
+
+
+class Task(Protocol):
+    """The contract of a file in `tasks/`."""
+
+    name: str
+    title: str
+    metrics: tuple[str, ...]
+
+    def check_examples(self, examples: Sequence[Example]) -> None:
+        """Raises DataError, one sentence, when the rows cannot be this task."""
+
+    def labels(self, examples: Sequence[Example]) -> tuple[str, ...]:
+        """The closed set of answers, or an empty tuple for open ones."""
+
+    def primary_metric(self, examples: Sequence[Example]) -> str:
+        """The metric that decides when the job does not name one."""
+
+    def instruction(self, labels: Sequence[str]) -> str:
+        """What the model is told to do when the job does not say it."""
+
+    def messages(self, instruction: str, input: str, demonstrations: Sequence[Example] = ()) -> list[Message]:
+        """The chat up to, and without, the answer; demonstrations are earlier turns."""
+
+    def format(self, target: str) -> str:
+        """The text a model should write for this target."""
+
+    def parse(self, text: str, labels: Sequence[str]) -> str | None:
+        """The target a model meant by this text; None when it is none."""
+
+
+TASKS: Registry[Task] = Registry("tasks", "task")

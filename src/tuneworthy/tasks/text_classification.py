@@ -1,0 +1,84 @@
+"""Text classification: one label out of a closed set."""
+
+from collections.abc import Sequence
+
+from tuneworthy.core.errors import DataError
+from tuneworthy.core.example import Example, label_counts
+from tuneworthy.tasks import Message
+
+FEWEST_ROWS = 20
+MOST_LABELS = 200
+IMBALANCE = 0.8  # one label's share from which accuracy says little and macro-F1 decides
+
+
+class TextClassification:
+    """One label out of two to two hundred."""
+
+    name = "text-classification"
+    title = "text classification"
+    metrics = ("accuracy", "macro_f1", "macro_precision", "macro_recall")
+
+    def check_examples(self, examples: Sequence[Example]) -> None:
+        """Raises DataError when there are too few rows, one label only, too many, or a label with one row."""
+        if len(examples) < FEWEST_ROWS:
+            raise DataError(
+                f"{len(examples)} labelled rows are too few to measure anything: "
+                f"label at least {FEWEST_ROWS}, better 100."
+            )
+        counts = label_counts(examples)
+        if len(counts) == 1:
+            raise DataError(
+                f"every row has the same label '{next(iter(counts))}': "
+                "a classification needs at least two; check --target."
+            )
+        if len(counts) > MOST_LABELS:
+            raise DataError(
+                f"{len(counts)} distinct labels in {len(examples)} rows are more than {MOST_LABELS}: "
+                "is --target the right column?"
+            )
+        single = [label for label, count in counts.items() if count == 1]
+        if single:
+            shown = ", ".join(f"'{label}'" for label in single[:5]) + (" ..." if len(single) > 5 else "")
+            noun = "label has" if len(single) == 1 else "labels have"
+            raise DataError(
+                f"{len(single)} {noun} a single row ({shown}), which cannot be both learned and tested: "
+                "add a row, merge the label or remove it."
+            )
+
+    def labels(self, examples: Sequence[Example]) -> tuple[str, ...]:
+        """The labels in alphabetical order, so that the prompt does not depend on the order of rows."""
+        return tuple(sorted(label_counts(examples)))
+
+    def primary_metric(self, examples: Sequence[Example]) -> str:
+        """Accuracy, or macro-F1 when one label holds 80% of the rows."""
+        counts = label_counts(examples)
+        share = next(iter(counts.values())) / sum(counts.values())
+        return "macro_f1" if share >= IMBALANCE else "accuracy"
+
+    def instruction(self, labels: Sequence[str]) -> str:
+        """One sentence and the label list: shared by every row, so the engine computes it once."""
+        return "Classify the text. Answer with exactly one of these labels: " + "; ".join(labels) + "."
+
+    def messages(self, instruction: str, input: str, demonstrations: Sequence[Example] = ()) -> list[Message]:
+        """System turn with the instruction, demonstrations as earlier turns, then the text."""
+        turns: list[Message] = [{"role": "system", "content": instruction}]
+        for example in demonstrations:
+            turns.append({"role": "user", "content": example.input})
+            turns.append({"role": "assistant", "content": self.format(example.target or "")})
+        turns.append({"role": "user", "content": input})
+        return turns
+
+    def format(self, target: str) -> str:
+        """The label itself."""
+        return target
+
+    def parse(self, text: str, labels: Sequence[str]) -> str | None:
+        """The label this text is, after trimming; case is forgiven when that is unambiguous."""
+        answer = text.strip()
+        if answer in labels:
+            return answer
+        folded = [label for label in labels if label.strip().casefold() == answer.casefold()]
+        return folded[0] if len(folded) == 1 else None
+
+
+PLUGIN = TextClassification()

@@ -1,0 +1,1 @@
+"""Which units a job needs, what they cost, and running them."""

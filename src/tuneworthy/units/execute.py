@@ -1,0 +1,112 @@
+"""Runs one unit, here and now: rows in, predictions and measurements out."""
+
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tuneworthy.core.example import Example
+from tuneworthy.core.unit import ModelRole, Unit
+from tuneworthy.methods import METHODS, Fitted, Setting
+from tuneworthy.metrics import METRICS
+from tuneworthy.runfolder.unit_output import UnitWriter
+from tuneworthy.tasks import TASKS
+from tuneworthy.units.plan import NOTHING
+
+Report = Callable[[int, int, dict[str, float]], None]
+LATENCY_ROWS = 3
+
+
+def setting_of(unit: Unit, models: dict[ModelRole, Path], checkpoint: Path | None, report: Report) -> Setting:
+    """The `Setting` a unit's description stands for."""
+    return Setting(
+        task=TASKS.get(unit.task),
+        labels=unit.labels,
+        instruction=unit.instruction,
+        metric=METRICS.get(unit.metric),
+        seed=unit.seed,
+        dtype=unit.dtype,
+        models={role: models[role] for role in unit.models},
+        checkpoint=checkpoint,
+        report=report,
+    )
+
+
+def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report) -> None:
+    """Fits, predicts and writes `units/<address>/`; the rows to predict come without their targets."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(unit.threads)
+    rows, row_sets = run_rows(str(run))
+    folder = run / "units" / unit.address
+    checkpoint = run / "checkpoints" / unit.address
+    method = METHODS.get(unit.method)
+    setting = setting_of(unit, models, checkpoint, report)
+    parameters = method.Parameters.model_validate(unit.parameters)
+    fit_rows = [rows[row] for row in row_sets[unit.fit]]
+    validation = [rows[row] for row in row_sets[unit.validation]]
+    asked = [rows[row].without_target() for row in row_sets[unit.predict]]
+    writer = UnitWriter(folder)
+    with threadpool_limits(limits=unit.threads):
+        started = time.perf_counter()
+        fitted = method.fit(setting, parameters, fit_rows, validation)
+        fit_s = time.perf_counter() - started
+        started = time.perf_counter()
+        predictions = fitted.predict(asked)
+        predict_s = time.perf_counter() - started
+        latency_s = _latency(fitted, asked)
+        if method.kind == "tuned" or unit.purpose == "refit":
+            (writer.folder / "model").mkdir()
+            fitted.save(writer.folder / "model")
+    cost = {
+        "fit_s": round(fit_s, 4),
+        "predict_s": round(predict_s, 4),
+        "rows_predicted": len(predictions),
+        "latency_s": latency_s,
+        "peak_memory_gib": peak_memory_gib(),
+        "threads": unit.threads,
+    }
+    writer.finish(unit, predictions, {"cost": cost, "facts": fitted.facts})
+    _remove(checkpoint)
+
+
+@lru_cache(maxsize=2)
+def run_rows(run: str) -> tuple[dict[str, Example], dict[str, tuple[str, ...]]]:
+    """The run's rows by id and its row sets by address."""
+    rows: dict[str, Example] = {}
+    for line in (Path(run) / "rows.jsonl").read_text(encoding="utf-8").split("\n"):
+        if line:
+            record: dict[str, Any] = json.loads(line)
+            record.pop("part", None)
+            rows[record["id"]] = Example.model_validate(record)
+    split = json.loads((Path(run) / "split.json").read_text(encoding="utf-8"))
+    sets = {address: tuple(ids) for address, ids in split["row_sets"].items()}
+    return rows, {**sets, NOTHING: ()}
+
+
+def _latency(fitted: Fitted, asked: list[Example]) -> float:
+    """Median seconds for one row on its own, over up to three rows; 0 when nothing is predicted."""
+    times = []
+    for row in asked[:LATENCY_ROWS]:
+        started = time.perf_counter()
+        fitted.predict([row])
+        times.append(time.perf_counter() - started)
+    return round(statistics.median(times), 5) if times else 0.0
+
+
+def peak_memory_gib() -> float:
+    """Peak resident memory of this process so far, in GiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**30 if sys.platform == "darwin" else 2**20), 3)
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)

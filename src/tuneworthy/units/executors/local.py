@@ -1,0 +1,163 @@
+"""Runs units on this machine: in this process, or in worker processes side by side.
+
+Workers are plain `python -m` processes that speak JSON lines, so a script that calls `tuneworthy.run` needs no
+`if __name__ == "__main__"`, and a dead parent takes them along.
+"""
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from tuneworthy.core import errors
+from tuneworthy.core.unit import ModelRole, Unit
+from tuneworthy.runfolder.folder import RunFolder
+from tuneworthy.runfolder.unit_output import adopt, is_finished
+
+Message = tuple[Unit, dict[str, Any]]
+
+
+class Executor(Protocol):
+    """Anything that brings units to their output."""
+
+    def run(self, units: Sequence[Unit], folder: RunFolder, models: dict[ModelRole, Path]) -> None:
+        """Returns when every unit has its output in the run folder; finished ones are not run again."""
+
+
+class LocalExecutor:
+    """Runs up to `workers` units at a time, in the order given."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def run(self, units: Sequence[Unit], folder: RunFolder, models: dict[ModelRole, Path]) -> None:
+        """Runs what is missing; raises the first error after stopping the others."""
+        waiting = []
+        for unit in units:
+            output = folder.path / "units" / unit.address
+            if is_finished(output):
+                folder.emit("unit_reused", unit=unit.address, title=unit.title, source="this run")
+            elif adopt(unit, output, folder.path.parent):
+                folder.emit("unit_reused", unit=unit.address, title=unit.title, source="another run")
+            else:
+                waiting.append(unit)
+        if self._workers == 1 or len(waiting) == 1:
+            for unit in waiting:
+                self._run_here(unit, folder, models)
+        elif waiting:
+            _Pool(min(self._workers, len(waiting)), folder, models).run(waiting)
+
+    def _run_here(self, unit: Unit, folder: RunFolder, models: dict[ModelRole, Path]) -> None:
+        from tuneworthy.units.execute import execute
+
+        folder.emit("unit_started", unit=unit.address, title=unit.title)
+        execute(
+            unit, folder.path, models, lambda done, total, facts: _progress(folder, unit, done, total, facts)
+        )
+        folder.emit("unit_finished", unit=unit.address, title=unit.title)
+
+
+def _progress(folder: RunFolder, unit: Unit, done: int, total: int, facts: dict[str, float]) -> None:
+    """Training steps are kept in `events.jsonl`; the rest only moves the display."""
+    folder.emit(
+        "unit_progress",
+        keep=bool(facts),
+        unit=unit.address,
+        title=unit.title,
+        done=done,
+        total=total,
+        **facts,
+    )
+
+
+class _Pool:
+    """A few worker processes and the threads that talk to them."""
+
+    def __init__(self, size: int, folder: RunFolder, models: dict[ModelRole, Path]) -> None:
+        self._folder = folder
+        self._models = {role: str(path) for role, path in models.items()}
+        self._messages: queue.Queue[Message] = queue.Queue()
+        self._units: queue.Queue[Unit] = queue.Queue()
+        self._log = (folder.path / "workers.log").open("ab")
+        self._processes = [self._start() for _ in range(size)]
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tuneworthy.units.executors.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def run(self, units: Sequence[Unit]) -> None:
+        for unit in units:
+            self._units.put(unit)
+        try:
+            for process in self._processes:
+                threading.Thread(target=self._talk, args=(process,), daemon=True).start()
+            left = len(units)
+            while left:
+                unit, message = self._messages.get()
+                left -= self._handle(unit, message)
+        finally:
+            for process in self._processes:
+                process.kill()
+                process.wait()
+            self._log.close()
+
+    def _talk(self, process: subprocess.Popen[str]) -> None:
+        """One worker's conversation: give it a unit, pass on what it says, until no unit is left."""
+        assert process.stdin is not None and process.stdout is not None
+        while True:
+            try:
+                unit = self._units.get_nowait()
+            except queue.Empty:
+                return
+            self._messages.put((unit, {"kind": "started"}))
+            request = {
+                "unit": unit.model_dump(mode="json"),
+                "run": str(self._folder.path),
+                "models": self._models,
+            }
+            try:
+                process.stdin.write(json.dumps(request) + "\n")
+                process.stdin.flush()
+                for line in process.stdout:
+                    message = json.loads(line)
+                    self._messages.put((unit, message))
+                    if message["kind"] != "progress":
+                        break
+                else:
+                    self._messages.put((unit, {"kind": "died", "code": process.wait()}))
+                    return
+            except (OSError, ValueError):
+                self._messages.put((unit, {"kind": "died", "code": process.wait()}))
+                return
+
+    def _handle(self, unit: Unit, message: dict[str, Any]) -> int:
+        """Tells the run folder; returns 1 when a unit is done; raises what went wrong in the worker."""
+        match message["kind"]:
+            case "started":
+                self._folder.emit("unit_started", unit=unit.address, title=unit.title)
+            case "progress":
+                _progress(self._folder, unit, message["done"], message["total"], message["facts"])
+            case "finished":
+                self._folder.emit("unit_finished", unit=unit.address, title=unit.title)
+                return 1
+            case "refused":
+                kind = getattr(errors, message["error"], errors.TuneworthyError)
+                raise kind(message["message"])
+            case "died":
+                raise errors.RunFolderError(
+                    f"the process that ran '{unit.title}' ended with code {message['code']} (out of memory?): "
+                    "finished units are kept; try --set workers=1."
+                )
+            case _:
+                raise RuntimeError(f"unit '{unit.title}' crashed:\n{message.get('traceback')}")
+        return 0

@@ -1,0 +1,160 @@
+"""The plan: every unit a job needs, in stages, before anything runs.
+
+Untuned arms come first: they are cheap, they may already meet the target score, and the disagreement between
+them says how large a difference the rows can show.
+"""
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from tuneworthy.core.errors import JobError
+from tuneworthy.core.frozen import Frozen
+from tuneworthy.core.hashing import address
+from tuneworthy.core.job import Job
+from tuneworthy.core.registry import did_you_mean
+from tuneworthy.core.unit import ModelRef, ModelRole, Unit
+from tuneworthy.data.splits import Split
+from tuneworthy.methods import METHODS, Method
+from tuneworthy.units.implementation import implementation
+
+NOTHING = "nothing"  # address of the empty row set, which a refit validates on and predicts
+
+
+class Question(Frozen):
+    """What every unit of a run is asked: the same task, labels, words and metric."""
+
+    task: str
+    labels: tuple[str, ...]
+    instruction: str
+    metric: str
+
+
+class Stage(Frozen):
+    """Units that may run side by side."""
+
+    name: str
+    units: tuple[Unit, ...]
+
+
+class Plan(Frozen):
+    """The stages in order."""
+
+    stages: tuple[Stage, ...]
+
+    @property
+    def address(self) -> str:
+        """Identifies the frozen plan to the lockbox."""
+        return address([unit.address for stage in self.stages for unit in stage.units])
+
+    @property
+    def tuned_methods(self) -> tuple[str, ...]:
+        """The fine-tuned arms, each once."""
+        return tuple(dict.fromkeys(unit.method for unit in self.stage("tuned").units))
+
+    def stage(self, name: str) -> Stage:
+        """One stage by name; an empty one when the plan has none of that name."""
+        found = [stage for stage in self.stages if stage.name == name]
+        return found[0] if found else Stage(name=name, units=())
+
+
+def validated_parameters(method: Method, job: Job) -> dict[str, Any]:
+    """The method's section of the job with defaults written out.
+
+    Raises:
+        JobError: an unknown or impossible parameter, with the nearest name.
+    """
+    from pydantic import ValidationError
+
+    given = job.methods.get(method.name, {})
+    try:
+        return method.Parameters.model_validate(given).model_dump(mode="json")
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = sorted(method.Parameters.model_fields)
+            raise JobError(f"{method.name} has no parameter '{key}': {did_you_mean(key, known)}") from error
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise JobError(f"{method.name}.{key} = {first['input']!r}: {message}.") from error
+
+
+def needed_roles(arms: Sequence[str]) -> list[ModelRole]:
+    """The base models the arms need, each once."""
+    roles: list[ModelRole] = []
+    for arm in arms:
+        roles += [role for role in METHODS.get(arm).models if role not in roles]
+    return roles
+
+
+def make_plan(
+    job: Job, split: Split, question: Question, refs: dict[ModelRole, ModelRef], dtype: str, cores: int
+) -> Plan:
+    """Units for every arm and fold; raises JobError for an impossible parameter or an unknown arm."""
+    stages = []
+    for name, tuned in (("untuned", False), ("tuned", True)):
+        arms = [arm for arm in job.arms if (METHODS.get(arm).kind == "tuned") == tuned]
+        count = len(arms) * len(split.folds)
+        threads = job.threads or (cores if count == 1 else 1)
+        units = tuple(
+            _unit(job, question, refs, dtype, threads, METHODS.get(arm), fold, split)
+            for arm in arms
+            for fold in range(len(split.folds))
+        )
+        if units:
+            stages.append(Stage(name=name, units=units))
+    return Plan(stages=tuple(stages))
+
+
+def _unit(
+    job: Job,
+    question: Question,
+    refs: dict[ModelRole, ModelRef],
+    dtype: str,
+    threads: int,
+    method: Method,
+    fold: int,
+    split: Split,
+) -> Unit:
+    rows = split.folds[fold]
+    return Unit(
+        method=method.name,
+        parameters=validated_parameters(method, job),
+        **question.model_dump(),
+        fold=fold if split.protocol == "crossfit" else None,
+        seed=job.seed + fold,
+        fit=rows.fit,
+        validation=rows.validation,
+        predict=rows.predict,
+        models={role: refs[role] for role in method.models},
+        dtype=dtype if method.kind == "tuned" else "float32",
+        threads=threads,
+        implementation=implementation(method.name, question.task),
+    )
+
+
+def refit_unit(units: Sequence[Unit], facts: Sequence[dict[str, Any]], split: Split, cores: int) -> Unit:
+    """The final fit of one method on all rows, with the settings its folds chose and nothing searched again.
+
+    Args:
+        units: the method's evaluated units, one per fold.
+        facts: their facts, in the same order.
+        split: of the run.
+        cores: threads of the refit, which runs alone.
+    """
+    method = METHODS.get(units[0].method)
+    parameters = method.Parameters.model_validate(units[0].parameters)
+    rows = [len(split.rows(unit.fit)) for unit in units]
+    frozen = method.freeze(parameters, facts, rows, len(split.rows(split.everything)))
+    return units[0].model_copy(
+        update={
+            "purpose": "refit",
+            "parameters": frozen.model_dump(mode="json"),
+            "fold": None,
+            "seed": round(median(unit.seed for unit in units)) if len(units) > 1 else units[0].seed,
+            "fit": split.everything,
+            "validation": NOTHING,
+            "predict": NOTHING,
+            "threads": cores,
+        }
+    )

@@ -1,0 +1,61 @@
+"""The final model of a run, loaded to predict new texts."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tuneworthy.core.errors import ModelError, RunFolderError
+from tuneworthy.core.example import Example
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.unit import ModelRole, Unit
+from tuneworthy.methods import METHODS, Report
+from tuneworthy.runfolder.unit_output import is_finished
+from tuneworthy.units.execute import setting_of
+
+
+class Predictor:
+    """Predicts with the recommended method's refit, exactly as it was measured: same prompt, same labels."""
+
+    def __init__(self, run: Path, report: Report = lambda done, total, facts: None) -> None:
+        """Loads the model.
+
+        Raises:
+            RunFolderError: the run is not finished, or its model is damaged.
+            ModelError: the base model is not the one the run used.
+        """
+        try:
+            final = json.loads((run / "model.json").read_text(encoding="utf-8"))
+            folder = run / "units" / final["unit"]
+            unit = Unit.model_validate_json((folder / "unit.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError) as error:
+            raise RunFolderError(
+                f"{run} holds no finished run: run `tuneworthy run {run / 'job.yaml'} --output {run}` first."
+            ) from error
+        if not is_finished(folder):
+            raise RunFolderError(f"the model in {folder} is damaged: run the job again to redo this unit.")
+        self.unit = unit
+        method = METHODS.get(unit.method)
+        parameters = method.Parameters.model_validate(unit.parameters)
+        setting = setting_of(unit, _models(unit, final.get("folders", {})), None, report)
+        self._fitted = method.load(setting, parameters, folder / "model")
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction per text, in order; ids are the positions."""
+        return self._fitted.predict([Example(id=str(i), input=text) for i, text in enumerate(texts)])
+
+
+def _models(unit: Unit, folders: dict[str, str]) -> dict[ModelRole, Path]:
+    """The base models, by the folder the run used or by name; their digest must be the run's."""
+    from tuneworthy.models.resolve import model_ref, resolve
+
+    found: dict[ModelRole, Path] = {}
+    for role, ref in unit.models.items():
+        stored = Path(folders.get(role, ""))
+        folder = stored if folders.get(role) and (stored / "config.json").exists() else resolve(ref.name)
+        if model_ref(ref.name, folder).digest != ref.digest:
+            raise ModelError(
+                f"{folder} is not the {role} this run was made with (its files differ): bring that version "
+                "back, or run the job again."
+            )
+        found[role] = folder
+    return found

@@ -1,0 +1,387 @@
+"""`decide`: evidence in, verdict out. Pure and total: rules are asked in order, the first that fires wins.
+
+Absence of significance is never evidence of equality: "fine-tuning adds nothing worth having" is claimed only
+where an interval ends below the smallest gain worth having, never because a test found nothing.
+"""
+
+from collections.abc import Callable
+
+from tuneworthy.core.evidence import Arm, Decision, Evidence, Verdict
+from tuneworthy.verdict import facts, words
+
+NO_ARM = "none"  # what is recommended when no arm was scored
+
+
+def decide(evidence: Evidence) -> Verdict:
+    """The verdict of the first rule that fires; the last one always does.
+
+    The order of arms and comparisons in the evidence does not matter. Scores are shares in [0, 1], higher is
+    better. `docs/statistics.md` has the rules as a table.
+    """
+    for rule in RULES:
+        verdict = rule(evidence)
+        if verdict is not None:
+            return verdict
+    return inconclusive(evidence)
+
+
+def fix_data(evidence: Evidence) -> Verdict | None:
+    """A blocking finding: no score of these rows would mean what it seems to mean."""
+    if not evidence.blocking:
+        return None
+    count = words.counted(len(evidence.blocking), "finding blocks", "findings block")
+    return _verdict(
+        evidence,
+        rule="fix_data",
+        decision="fix_data",
+        arm=facts.best_so_far(evidence),
+        headline="Fix the data first.",
+        opening="Fix the data before anything is trained or compared.",
+        because=(
+            f"{count} this run: {words.clause(evidence.blocking[0])}.",
+            *(f"Also: {words.clause(message)}." for message in evidence.blocking[1:]),
+            "No score computed from these rows would mean what it seems to mean.",
+        ),
+        next_action="Mend what the findings name, or accept a finding by its code, and run again.",
+    )
+
+
+def target_met_untuned(evidence: Evidence) -> Verdict | None:
+    """The whole interval of an untuned arm lies at or above the target: take the cheapest such arm."""
+    met = facts.meet_target(evidence, facts.untuned(evidence))
+    arm = facts.cheapest(met)
+    target = evidence.thresholds.target_score
+    if arm is None or target is None or arm.estimate.low is None:
+        return None
+    because = [
+        f"The interval of {arm.method} starts at {words.percent(arm.estimate.low)}, "
+        f"at or above the target of {words.percent(target)}."
+    ]
+    if len(met) > 1:
+        cost = f"{arm.cost.seconds_per_1000:.3g} s per 1,000 rows"
+        because.append(f"Of the {len(met)} untuned arms that meet the target it is the cheapest ({cost}).")
+    next_action = f"Use {arm.method} as it is"
+    if not facts.tuned(evidence):
+        next_action += "; set train_anyway to true to measure what fine-tuning would add"
+    return _verdict(
+        evidence,
+        rule="target_met_untuned",
+        decision=_decision_for(arm),
+        arm=arm,
+        headline=f"Target met without fine-tuning: use {arm.method}.",
+        opening=f"Fine-tuning is not needed: {arm.method} already meets the target.",
+        because=tuple(because),
+        next_action=f"{next_action}.",
+    )
+
+
+def target_out_of_reach(evidence: Evidence) -> Verdict | None:
+    """Every arm's interval ends below the target, tuned arms among them.
+
+    Asked before `fine_tune`: the target is what the user needs, and a gain that stays below it does not help
+    yet. The reasons still say when a tuned arm wins. Without a tuned arm the rule is silent: nothing is known
+    about what fine-tuning would reach.
+    """
+    sentence, leader = words.reach(evidence), facts.best(evidence.arms)
+    if not facts.target_out_of_reach(evidence) or not facts.tuned(evidence):
+        return None
+    if sentence is None or leader is None:
+        return None
+    winner = facts.best(facts.passes_fine_tune(evidence))
+    because = [sentence]
+    if winner is not None:
+        because.append(f"{winner.method} does beat every untuned arm, but not by enough to reach the target.")
+    has_baseline = bool(facts.baselines(evidence))
+    learned = facts.shown_above_baseline(evidence, leader)
+    if learned or not has_baseline:
+        decision: Decision = "more_data"
+        headline = "No arm reaches the target: collect more rows."
+        next_action = "Collect more labelled rows, try a larger base model, or lower the target."
+        if learned:
+            because.append(f"The best arm, {leader.method}, is shown to be better than the baseline.")
+    else:
+        decision = "not_worth_it"
+        headline = "Not worth it: the target is out of reach."
+        next_action = "Check that the input holds what the label depends on before labelling more rows."
+        because.append(f"The best arm, {leader.method}, is not shown to be better than the baseline.")
+    return _verdict(
+        evidence,
+        rule="target_out_of_reach",
+        decision=decision,
+        arm=winner or facts.best_so_far(evidence),
+        headline=headline,
+        opening="The target is out of reach with these rows and these arms.",
+        because=tuple(because),
+        next_action=next_action,
+    )
+
+
+def fine_tune(evidence: Evidence) -> Verdict | None:
+    """A tuned arm beats every untuned arm, after correction, by a gain worth having."""
+    arm = facts.best(facts.passes_fine_tune(evidence))
+    against = facts.best(facts.untuned(evidence))
+    if arm is None or against is None:
+        return None
+    p, adjusted = facts.p_of_tuned(evidence)[arm.method]
+    thresholds = evidence.thresholds
+    family = len(facts.tuned(evidence)) + max(0, evidence.past_tuned_arms)
+    found = facts.comparison(evidence, arm.method, against.method)
+    gain = arm.estimate.value - against.estimate.value
+    return _verdict(
+        evidence,
+        rule="fine_tune",
+        decision="fine_tune",
+        arm=arm,
+        headline=f"Fine-tune: {arm.method} beats {against.method} by {words.points(gain)}.",
+        opening="Fine-tuning is worth it on these rows.",
+        because=(
+            f"{arm.method} beats every untuned arm: the largest one-sided p is {words.p_value(p)}, "
+            f"{words.p_value(adjusted)} after Holm's correction for {words.counted(family, 'tuned arm')}, "
+            f"at or below {thresholds.alpha:g}.",
+            f"Against the best of them, {words.gap(found, arm.method, against.method)}, at least the "
+            f"{words.points(thresholds.smallest_gain_worth_having)} worth having.",
+        ),
+        next_action=f"Export {arm.method} and check its score again after export.",
+    )
+
+
+def cheap_is_enough(evidence: Evidence) -> Verdict | None:
+    """An untuned arm to which no tuned arm adds a gain worth having, shown by the intervals.
+
+    An arm other than a baseline has to be shown to be better than every baseline as well; else the baseline
+    itself is the one that is enough, or nothing is shown.
+    """
+    trained = facts.tuned(evidence)
+    if not trained:
+        return None
+    enough = [
+        arm
+        for arm in facts.untuned(evidence)
+        if all(facts.gain_ruled_out(evidence, rival, arm) for rival in trained)
+        and (
+            arm.kind == "baseline"
+            or not facts.baselines(evidence)
+            or facts.shown_above_baseline(evidence, arm)
+        )
+    ]
+    arm = facts.best(enough)
+    if arm is None:
+        return None
+    margin = words.points(evidence.thresholds.smallest_gain_worth_having)
+    because = [
+        f"The {margin} worth having over {arm.method} are ruled out for every tuned arm; "
+        f"closest to it, {_widest(evidence, trained, arm)}."
+    ]
+    thrift = facts.cheapest(enough)
+    if thrift is not None and thrift is not arm:
+        because.append(
+            f"The cheapest arm that passes the same test is {thrift.method}, {words.score(thrift)}."
+        )
+    rest = tuple(other for other in facts.untuned(evidence) if other.kind != "baseline")
+    if arm.kind == "baseline" and not all(facts.gain_ruled_out(evidence, other, arm) for other in rest):
+        because.append(f"Without tuning, {_not_ruled_out(evidence, rest, arm, lower=True)}")
+    decision = _decision_for(arm)
+    return _verdict(
+        evidence,
+        rule="cheap_is_enough",
+        decision=decision,
+        arm=arm,
+        headline=(
+            f"Not worth it: tuning gains too little over {arm.method}."
+            if decision == "not_worth_it"
+            else f"No fine-tuning needed: {arm.method} is enough."
+        ),
+        opening=f"Fine-tuning is not worth it on these rows: {arm.method} is enough.",
+        because=tuple(because),
+        next_action=f"Use {arm.method} as it is; run again when the data or the task changes.",
+    )
+
+
+def too_few_rows(evidence: Evidence) -> Verdict | None:
+    """Tuned arms were held back because the table is too small to train on."""
+    fewest = evidence.thresholds.fewest_rows_to_train
+    if evidence.tuned_skipped is None or facts.tuned(evidence) or evidence.rows >= fewest:
+        return None
+    missing = words.counted(fewest - evidence.rows, "more row")
+    arm = facts.best_so_far(evidence)
+    return _verdict(
+        evidence,
+        rule="too_few_rows",
+        decision="more_data",
+        arm=arm,
+        headline=f"Too few rows to fine-tune: label {missing}.",
+        opening="There are too few rows to fine-tune.",
+        because=(
+            f"The table has {words.counted(evidence.rows, 'row')}; nothing is fine-tuned below {fewest:,}.",
+            f"Until then {arm.method if arm else NO_ARM} is the best of the arms that were run.",
+        ),
+        next_action=f"Label at least {missing} and run again.",
+    )
+
+
+def nothing_learned(evidence: Evidence) -> Verdict | None:
+    """No arm is shown to be better than the baseline, though a tuned arm was tried.
+
+    That is no evidence that nothing can be learned: a gain may be hidden by too few rows. Where the intervals
+    do rule it out, `cheap_is_enough` has already said that it is not worth it.
+    """
+    baseline = facts.best(facts.baselines(evidence))
+    others = tuple(arm for arm in evidence.arms if arm.kind != "baseline")
+    if baseline is None or not facts.tuned(evidence):
+        return None
+    if any(facts.shown_above_baseline(evidence, arm) for arm in others):
+        return None
+    smallest = min(facts.p_against_all(evidence, arm, facts.baselines(evidence)) for arm in others)
+    return _verdict(
+        evidence,
+        rule="nothing_learned",
+        decision="more_data",
+        arm=facts.best_so_far(evidence),
+        headline="No arm beats the baseline yet: collect more rows.",
+        opening="These rows do not show that any arm learns the task, nor that none does.",
+        because=(
+            f"No arm is shown to be better than {baseline.method}: the smallest one-sided p is "
+            f"{words.p_value(smallest)}, above {evidence.thresholds.alpha:g}.",
+            _not_ruled_out(evidence, others, baseline),
+        ),
+        next_action=_more_rows(evidence, facts.best_so_far(evidence)),
+    )
+
+
+def inconclusive(evidence: Evidence) -> Verdict:
+    """Neither a gain nor its absence is shown; or no tuned arm was run and nothing is known of it."""
+    arm = facts.best_so_far(evidence)
+    name = arm.method if arm else NO_ARM
+    rival, against = facts.best(facts.tuned(evidence)), facts.best(facts.untuned(evidence))
+    if rival is None:
+        because: tuple[str, ...] = (
+            "No tuned arm was run, so these rows say nothing about fine-tuning.",
+            f"Of the arms that were run {name} has the highest score." if arm else "No arm was run.",
+        )
+        headline = f"No tuned arm was run: use {name} for now." if arm else "Nothing was measured."
+        next_action = "Add a tuned arm, for example lora, to the arms of the job and run again."
+    elif against is None:
+        because = ("No untuned arm was run, so there is nothing to compare fine-tuning with.",)
+        headline = "Inconclusive: no untuned arm to compare with."
+        next_action = "Add majority, tfidf and zero_shot to the arms of the job and run again."
+    else:
+        because = _unsettled(evidence, rival, against)
+        headline = f"Inconclusive: use {name} for now."
+        next_action = _more_rows(evidence, arm)
+    return _verdict(
+        evidence,
+        rule="inconclusive",
+        decision="inconclusive",
+        arm=arm,
+        headline=headline,
+        opening="Whether fine-tuning is worth it is not settled by these rows.",
+        because=because,
+        next_action=next_action,
+    )
+
+
+RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
+    fix_data,
+    target_met_untuned,
+    target_out_of_reach,
+    fine_tune,
+    cheap_is_enough,
+    too_few_rows,
+    nothing_learned,
+)
+
+
+def _unsettled(evidence: Evidence, best_tuned: Arm, against: Arm) -> tuple[str, ...]:
+    """Why neither `fine_tune` nor `cheap_is_enough` fired, for the best arm of either side."""
+    thresholds = evidence.thresholds
+    margin = words.points(thresholds.smallest_gain_worth_having)
+    _, adjusted = facts.p_of_tuned(evidence)[best_tuned.method]
+    trained = facts.tuned(evidence)
+    if adjusted <= thresholds.alpha:
+        shown = (
+            f"{best_tuned.method} beats every untuned arm (one-sided p {words.p_value(adjusted)} after "
+            f"correction, at or below {thresholds.alpha:g}), but gains less than the {margin} worth having."
+        )
+    else:
+        shown = (
+            f"{best_tuned.method} is not shown to beat every untuned arm: one-sided p "
+            f"{words.p_value(adjusted)} after correction, above {thresholds.alpha:g}."
+        )
+    if all(facts.gain_ruled_out(evidence, rival, against) for rival in trained):
+        ruled = (
+            f"A gain of {margin} over {against.method} is ruled out ({_widest(evidence, trained, against)}), "
+            f"but {against.method} itself is not shown to be better than the baseline."
+        )
+    else:
+        ruled = _not_ruled_out(evidence, trained, against)
+    needed = words.rows_needed(evidence)
+    return (shown, ruled, needed) if needed else (shown, ruled)
+
+
+def _more_rows(evidence: Evidence, arm: Arm | None) -> str:
+    """How many rows to label next, as far as that is known, and what to use until then."""
+    name = arm.method if arm else NO_ARM
+    needed = evidence.rows_to_settle
+    if needed is None or needed <= evidence.test_rows:
+        return f"Use {name} for now; label more rows and run again if a small gain matters to you."
+    rows = "rows" if evidence.protocol == "crossfit" else "test rows"
+    more = words.about(needed - evidence.test_rows)
+    return f"Label about {more} more {rows} and run again; use {name} until then."
+
+
+def _decision_for(arm: Arm) -> Decision:
+    """What recommending this untuned arm amounts to."""
+    if arm.kind == "baseline":
+        return "not_worth_it"
+    return "prompt" if arm.kind == "prompt" else "classifier"
+
+
+def _widest(evidence: Evidence, arms: tuple[Arm, ...], against: Arm) -> str:
+    """The gap, in words, of the arm whose interval over `against` reaches highest."""
+    rival = max(arms, key=lambda arm: (_upper_end(evidence, arm, against), arm.method))
+    found = facts.comparison(evidence, rival.method, against.method)
+    return words.gap(found, rival.method, against.method)
+
+
+def _not_ruled_out(evidence: Evidence, arms: tuple[Arm, ...], against: Arm, lower: bool = False) -> str:
+    """One sentence: the gain worth having that an interval leaves open, or that lacks an interval."""
+    margin = words.points(evidence.thresholds.smallest_gain_worth_having)
+    article = "a" if lower else "A"
+    return f"{article} gain of {margin} is not ruled out: {_widest(evidence, arms, against)}."
+
+
+def _upper_end(evidence: Evidence, arm: Arm, against: Arm) -> float:
+    """The upper end of `arm` minus `against`; infinite where no interval shows one."""
+    found = facts.comparison(evidence, arm.method, against.method)
+    return float("inf") if found is None or found.high is None else found.high
+
+
+def _verdict(
+    evidence: Evidence,
+    *,
+    rule: str,
+    decision: Decision,
+    arm: Arm | None,
+    headline: str,
+    opening: str,
+    because: tuple[str, ...],
+    next_action: str,
+) -> Verdict:
+    """Puts a verdict together: a paragraph of three to six sentences, reasons with the standing remarks."""
+    paragraph = [opening, *because[:3]]
+    if evidence.arms:
+        paragraph.insert(1, words.scores(evidence))
+    resolution = words.resolution(evidence)
+    if resolution is not None:
+        paragraph.append(resolution)
+    reasons = [*because, *(remark for remark in words.remarks(evidence) if remark not in because)]
+    return Verdict(
+        decision=decision,
+        recommended_method=(arm.method if arm else "") or NO_ARM,
+        headline=headline,
+        reasons=tuple(reasons),
+        paragraph=" ".join(paragraph),
+        next_action=next_action,
+        thresholds=evidence.thresholds,
+        rule=rule,
+    )

@@ -1,0 +1,56 @@
+"""Accuracy, and what every metric promises."""
+
+import numpy as np
+import pytest
+
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.metrics import METRICS
+
+LABELS = ["a", "b"]
+
+
+def answers(*values: str | None) -> list[Prediction]:
+    return [
+        Prediction(example_id="x", value=value, status="unparseable" if value is None else "parsed")
+        for value in values
+    ]
+
+
+def test_an_answer_that_does_not_parse_is_wrong() -> None:
+    accuracy = METRICS.get("accuracy")
+    parts = accuracy.parts(answers("a", "b", None), ["a", "a", "b"], LABELS)
+    assert parts.tolist() == [[1, 1], [0, 1], [0, 1]]
+    assert float(accuracy.value(parts.sum(axis=0))) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("name", METRICS.names())
+@pytest.mark.parametrize("status", ["unparseable", "failed"])
+def test_the_status_decides_even_when_a_value_was_left_behind(name: str, status: str) -> None:
+    metric = METRICS.get(name)
+    parts = metric.parts([Prediction(example_id="x", value="a", status=status)], ["a"], LABELS)
+    assert float(metric.value(parts.sum(axis=0))) == metric.worst
+
+
+def test_accuracy_of_a_resample_divides_by_the_rows_of_the_resample() -> None:
+    sums = np.array([[3.0, 4.0], [3.0, 6.0]])
+    assert METRICS.get("accuracy").value(sums).tolist() == [0.75, 0.5]
+
+
+@pytest.mark.parametrize("name", METRICS.names())
+def test_perfect_is_best_and_order_does_not_matter(name: str) -> None:
+    metric = METRICS.get(name)
+    targets = list("aababb")
+    perfect = metric.parts(answers(*targets), targets, LABELS)
+    assert float(metric.value(perfect.sum(axis=0))) == metric.best
+    mixed = answers(*"abbab", None)
+    forward = metric.parts(mixed, targets, LABELS).sum(axis=0)
+    backward = metric.parts(mixed[::-1], targets[::-1], LABELS).sum(axis=0)
+    assert float(metric.value(forward)) == float(metric.value(backward)) < metric.best
+
+
+@pytest.mark.parametrize("name", METRICS.names())
+def test_empty_and_unpaired_input_raise(name: str) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        METRICS.get(name).parts([], [], LABELS)
+    with pytest.raises(ValueError, match="2 predictions for 1 targets"):
+        METRICS.get(name).parts(answers("a", "b"), ["a"], LABELS)

@@ -1,0 +1,431 @@
+"""`decide`: every rule, and what no rule may ever do."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tuneworthy.core.evidence import Arm, Comparison, Cost, Estimate, Evidence, Power, Thresholds
+from tuneworthy.verdict.rules import RULES, decide
+
+KINDS = {
+    "majority": "baseline",
+    "tfidf": "classifier",
+    "few_shot": "prompt",
+    "lora": "tuned",
+    "full": "tuned",
+}
+SECONDS = {"majority": 0.001, "tfidf": 0.1, "few_shot": 90.0, "lora": 30.0, "full": 31.0}
+
+
+def arm(name: str, value: float, half: float | None = 0.05, **options) -> Arm:
+    ends = {"reason": "too few rows to resample. Really"} if half is None else {}
+    if half is not None:
+        ends = {"low": value - half, "high": value + half}
+    return Arm(
+        method=name,
+        kind=KINDS[name],
+        estimate=Estimate(method=name, metric="accuracy", value=value, n=200, interval="wilson", **ends),
+        cost=Cost(
+            method=name,
+            fit_s=1,
+            predict_s=1,
+            rows_predicted=200,
+            latency_s=0.1,
+            seconds_per_1000=SECONDS[name],
+        ),
+        **options,
+    )
+
+
+def against(method: str, other: str, difference: float, p: float, half: float | None = 0.04) -> Comparison:
+    ends = {"reason": "the arms differ on 2 rows"}
+    if half is not None:
+        ends = {"low": difference - half, "high": difference + half}
+    return Comparison(
+        method=method,
+        against=other,
+        metric="accuracy",
+        difference=difference,
+        p_two_sided=min(1.0, 2 * p),
+        p_greater=p,
+        n=200,
+        test="mcnemar_exact",
+        **ends,
+    )
+
+
+def evidence(values: dict[str, float], p: dict[tuple[str, str], float] | None = None, **options) -> Evidence:
+    """Every pair is compared; p is 0.001 for a clear gain (5 points) and 0.4 otherwise, unless given."""
+    half = options.pop("half", 0.04)
+    comparisons = [
+        against(one, two, gain, (p or {}).get((one, two), 0.001 if gain >= 0.05 else 0.4), half)
+        for one in values
+        for two in values
+        if one != two and (gain := values[one] - values[two]) is not None
+    ]
+    arms = options.pop("arms", None) or tuple(arm(name, value) for name, value in values.items())
+    options = {"thresholds": Thresholds(), "rows": 200, "test_rows": 200, "protocol": "crossfit", **options}
+    return Evidence(metric="accuracy", arms=arms, comparisons=tuple(comparisons), **options)
+
+
+CLEAR_WIN = {"majority": 0.5, "tfidf": 0.75, "few_shot": 0.72, "lora": 0.85}
+
+
+def test_a_blocking_finding_comes_before_everything_even_before_any_arm_was_run() -> None:
+    found = decide(evidence(CLEAR_WIN, blocking=("12 test rows are also in the training rows.",)))
+    assert (found.rule, found.decision) == ("fix_data", "fix_data")
+    assert "12 test rows" in found.paragraph
+    assert decide(evidence({}, blocking=("x",))).recommended_method == "none"
+
+
+def test_the_cheapest_untuned_arm_that_meets_the_target_wins_even_if_tuning_scores_more() -> None:
+    values = {"majority": 0.5, "few_shot": 0.93, "tfidf": 0.91, "lora": 0.99}
+    found = decide(evidence(values, thresholds=Thresholds(target_score=0.85)))
+    assert (found.rule, found.decision, found.recommended_method) == (
+        "target_met_untuned",
+        "classifier",
+        "tfidf",
+    )
+    assert "86.0%, at or above the target of 85.0%" in found.reasons[0]
+
+
+def test_a_target_needs_the_whole_interval_not_the_score() -> None:
+    values = {"majority": 0.5, "few_shot": 0.93, "tfidf": 0.88}
+    found = decide(evidence(values, thresholds=Thresholds(target_score=0.85)))
+    assert (found.decision, found.recommended_method) == ("prompt", "few_shot")
+    assert "train_anyway" in found.next_action  # no tuned arm was run
+    values = {"majority": 0.5, "few_shot": 0.88, "tfidf": 0.86}
+    assert decide(evidence(values, thresholds=Thresholds(target_score=0.85))).rule != "target_met_untuned"
+
+
+def test_a_target_that_the_baseline_meets_is_not_worth_a_model() -> None:
+    values = {"majority": 0.95, "tfidf": 0.96, "lora": 0.97}
+    found = decide(evidence(values, thresholds=Thresholds(target_score=0.85)))
+    assert (found.rule, found.decision, found.recommended_method) == (
+        "target_met_untuned",
+        "not_worth_it",
+        "majority",
+    )
+
+
+def test_a_target_above_every_interval_asks_for_rows_and_still_says_who_wins() -> None:
+    found = decide(evidence(CLEAR_WIN, thresholds=Thresholds(target_score=0.95)))
+    assert (found.rule, found.decision, found.recommended_method) == (
+        "target_out_of_reach",
+        "more_data",
+        "lora",
+    )
+    reasons = " ".join(found.reasons)
+    assert "the highest upper end is 90.0% (lora)" in reasons
+    assert "lora does beat every untuned arm" in reasons
+
+
+def test_a_target_out_of_reach_when_nothing_was_learned_is_not_worth_it() -> None:
+    values = {"majority": 0.5, "tfidf": 0.51, "lora": 0.52}
+    found = decide(evidence(values, thresholds=Thresholds(target_score=0.9)))
+    assert (found.rule, found.decision) == ("target_out_of_reach", "not_worth_it")
+
+
+def test_an_arm_without_an_interval_keeps_the_target_within_reach() -> None:
+    arms = (
+        *(arm(name, CLEAR_WIN[name]) for name in ("majority", "tfidf", "few_shot")),
+        arm("lora", 0.85, None),
+    )
+    found = decide(evidence(CLEAR_WIN, arms=arms, thresholds=Thresholds(target_score=0.95)))
+    assert found.rule == "fine_tune"
+
+
+def test_without_a_tuned_arm_nothing_is_said_of_what_tuning_would_reach() -> None:
+    values = {"majority": 0.5, "tfidf": 0.7}
+    found = decide(evidence(values, thresholds=Thresholds(target_score=0.95)))
+    assert found.rule == "inconclusive"
+    assert any("No arm's interval reaches the target of 95.0%" in reason for reason in found.reasons)
+
+
+def test_fine_tune_when_every_untuned_arm_is_beaten_by_enough() -> None:
+    found = decide(evidence(CLEAR_WIN))
+    assert (found.rule, found.decision, found.recommended_method) == ("fine_tune", "fine_tune", "lora")
+    assert "10.0 points (95% interval 6.0 to 14.0 points), at least the 2.0 points" in found.paragraph
+    assert "at or below 0.05" in found.paragraph
+
+
+@pytest.mark.parametrize("unbeaten", ["majority", "tfidf", "few_shot"])
+def test_never_fine_tune_while_one_untuned_arm_is_not_beaten(unbeaten: str) -> None:
+    assert decide(evidence(CLEAR_WIN, p={("lora", unbeaten): 0.06})).decision != "fine_tune"
+
+
+def test_an_untuned_arm_that_was_not_compared_counts_as_not_beaten() -> None:
+    full = evidence(CLEAR_WIN)
+    kept = tuple(row for row in full.comparisons if (row.method, row.against) != ("lora", "few_shot"))
+    assert decide(full.model_copy(update={"comparisons": kept})).decision != "fine_tune"
+
+
+def test_a_comparison_on_another_metric_proves_nothing_on_this_one() -> None:
+    full = evidence(CLEAR_WIN)
+    other = tuple(row.model_copy(update={"metric": "macro_f1"}) for row in full.comparisons)
+    assert decide(full.model_copy(update={"comparisons": other})).rule == "nothing_learned"
+
+
+def test_tuned_arms_share_one_error_rate() -> None:
+    values = {**CLEAR_WIN, "full": 0.84}
+    weak = {("lora", "tfidf"): 0.03, ("full", "tfidf"): 0.2}
+    assert decide(evidence(CLEAR_WIN, p=weak)).decision == "fine_tune"
+    assert decide(evidence(values, p=weak)).decision != "fine_tune"
+
+
+def test_tuned_arms_of_earlier_runs_count_against_this_one() -> None:
+    weak = {("lora", "tfidf"): 0.02}
+    assert decide(evidence(CLEAR_WIN, p=weak, past_tuned_arms=1)).decision == "fine_tune"
+    found = decide(evidence(CLEAR_WIN, p=weak, past_tuned_arms=2))
+    assert found.decision == "inconclusive"
+    assert any("2 tuned arms were scored on these test rows before" in reason for reason in found.reasons)
+
+
+def test_the_best_of_several_winners_is_recommended() -> None:
+    assert decide(evidence({**CLEAR_WIN, "full": 0.86})).recommended_method == "full"
+
+
+def test_a_proven_gain_too_small_to_matter_is_no_reason_to_tune() -> None:
+    values = {"majority": 0.5, "tfidf": 0.80, "lora": 0.81}
+    found = decide(evidence(values, p={("lora", "tfidf"): 0.01}))
+    assert found.rule == "inconclusive"
+    assert "gains less than the 2.0 points worth having" in found.reasons[0]
+
+
+def test_a_gain_that_equals_the_threshold_but_for_rounding_meets_it() -> None:
+    values = {"majority": 0.5, "tfidf": 0.80, "lora": 0.82}  # 0.82 - 0.80 < 0.02 in floating point
+    assert decide(evidence(values, p={("lora", "tfidf"): 0.01})).rule == "fine_tune"
+
+
+def test_cheap_is_enough_needs_an_interval_that_ends_below_the_gain_worth_having() -> None:
+    values = {"majority": 0.5, "few_shot": 0.70, "tfidf": 0.80, "lora": 0.80}
+    found = decide(evidence(values, half=0.015))
+    assert (found.rule, found.decision, found.recommended_method) == (
+        "cheap_is_enough",
+        "classifier",
+        "tfidf",
+    )
+    assert "0.0 points (95% interval -1.5 to 1.5 points)" in found.paragraph
+    assert "2.0 points worth having" in found.paragraph
+
+
+@pytest.mark.parametrize("half", [0.02, 0.3, None])
+def test_absence_of_significance_is_never_evidence_of_equality(half: float | None) -> None:
+    values = {"majority": 0.5, "tfidf": 0.80, "lora": 0.80}
+    found = decide(evidence(values, half=half))
+    assert (found.rule, found.decision) == ("inconclusive", "inconclusive")
+
+
+def test_cheap_is_enough_only_if_it_holds_against_every_tuned_arm() -> None:
+    values = {"majority": 0.5, "tfidf": 0.80, "lora": 0.80, "full": 0.81}
+    assert decide(evidence(values, half=0.015)).rule == "inconclusive"
+
+
+def test_the_best_of_the_cheap_arms_is_recommended_and_the_cheapest_named() -> None:
+    values = {"majority": 0.5, "tfidf": 0.801, "few_shot": 0.803, "lora": 0.80}
+    found = decide(evidence(values, half=0.015))
+    assert (found.decision, found.recommended_method) == ("prompt", "few_shot")
+    assert any("cheapest arm that passes the same test is tfidf" in reason for reason in found.reasons)
+
+
+def test_a_cheap_arm_that_is_no_better_than_the_baseline_is_not_enough_the_baseline_is() -> None:
+    values = {"majority": 0.80, "tfidf": 0.803, "lora": 0.80}
+    found = decide(evidence(values, half=0.015))
+    assert (found.rule, found.decision, found.recommended_method) == (
+        "cheap_is_enough",
+        "not_worth_it",
+        "majority",
+    )
+
+
+def test_too_few_rows_says_how_many_are_missing() -> None:
+    values = {"majority": 0.5, "tfidf": 0.7}
+    found = decide(evidence(values, rows=38, test_rows=38, tuned_skipped="fewer than 50 rows"))
+    assert (found.rule, found.decision, found.recommended_method) == ("too_few_rows", "more_data", "tfidf")
+    assert "12 more rows" in found.next_action
+    assert any("fewer than 50 rows" in reason for reason in found.reasons)
+
+
+def test_nothing_learned_asks_for_rows_while_a_gain_is_not_ruled_out() -> None:
+    values = {"majority": 0.5, "tfidf": 0.53, "lora": 0.52}
+    found = decide(evidence(values, rows_to_settle=1234))
+    assert (found.rule, found.decision) == ("nothing_learned", "more_data")
+    assert "about 1,100 more rows" in found.next_action
+    assert "is not ruled out" in found.paragraph
+
+
+def test_it_is_not_worth_it_once_every_gain_over_the_baseline_is_ruled_out() -> None:
+    values = {"majority": 0.5, "tfidf": 0.503, "lora": 0.503}
+    found = decide(evidence(values, half=0.01))
+    assert (found.decision, found.recommended_method) == ("not_worth_it", "majority")
+
+
+def test_a_baseline_is_not_said_to_beat_untuned_arms_whose_gain_is_open() -> None:
+    full = evidence({"majority": 0.5, "tfidf": 0.503, "lora": 0.503}, half=0.01)
+    wide = tuple(
+        row.model_copy(update={"high": 0.06}) if (row.method, row.against) == ("tfidf", "majority") else row
+        for row in full.comparisons
+    )
+    found = decide(full.model_copy(update={"comparisons": wide}))
+    assert (found.decision, found.recommended_method) == ("not_worth_it", "majority")
+    assert "Without tuning, a gain of 2.0 points is not ruled out: tfidf minus majority" in found.paragraph
+
+
+def test_inconclusive_names_the_rows_that_would_settle_it() -> None:
+    values = {"majority": 0.5, "tfidf": 0.78, "lora": 0.81}
+    found = decide(evidence(values, rows_to_settle=847))
+    assert (found.rule, found.decision, found.recommended_method) == ("inconclusive", "inconclusive", "lora")
+    assert "About 850 test rows would settle a difference this size." in found.paragraph
+    assert "about 650 more rows" in found.next_action
+    held_out = decide(evidence(values, rows_to_settle=847, protocol="holdout"))
+    assert "about 650 more test rows" in held_out.next_action
+
+
+def test_an_unproven_tuned_arm_is_recommended_only_for_a_gain_worth_having() -> None:
+    values = {"majority": 0.5, "tfidf": 0.80, "lora": 0.819}
+    assert decide(evidence(values)).recommended_method == "tfidf"
+
+
+def test_without_a_tuned_arm_the_verdict_says_that_nothing_is_known_of_tuning() -> None:
+    found = decide(evidence({"majority": 0.5, "tfidf": 0.8, "few_shot": 0.7}))
+    assert (found.rule, found.decision, found.recommended_method) == ("inconclusive", "inconclusive", "tfidf")
+    assert "No tuned arm was run" in found.reasons[0]
+
+
+def test_low_counts_of_unparseable_and_failed_answers_are_mentioned() -> None:
+    arms = (
+        arm("majority", 0.5),
+        arm("few_shot", 0.7, unparseable=1),
+        arm("tfidf", 0.7),
+        arm("lora", 0.8, failed=2),
+    )
+    reasons = " ".join(decide(evidence({row.method: row.estimate.value for row in arms}, arms=arms)).reasons)
+    assert "1 answer of few_shot could not be parsed (of 200)" in reasons
+    assert "lora failed on 2 rows (of 200)" in reasons
+
+
+def test_the_rows_resolution_is_printed() -> None:
+    power = (
+        Power(n=200, disagreement=0.15, minimum_detectable_difference=0.08),
+        Power(n=200, disagreement=0.21, minimum_detectable_difference=0.094, source="observed"),
+    )
+    assert "a true difference of 9.4 points" in decide(evidence(CLEAR_WIN, power=power)).paragraph
+    blind = (Power(n=20, disagreement=0.15, minimum_detectable_difference=None),)
+    assert "no difference is found 80% of the time" in decide(evidence(CLEAR_WIN, power=blind)).paragraph
+
+
+def random_evidence(rng: np.random.Generator) -> Evidence:
+    """Any valid evidence: arms and comparisons missing, intervals absent, odd numbers."""
+
+    def chance(p: float) -> bool:
+        return bool(rng.random() < p)
+
+    names = [name for name in KINDS if chance(0.75)]
+    center = rng.random()
+    values = {name: float(np.clip(center + rng.normal(0, rng.choice([0.005, 0.05])), 0, 1)) for name in names}
+    if names and chance(0.03):
+        values[names[0]] = float(rng.choice([np.nan, np.inf, -1e300]))
+    wide = float(rng.choice([0.002, 0.01, 0.05]))
+    arms = tuple(
+        arm(
+            name,
+            value,
+            wide if np.isfinite(value) and abs(value) < 2 and chance(0.85) else None,
+            unparseable=int(rng.integers(3)),
+        )
+        for name, value in values.items()
+    )
+    comparisons = tuple(
+        against(
+            one,
+            two,
+            values[one] - values[two],
+            float(
+                rng.choice(
+                    [0.0, 1e-4, 0.01, 0.04, 0.05, 0.3, 1.0, np.nan], p=[0.2, 0.3, *[0.1] * 4, 0.05, 0.05]
+                )
+            ),
+            wide if chance(0.85) else None,
+        )
+        for one in names
+        for two in names
+        if one != two and chance(0.95)
+    )
+    return Evidence(
+        metric="accuracy",
+        arms=arms,
+        comparisons=comparisons,
+        thresholds=Thresholds(
+            target_score=float(rng.random()) if chance(0.3) else None,
+            smallest_gain_worth_having=float(rng.choice([0.0, 0.02, 1.0], p=[0.2, 0.7, 0.1])),
+            fewest_rows_to_train=int(rng.choice([0, 50])),
+        ),
+        rows=int(rng.choice([0, 30, 200])),
+        test_rows=int(rng.choice([0, 1, 200])),
+        protocol="holdout" if chance(0.5) else "crossfit",
+        power=(Power(n=200, disagreement=0.15, minimum_detectable_difference=0.08),) * int(chance(0.5)),
+        blocking=("A. Finding! Really?", "Another.")[: int(rng.choice([0, 0, 0, 0, 1, 2]))],
+        past_tuned_arms=int(rng.choice([0, 0, 3, -2])),
+        tuned_skipped="fewer rows than 50." if chance(0.2) else None,
+        rows_to_settle=int(rng.choice([1, 847, 99_999])) if chance(0.5) else None,
+    )
+
+
+def test_decide_is_total_well_formed_and_blind_to_order() -> None:
+    rng = np.random.default_rng(0)
+    fired = {}
+    for _ in range(2_000):
+        case = random_evidence(rng)
+        found = decide(case)
+        fired[found.rule, found.decision] = fired.get((found.rule, found.decision), 0) + 1
+        known = {row.method for row in case.arms}
+        assert found.recommended_method in known or (not known and found.recommended_method == "none")
+        assert 1 <= len(found.headline.split()) <= 12
+        assert found.reasons and found.next_action.endswith(".")
+        assert 3 <= len(re.findall(r"[.!?](?=\s|$)", found.paragraph)) <= 6, found.paragraph
+        assert found.thresholds == case.thresholds
+        mixed = {
+            "arms": tuple(case.arms[index] for index in rng.permutation(len(case.arms))),
+            "comparisons": tuple(case.comparisons[index] for index in rng.permutation(len(case.comparisons))),
+        }
+        if all(np.isfinite(row.estimate.value) for row in case.arms):
+            assert decide(case.model_copy(update=mixed)) == found
+    assert {rule for rule, _ in fired} == {*(rule.__name__ for rule in RULES), "inconclusive"}
+    assert {decision for _, decision in fired} >= {"not_worth_it", "prompt", "classifier", "more_data"}
+
+
+def test_fine_tune_is_never_said_unless_every_untuned_arm_is_beaten() -> None:
+    rng = np.random.default_rng(1)
+    said = 0
+    for _ in range(2_500):
+        case = random_evidence(rng)
+        found = decide(case)
+        if found.decision != "fine_tune":
+            continue
+        said += 1
+        beaten = {
+            row.against
+            for row in case.comparisons
+            if row.method == found.recommended_method and row.p_greater <= case.thresholds.alpha
+        }
+        untuned = {row.method for row in case.arms if row.kind != "tuned"}
+        assert untuned and untuned <= beaten
+    assert said > 20
+
+
+def test_equality_is_never_claimed_without_intervals_that_rule_the_gain_out() -> None:
+    rng = np.random.default_rng(2)
+    said = 0
+    for _ in range(2_500):
+        case = random_evidence(rng)
+        found = decide(case)
+        if found.rule != "cheap_is_enough":
+            continue
+        said += 1
+        highs = {(row.method, row.against): row.high for row in case.comparisons}
+        for row in case.arms:
+            if row.kind == "tuned":
+                high = highs.get((row.method, found.recommended_method))
+                assert high is not None and high < case.thresholds.smallest_gain_worth_having
+    assert said > 20
