@@ -21,7 +21,7 @@ class Estimate(Frozen):
     """A metric's value for one arm, with a confidence interval.
 
     `low` and `high` are None when no honest interval exists; `reason` then says why. `n` is the number of
-    rows (or groups, where rows share one, in `units`).
+    rows.
     """
 
     method: str

@@ -86,7 +86,7 @@ def _parse(line: str, place: str) -> Any:
     except json.JSONDecodeError as error:
         whole = line.lstrip().startswith("[") or line.strip() == "{"
         advice = "write each object whole, on one line" if whole else "mend it or remove the line"
-        what = error.msg[0].lower() + error.msg[1:]
+        what = (error.msg[0].lower() + error.msg[1:]).removesuffix(" at").removesuffix(" starting")
         raise DataError(f"{place}, character {error.pos + 1}: broken JSON ({what}); {advice}.") from None
     except ValueError as error:
         raise DataError(f"{place}: {error}.") from None

@@ -55,13 +55,14 @@ def load(job: Job, table: Table | None = None) -> Loaded:
     spec = job.data
     table = table or read_table(Path(spec.path))
     columns = choose_columns(table, spec.input, spec.target, spec.group)
-    dataset, notes = to_dataset(table, columns, spec.group, Path(spec.path).stem)
+    dataset, left_out = to_dataset(table, columns, spec.group, Path(spec.path).stem)
+    notes = [*table.notes, *left_out]
     test = None
     if spec.test is not None:
         test_table = read_table(Path(spec.test))
         test_columns = choose_columns(test_table, columns.input, columns.target, spec.group)
         test, test_notes = to_dataset(test_table, test_columns, spec.group, Path(spec.test).stem)
-        notes = [*notes, *test_notes]
+        notes += [*test_table.notes, *test_notes]
     return Loaded(
         dataset=dataset,
         test=test,

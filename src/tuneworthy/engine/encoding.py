@@ -56,3 +56,13 @@ def cut_input(decoder: Decoder, text: str, max_tokens: int) -> str:
     encoded = decoder.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     offsets = encoded["offset_mapping"]
     return text if len(offsets) <= max_tokens else text[: offsets[max_tokens - 1][1]]
+
+
+def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
+    """How many leading tokens all prompts share, leaving each at least one token of its own."""
+    first, last = min(map(tuple, prompts)), max(map(tuple, prompts))
+    limit = min(len(prompt) for prompt in prompts) - 1
+    length = 0
+    while length < limit and first[length] == last[length]:
+        length += 1
+    return length

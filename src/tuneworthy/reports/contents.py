@@ -4,7 +4,7 @@ The models are not needed: every number of the report stands in one of these fil
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -135,12 +135,8 @@ class UnitOutput(Stored):
 
     address: str
     method: str
-    purpose: str
-    fold: int | None
-    seed: int
-    parameters: dict[str, Any]
-    cost: dict[str, Any]
-    facts: dict[str, Any]
+    fold: int | None = None
+    facts: dict[str, Any] = {}
 
 
 class Contents(Stored):
@@ -163,14 +159,17 @@ class Contents(Stored):
 
     @property
     def arms(self) -> tuple[Arm, ...]:
-        """The arms, best value first."""
-        return tuple(sorted(self.evidence.arms, key=lambda arm: (-arm.estimate.value, arm.method)))
+        """The arms, best value first; equal ones by cost, then by name."""
+
+        def rank(arm: Arm) -> tuple[float, float, str]:
+            return (-arm.estimate.value, arm.cost.seconds_per_1000, arm.method)
+
+        return tuple(sorted(self.evidence.arms, key=rank))
 
     @property
     def best_untuned(self) -> Arm | None:
-        """The untuned arm with the highest value; baselines count only where there is nothing else."""
-        untuned = [arm for arm in self.arms if arm.kind != "tuned"]
-        return next((arm for arm in untuned if arm.kind != "baseline"), untuned[0] if untuned else None)
+        """The untuned arm with the highest value."""
+        return next((arm for arm in self.arms if arm.kind != "tuned"), None)
 
     @property
     def best_tuned(self) -> Arm | None:
@@ -189,9 +188,9 @@ class Contents(Stored):
                 return comparison
         return None
 
-    def units_of(self, method: str, purpose: str = "evaluate") -> tuple[UnitOutput, ...]:
+    def units_of(self, method: str) -> tuple[UnitOutput, ...]:
         """A method's units, by fold."""
-        return tuple(unit for unit in self.units if (unit.method, unit.purpose) == (method, purpose))
+        return tuple(unit for unit in self.units if unit.method == method)
 
 
 def load_contents(folder: Path) -> Contents:
@@ -202,6 +201,9 @@ def load_contents(folder: Path) -> Contents:
             f"there is no run folder '{folder}'; type `tuneworthy run job.yaml` to make one."
         )
     rows = _lines(folder, "rows.jsonl", Row)
+    evidence = _whole(folder, "evidence.json", Evidence)
+    plan = _whole(folder, "plan.json", Plan)
+    units = _units(folder, plan, [arm.method for arm in evidence.arms])
     return Contents(
         folder=folder,
         job_text=_text(folder, "job.yaml"),
@@ -211,12 +213,12 @@ def load_contents(folder: Path) -> Contents:
         estimates=_whole(folder, "estimates.json", tuple[Estimate, ...]),
         comparisons=_whole(folder, "comparisons.json", tuple[Comparison, ...]),
         details=_whole(folder, "details.json", Details),
-        evidence=_whole(folder, "evidence.json", Evidence),
+        evidence=evidence,
         verdict=_whole(folder, "verdict.json", Verdict),
         openings=tuple(_lines(folder, "lockbox.jsonl", Opening)),
         environment=_whole(folder, "environment.json", dict[str, Any]),
-        plan=_whole(folder, "plan.json", Plan),
-        units=tuple(sorted(_units(folder), key=lambda unit: (unit.method, unit.fold or 0, unit.address))),
+        plan=plan,
+        units=tuple(sorted(units, key=lambda unit: (unit.method, unit.fold or 0, unit.address))),
     )
 
 
@@ -260,30 +262,24 @@ def _parsed(folder: Path, name: str, text: str, kind: type[T], where: str) -> T:
     except json.JSONDecodeError as error:
         raise _damaged(folder, name, f"{where}not JSON: {error.msg.lower()}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise _damaged(folder, name, f"{where}{place or 'content'}: {first['msg'].lower()}") from None
+        raise _damaged(folder, name, where + _first(error)) from None
 
 
-def _units(folder: Path) -> Iterator[UnitOutput]:
-    """Every unit that reported; a refit may still be under way, an evaluation may not."""
-    for path in sorted((folder / "units").glob("*/unit.json")):
-        name = path.relative_to(folder).as_posix()
-        report = f"{Path(name).parent.as_posix()}/metrics.json"
-        unit = _whole(folder, name, dict[str, Any])
-        if unit.get("purpose") == "refit" and not (folder / report).exists():
+def _units(folder: Path, plan: Plan, arms: Sequence[str]) -> Iterator[UnitOutput]:
+    """The planned units of the arms that were scored; refits and earlier plans are left alone."""
+    for planned in (unit for stage in plan.stages for unit in stage.units):
+        if planned.method not in arms:
             continue
-        fields = {"cost": {}, "facts": {}, **_whole(folder, report, dict[str, Any])}
+        name, report = (f"units/{planned.address}/{file}" for file in ("unit.json", "metrics.json"))
+        fields = {**_whole(folder, name, dict[str, Any]), **_whole(folder, report, dict[str, Any])}
         try:
-            yield UnitOutput(
-                address=path.parent.name,
-                method=unit.get("method", ""),
-                purpose=unit.get("purpose", "evaluate"),
-                fold=unit.get("fold"),
-                seed=unit.get("seed", 0),
-                parameters=unit.get("parameters", {}),
-                cost=fields["cost"],
-                facts=fields["facts"],
-            )
+            yield UnitOutput.model_validate({**fields, "address": planned.address})
         except ValidationError as error:
-            raise _damaged(folder, report, str(error.errors()[0]["msg"]).lower()) from None
+            raise _damaged(folder, report, _first(error)) from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing that is wrong, in short."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place or 'content'}: {first['msg'].lower()}"

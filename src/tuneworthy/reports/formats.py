@@ -11,6 +11,13 @@ RANGE = "\N{EN DASH}"
 
 _PLAIN = ("loss", "brier", "ece", "mcc", "kappa", "perplexity", "calibration")
 _TITLES = {"macro_f1": "macro F1", "micro_f1": "micro F1", "f1": "F1", "ece": "calibration error (ECE)"}
+_PROCEDURES = {
+    "mcnemar_exact": "exact McNemar",
+    "permutation": "paired permutation",
+    "group_permutation": "paired permutation of whole groups",
+    "newcombe": "Newcombe",
+    "wilson": "Wilson",
+}
 _KINDS = {
     "baseline": "baseline",
     "classifier": "cheap classifier",
@@ -31,6 +38,11 @@ _DECISIONS = {
 def metric_title(metric: str) -> str:
     """'macro_f1' as a reader says it: 'macro F1'."""
     return _TITLES.get(metric, metric.replace("_", " "))
+
+
+def procedure_title(name: str) -> str:
+    """What a test or an interval is called in a sentence."""
+    return _PROCEDURES.get(name, name.replace("_", " "))
 
 
 def kind_title(kind: str) -> str:
@@ -181,7 +193,7 @@ def named(key: str, value: object) -> tuple[str, str]:
 def plain(value: object) -> str:
     """Any JSON value as short text: floats to four significant digits, mappings as 'k: v' pairs."""
     if value is None:
-        return DASH
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -33,8 +33,9 @@ _TERMS = (
         "two arms compared row by row on the same rows, so that hard rows are hard for both",
     ),
     (
-        "p, adjusted p",
-        "how often chance alone would show a difference this large; adjusted for the number of comparisons",
+        "p",
+        "how often chance alone would show a difference this large; adjusted for the number of comparisons, "
+        "and one-sided where only a gain counts",
     ),
     ("Only it right", "rows that the first arm has right and the other wrong, and the reverse"),
     ("Unparseable", "an answer that is no label; it counts as wrong and is counted apart"),

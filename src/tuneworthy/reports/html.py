@@ -27,6 +27,7 @@ def render_html(contents: Contents) -> str:
 def _views(contents: Contents) -> View:
     verdict, evidence = contents.verdict, contents.evidence
     comparisons = comparisons_view(contents)
+    gain = verdict.thresholds.smallest_gain_worth_having
     curves = curves_view(contents)
     for view in curves:
         view["charts"] = [Markup(chart) for chart in view["charts"]]
@@ -45,7 +46,8 @@ def _views(contents: Contents) -> View:
                 differences_chart(
                     comparisons["drawn"],
                     evidence.metric,
-                    smallest_gain=verdict.thresholds.smallest_gain_worth_having,
+                    smallest_gain=gain if comparisons["tuned"] else None,
+                    kinds=comparisons["kinds"],
                     deciding=comparisons["deciding"],
                     narrow=narrow,
                 )

@@ -86,8 +86,9 @@ def _panel(contents: Contents) -> Panel:
     body = Text()
     body.append_text(_safe(verdict.headline, "bold"))
     body.append("\n\n").append_text(_safe(verdict.paragraph))
+    body.append("\n")
     if verdict.recommended_method:
-        body.append("\n\nUse: ", style="bold").append_text(_safe(verdict.recommended_method))
+        body.append("\nUse: ", style="bold").append_text(_safe(verdict.recommended_method))
     body.append("\nNext: ", style="bold").append_text(_safe(verdict.next_action))
     body.append("\nReport: ", style="bold").append_text(_safe(str(contents.folder / "report.html")))
     style = _TONE_STYLES[tone(verdict.decision)]

@@ -182,7 +182,7 @@ def record_view(contents: Contents) -> View:
             {
                 "name": stage.name,
                 "units": len(stage.units),
-                "estimate": formats.seconds(sum(unit.estimate_s or 0.0 for unit in stage.units)),
+                "methods": ", ".join(dict.fromkeys(unit.method for unit in stage.units)),
             }
             for stage in contents.plan.stages
         ],

@@ -113,18 +113,20 @@ def won_view(contents: Contents) -> View | None:
     won = contents.details.won
     if won is None or not (won.only_winner or won.only_against):
         return None
+    compared = contents.compared(won.winner, won.against)
+    wins, losses = (compared.wins, compared.losses) if compared else (None, None)  # the lists may be cut
     return {
         "winner": won.winner,
         "against": won.against,
         "sides": [
             {
                 "title": f"Only {won.winner} is right",
-                "total": len(won.only_winner),
+                "total": wins,
                 "rows": _disagreements(contents, won.only_winner),
             },
             {
                 "title": f"Only {won.against} is right",
-                "total": len(won.only_against),
+                "total": losses,
                 "rows": _disagreements(contents, won.only_against),
             },
         ],
@@ -152,20 +154,22 @@ def _disagreements(contents: Contents, rows: Sequence[Disagreement]) -> list[Vie
 def samples_view(contents: Contents) -> list[View]:
     """Raw outputs of the arms at chance or below, so that a broken parser shows."""
     return [
-        {"method": method, "outputs": [_sample(output) for output in outputs]}
+        {"method": method, "outputs": [_sample(contents, output) for output in outputs]}
         for method, outputs in contents.details.samples.items()
         if outputs
     ]
 
 
-def _sample(output: Any) -> View:
-    """A sample is raw text, or an object with `raw` (or `text`) and fields that say where it came from."""
+def _sample(contents: Contents, output: Any) -> View:
+    """A sample is raw text, or an object with `raw`, where the arm wrote text, and what was made of it."""
     if not isinstance(output, dict):
-        return {"about": [], "text": excerpt(formats.plain(output))}
-    raw = next((output[key] for key in ("raw", "text", "output") if output.get(key) is not None), "")
-    about = [
-        (key.replace("_", " "), formats.plain(value))
-        for key, value in output.items()
-        if key not in ("raw", "text", "output") and value is not None
-    ]
-    return {"about": about, "text": excerpt(formats.plain(raw))}
+        return {"about": [], "input": None, "text": excerpt(formats.plain(output))}
+    row, raw = contents.rows.get(str(output.get("id"))), output.get("raw")
+    about = [(key, output[key]) for key in ("value", "status") if output.get(key) is not None]
+    if row is not None and row.target is not None:
+        about.insert(0, ("truth", row.target))
+    return {
+        "about": [(key, formats.plain(value)) for key, value in about],
+        "input": excerpt(row.input) if row is not None else None,
+        "text": None if raw is None else excerpt(formats.plain(raw)),
+    }

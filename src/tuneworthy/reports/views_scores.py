@@ -55,6 +55,7 @@ def verdict_view(contents: Contents) -> View:
         "badge": formats.decision_title(verdict.decision),
         "tone": tone(verdict.decision),
         "figures": list(_key_figures(contents)),
+        "reasons": [reason for reason in verdict.reasons if reason not in verdict.paragraph],
         "thresholds": _thresholds(contents),
     }
 
@@ -101,7 +102,7 @@ def _key_figures(contents: Contents) -> Iterable[View]:
         money = chosen.cost.money_per_1000
         paid = f", {formats.money(money)} in your currency" if money is not None else ""
         yield {
-            "title": "Time for 1,000 predictions",
+            "title": "Core time for 1,000 rows",
             "value": formats.seconds(chosen.cost.seconds_per_1000),
             "note": f"on this machine{paid}",
         }
@@ -121,7 +122,9 @@ def _thresholds(contents: Contents) -> list[View]:
     deciding = deciding_comparison(contents)
     if deciding is not None:
         gain = f"{deciding.method} {formats.MINUS} {deciding.against}: {formats.comparison_text(deciding)}"
-        chance = f"one-sided p {formats.p_value(deciding.p_greater)}"
+        family = [contents.compared(deciding.method, arm.method) for arm in contents.arms]
+        largest = max(item.p_greater for item in family if item is not None)
+        chance = f"{deciding.method}: largest one-sided p against another arm {formats.p_value(largest)}"
     else:
         gain = evidence.tuned_skipped or "no tuned arm was compared"
         chance = "nothing was claimed"
@@ -185,8 +188,14 @@ def arms_view(contents: Contents) -> View:
         "money": any(arm.cost.money_per_1000 is not None for arm in contents.arms),
         "failed": any(arm.failed for arm in contents.arms),
         "hollow": any(arm.estimate.low is None for arm in contents.arms),
+        "intervals": _procedures(arm.estimate.interval for arm in contents.arms),
         "others": _other_metrics(contents),
     }
+
+
+def _procedures(names: Iterable[str]) -> list[str]:
+    """Tests or intervals in words, each once."""
+    return [formats.procedure_title(name) for name in dict.fromkeys(names) if name]
 
 
 def _has(contents: Contents, kind: str) -> bool:
@@ -215,21 +224,28 @@ def _other_metrics(contents: Contents) -> View:
 
 
 def comparisons_view(contents: Contents) -> View:
-    """Differences on the primary metric first; those on other metrics in a table of their own."""
+    """Differences on the primary metric, those of tuned arms first, and those on other metrics.
+
+    Where nothing was tuned, the untuned arms' differences take the first place.
+    """
     metric = contents.evidence.metric
     place = {arm.method: number for number, arm in enumerate(contents.arms)}
+    kinds = {arm.method: arm.kind for arm in contents.arms}
     last = len(place)
     ranked = sorted(
         contents.comparisons, key=lambda item: (place.get(item.method, last), place.get(item.against, last))
     )
     primary = [item for item in ranked if item.metric == metric]
-    others = [item for item in ranked if item.metric != metric]
-    baselines = {arm.method for arm in contents.arms if arm.kind == "baseline"}
+    tuned = [item for item in primary if kinds.get(item.method) == "tuned"]
+    first = tuned or primary
     deciding = deciding_comparison(contents)
     return {
-        "primary": _comparison_table(primary, deciding),
-        "others": _comparison_table(others, None),
-        "drawn": [item for item in primary if item.against not in baselines] or primary,
+        "tuned": bool(tuned),
+        "first": _comparison_table(first, deciding),
+        "second": _comparison_table([item for item in primary if item not in first], None),
+        "others": _comparison_table([item for item in ranked if item.metric != metric], None),
+        "drawn": [item for item in tuned if kinds.get(item.against) != "baseline"] or first,
+        "kinds": kinds,
         "deciding": deciding,
     }
 
@@ -249,6 +265,6 @@ def _comparison_table(comparisons: Sequence[Comparison], deciding: Comparison | 
         }
         for item in comparisons
     ]
-    tests = list(dict.fromkeys(item.test for item in comparisons if item.test))
-    intervals = list(dict.fromkeys(item.interval for item in comparisons if item.interval))
+    tests = _procedures(item.test for item in comparisons)
+    intervals = _procedures(item.interval for item in comparisons)
     return {"rows": rows, "notes": notes.lines, "tests": tests, "intervals": intervals}

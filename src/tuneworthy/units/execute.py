@@ -47,7 +47,13 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     folder = run / "units" / unit.address
     checkpoint = run / "checkpoints" / unit.address
     method = METHODS.get(unit.method)
-    setting = setting_of(unit, models, checkpoint, report)
+    quiet = False
+
+    def tell(done: int, total: int, facts: dict[str, float]) -> None:
+        if not quiet:
+            report(done, total, facts)
+
+    setting = setting_of(unit, models, checkpoint, tell)
     parameters = method.Parameters.model_validate(unit.parameters)
     fit_rows = [rows[row] for row in row_sets[unit.fit]]
     validation = [rows[row] for row in row_sets[unit.validation]]
@@ -60,6 +66,7 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
         started = time.perf_counter()
         predictions = fitted.predict(asked)
         predict_s = time.perf_counter() - started
+        quiet = True  # timing single rows is no progress
         latency_s = _latency(fitted, asked)
         if method.kind == "tuned" or unit.purpose == "refit":
             (writer.folder / "model").mkdir()

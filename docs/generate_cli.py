@@ -1,0 +1,158 @@
+"""Writes docs/cli.md from the code: every verb, every field of a job, every method's parameters.
+
+Run `python docs/generate_cli.py` after a change to one of them. Nothing of a terminal goes into the page.
+"""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer.main
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from tuneworthy.cli.main import app
+from tuneworthy.core.job import ARMS, Job
+from tuneworthy.methods import METHODS
+
+TARGET = Path(__file__).with_name("cli.md")
+PREAMBLE = """\
+# The command line and the job file
+
+Written by `docs/generate_cli.py` from the code; do not edit. In the tables "–" is a value that is not set, and
+"..." after an option means that it may be repeated. Every verb has `-h`, `--help`. Exit codes: 0 done, 2 your
+mistake (one sentence on standard error), 130 stopped from the keyboard; anything else is a bug."""
+JOB = """\
+## The job file
+
+YAML 1.2. A section per name before the dot; unknown keys are errors. `tuneworthy init data.csv` writes a short
+job, `tuneworthy schema` prints the JSON Schema, and `--set key=value` overrides one field for one run."""
+METHOD = """\
+## The parameters of the methods
+
+Each method's parameters are a section of the job file, `lora: {rank: 16}`, or `--set lora.rank=16`."""
+
+
+def render() -> str:
+    """The whole page."""
+    root = typer.main.get_command(app)
+    parts = [PREAMBLE, "## Verbs", *verbs(root, "tuneworthy"), JOB, *job_fields(), METHOD, *parameters()]
+    return "\n\n".join(parts) + "\n"
+
+
+def verbs(command: Any, path: str) -> Iterator[str]:
+    """A section for each verb, those of a group after one another, in the order of `--help`."""
+    if hasattr(command, "commands"):
+        for name, verb in command.commands.items():
+            yield from verbs(verb, f"{path} {name}")
+        return
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    options = [param for param in command.params if param.param_type_name == "option"]
+    yield f"### `{path}`"
+    yield f"`{' '.join([path, '[OPTIONS]' if options else '', *map(placeholder, arguments)])}`".replace(
+        "  ", " "
+    )
+    yield inspect.cleandoc(command.help or "")
+    if arguments:
+        rows = [(f"`{placeholder(param)}`", param.help) for param in arguments]
+        yield table(("argument", "meaning"), rows)
+    if options:
+        rows = [(spelling(param), default_of(param), param.help) for param in options]
+        yield table(("option", "default", "meaning"), rows)
+
+
+def placeholder(param: Any) -> str:
+    """What stands for the value of an argument or option."""
+    return str(param.metavar or param.name.upper())
+
+
+def spelling(param: Any) -> str:
+    """How an option is typed."""
+    value = "" if param.is_flag else f" {placeholder(param)}"
+    names = [f"`{name}{value}`" for name in sorted(param.opts, key=len, reverse=True)]
+    return ", ".join(names) + (" ..." if param.multiple else "")
+
+
+def default_of(param: Any) -> str:
+    """An option's default, as it would be typed."""
+    if param.required:
+        return "required"
+    return "–" if param.default in (None, (), []) or param.is_flag else f"`{param.default}`"
+
+
+def job_fields() -> Iterator[str]:
+    """The table of all fields of a job; sections are spelled out, the methods' own come later."""
+    rows: list[tuple[str, ...]] = []
+    for name, field in Job.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            inner = field.annotation
+            schema = inner.model_json_schema()["properties"]
+            rows += [
+                field_row(f"{name}.{key}", each, schema[key]) for key, each in inner.model_fields.items()
+            ]
+        elif name != "methods":
+            rows.append(field_row(name, field, Job.model_json_schema()["properties"][name]))
+    yield table(("field", "default", "values", "meaning"), rows)
+
+
+def parameters() -> Iterator[str]:
+    """A table for each method of this package, in the order of a job's arms."""
+    own = [name for name in METHODS.names() if METHODS.module_name(name).startswith("tuneworthy.methods.")]
+    for name in sorted(own, key=lambda name: (ARMS.index(name) if name in ARMS else len(ARMS), name)):
+        method = METHODS.get(name)
+        fields = method.Parameters.model_fields
+        schema = method.Parameters.model_json_schema().get("properties", {})
+        yield f"### `{name}`: {method.title}"
+        rows = [field_row(key, field, schema[key]) for key, field in fields.items()]
+        yield table(("parameter", "default", "values", "meaning"), rows) if rows else "It has no parameters."
+
+
+def field_row(name: str, field: FieldInfo, schema: dict[str, Any]) -> tuple[str, ...]:
+    """Name, default, allowed values and meaning of one field."""
+    default = "required" if field.is_required() else yaml_text(field.get_default(call_default_factory=True))
+    kinds = [values_of(kind) for kind in schema.get("anyOf", [schema])]
+    return (f"`{name}`", default, " or ".join(kind for kind in kinds if kind), field.description or "")
+
+
+def yaml_text(value: Any) -> str:
+    """A default as a job file would say it."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`[{', '.join(map(str, value))}]`" if isinstance(value, tuple) else f"`{value}`"
+
+
+def values_of(schema: dict[str, Any]) -> str:
+    """Which values a JSON Schema allows, in words; nothing for null, which is "not set"."""
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
+    words = {
+        "string": "text",
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "true or false",
+        "array": "list",
+        "null": "",
+    }
+    bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+    ends = [f"{word} {schema[key]:g}" for key, word in bounds.items() if key in schema]
+    return " ".join([words[schema["type"]], *ends])
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; pipes and angle brackets outside code are escaped."""
+    lines = [header, ["---"] * len(header), *([escaped(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def escaped(cell: str) -> str:
+    """A cell that Markdown shows as it is."""
+    text = " ".join(cell.split()).replace("|", "\\|")
+    return text if text.startswith("`") else text.replace("<", "&lt;").replace(">", "&gt;")
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), encoding="utf-8")
+    print(f"Wrote {TARGET}")

@@ -1,0 +1,91 @@
+"""The verdict in a terminal and in a notebook."""
+
+import io
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from rich.console import Console
+from synthetic_run import VARIANTS
+
+from tuneworthy.reports import formats
+from tuneworthy.reports.notebook import verdict_card
+from tuneworthy.reports.terminal import verdict_table
+
+
+def _printed(contents, width):
+    stream = io.StringIO()
+    Console(file=stream, width=width, color_system=None).print(verdict_table(contents))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_fits_and_is_complete(name, width, run_of):
+    contents = run_of(name)
+    text = _printed(contents, width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    for arm in contents.arms:
+        row = next(line for line in text.splitlines() if line.startswith(arm.method))
+        assert formats.metric_value(arm.estimate.metric, arm.estimate.value) in row
+        assert (
+            formats.metric_range(arm.estimate.metric, arm.estimate.low, arm.estimate.high).strip("%") in row
+        )
+        assert formats.brief_seconds(arm.cost.seconds_per_1000) in row
+        assert formats.brief_seconds(arm.cost.fit_s) in row
+    flat = " ".join(text.replace("│", " ").split())
+    assert contents.verdict.headline in flat
+    assert contents.verdict.next_action in flat
+    assert "Report:" in flat
+
+
+def test_tuned_arm_is_compared_with_the_best_untuned(run_of):
+    contents = run_of("crossfit")
+    comparison = contents.compared("lora", contents.best_untuned.method)
+    row = next(line for line in _printed(contents, 80).splitlines() if line.startswith("lora"))
+    assert formats.signed(comparison.difference) in row
+    assert formats.difference_range(comparison) in row
+
+
+def test_unparseable_answers_are_named(run_of):
+    contents = run_of("holdout")
+    count = contents.arm("zero_shot").unparseable
+    assert f"zero_shot: {count} of 105 answers were no label" in _printed(contents, 80)
+
+
+def test_control_characters_and_markup_are_harmless(run_of):
+    contents = run_of("holdout")
+    verdict = contents.verdict.model_copy(update={"headline": "[red]no[/red] \x1b[31m \u202e end"})
+    text = _printed(contents.model_copy(update={"verdict": verdict}), 100)
+    assert "[red]no[/red]" in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
+def test_card_is_escaped_and_whole(run_of):
+    contents = run_of("holdout")
+    verdict = contents.verdict.model_copy(update={"headline": '<script>alert(1)</script>"><img src=x>'})
+    card = verdict_card(contents.model_copy(update={"verdict": verdict}))
+    tags = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attrs: tags.append(tag)  # type: ignore[method-assign]
+    parser.feed(card)
+    assert not {"script", "img", "style"} & set(tags)
+    assert "http" not in card
+    for arm in contents.arms:
+        assert arm.method in card
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_card_renders(name, run_of):
+    assert formats.decision_title(run_of(name).verdict.decision) in verdict_card(run_of(name))
+
+
+def test_reports_need_no_model_library():
+    code = (
+        "import sys, tuneworthy.reports.html, tuneworthy.reports.terminal, tuneworthy.reports.notebook\n"
+        "print([name for name in ('torch', 'transformers', 'matplotlib.pyplot') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
