@@ -20,14 +20,15 @@ TARGET = Path(__file__).with_name("cli.md")
 PREAMBLE = """\
 # The command line and the job file
 
-Written by `docs/generate_cli.py` from the code; do not edit. In the tables "–" is a value that is not set, and
-"..." after an option means that it may be repeated. Every verb has `-h`, `--help`. Exit codes: 0 done, 2 your
-mistake (one sentence on standard error), 130 stopped from the keyboard; anything else is a bug."""
+Written by `docs/generate_cli.py` from the code; do not edit. In the tables "–" is a value that is not set;
+"..." after an option means that it may be repeated. Every verb has `-h`, `--help`; `tuneworthy --version`
+prints the version. Exit codes: 0 done, 2 your mistake (one sentence on standard error), 130 stopped from the
+keyboard; anything else is a bug."""
 JOB = """\
 ## The job file
 
-YAML 1.2. A section per name before the dot; unknown keys are errors. `tuneworthy init data.csv` writes a short
-job, `tuneworthy schema` prints the JSON Schema, and `--set key=value` overrides one field for one run."""
+YAML 1.2. What stands before a dot is a section; unknown keys are errors. `tuneworthy init data.csv` writes
+a short job, `tuneworthy schema` prints the JSON Schema, `--set key=value` overrides one field for one run."""
 METHOD = """\
 ## The parameters of the methods
 
@@ -49,16 +50,14 @@ def verbs(command: Any, path: str) -> Iterator[str]:
         return
     arguments = [param for param in command.params if param.param_type_name == "argument"]
     options = [param for param in command.params if param.param_type_name == "option"]
+    usage = [path, *(["[OPTIONS]"] if options else []), *map(placeholder, arguments)]
     yield f"### `{path}`"
-    yield f"`{' '.join([path, '[OPTIONS]' if options else '', *map(placeholder, arguments)])}`".replace(
-        "  ", " "
-    )
+    yield f"`{' '.join(usage)}`"
     yield inspect.cleandoc(command.help or "")
     if arguments:
-        rows = [(f"`{placeholder(param)}`", param.help) for param in arguments]
-        yield table(("argument", "meaning"), rows)
+        yield table(("argument", "meaning"), [(f"`{placeholder(each)}`", each.help) for each in arguments])
     if options:
-        rows = [(spelling(param), default_of(param), param.help) for param in options]
+        rows = [(spelling(each), default_of(each), each.help) for each in options]
         yield table(("option", "default", "meaning"), rows)
 
 
@@ -78,7 +77,9 @@ def default_of(param: Any) -> str:
     """An option's default, as it would be typed."""
     if param.required:
         return "required"
-    return "–" if param.default in (None, (), []) or param.is_flag else f"`{param.default}`"
+    if param.is_flag:
+        return "on" if param.default else "off"
+    return "–" if param.default in (None, (), []) else f"`{param.default}`"
 
 
 def job_fields() -> Iterator[str]:
@@ -138,21 +139,21 @@ def values_of(schema: dict[str, Any]) -> str:
     }
     bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
     ends = [f"{word} {schema[key]:g}" for key, word in bounds.items() if key in schema]
-    return " ".join([words[schema["type"]], *ends])
+    return " ".join([words.get(schema["type"], schema["type"]), *ends])
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; pipes and angle brackets outside code are escaped."""
+    """A Markdown table."""
     lines = [header, ["---"] * len(header), *([escaped(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def escaped(cell: str) -> str:
-    """A cell that Markdown shows as it is."""
+    """A cell that Markdown shows as it is: pipes, and angle brackets outside code, are escaped."""
     text = " ".join(cell.split()).replace("|", "\\|")
     return text if text.startswith("`") else text.replace("<", "&lt;").replace(">", "&gt;")
 
 
 if __name__ == "__main__":
-    TARGET.write_text(render(), encoding="utf-8")
+    TARGET.write_text(render(), encoding="utf-8", newline="\n")
     print(f"Wrote {TARGET}")

@@ -57,3 +57,18 @@ def check_lengths(predictions: Sequence[Prediction], targets: Sequence[str]) -> 
         raise ValueError("a metric needs at least one prediction")
     if len(predictions) != len(targets):
         raise ValueError(f"{len(predictions)} predictions for {len(targets)} targets")
+
+
+def worked(metric: Metric, targets: str, answers: str) -> float:
+    """A metric by hand, for docstrings: words as targets and answers, '-' for an unparseable one."""
+    truth, given = targets.split(), answers.split()
+    predictions = [
+        Prediction(
+            example_id=str(i),
+            value=None if word == "-" else word,
+            status="unparseable" if word == "-" else "parsed",
+        )
+        for i, word in enumerate(given)
+    ]
+    labels = sorted({*truth, *(word for word in given if word != "-")})
+    return round(float(metric.value(metric.parts(predictions, truth, labels).sum(0))), 4)

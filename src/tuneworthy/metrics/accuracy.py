@@ -12,6 +12,10 @@ class Accuracy:
     """Right answers / rows. An answer that is unparseable or failed is wrong.
 
     Worked example: targets `a a b`, answers `a b` and one that could not be parsed: 1 of 3 is right, 33.3%.
+
+    >>> from tuneworthy.metrics import worked
+    >>> worked(PLUGIN, targets="a a b", answers="a b -")
+    0.3333
     """
 
     name = "accuracy"

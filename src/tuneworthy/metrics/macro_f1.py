@@ -15,6 +15,10 @@ class MacroF1:
 
     Worked example: targets `a a a b`, answers `a a b b`. Label a: tp 2, fp 0, fn 1, F1 4/5; label b: tp 1,
     fp 1, fn 0, F1 2/3; macro-F1 (4/5 + 2/3) / 2 = 0.7333.
+
+    >>> from tuneworthy.metrics import worked
+    >>> worked(PLUGIN, targets="a a a b", answers="a a b b")
+    0.7333
     """
 
     name = "macro_f1"

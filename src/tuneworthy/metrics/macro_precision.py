@@ -14,6 +14,10 @@ class MacroPrecision:
     An answer that is unparseable or failed is a false negative of its true label and nobody's false positive.
 
     Worked example: targets `a a a b`, answers `a a b b`. Label a: 2 of 2; label b: 1 of 2; mean 0.75.
+
+    >>> from tuneworthy.metrics import worked
+    >>> worked(PLUGIN, targets="a a a b", answers="a a b b")
+    0.75
     """
 
     name = "macro_precision"

@@ -14,6 +14,10 @@ class MacroRecall:
     An answer that is unparseable or failed is a false negative of its true label and nobody's false positive.
 
     Worked example: targets `a a a b`, answers `a a b b`. Label a: 2 of 3; label b: 1 of 1; mean 0.8333.
+
+    >>> from tuneworthy.metrics import worked
+    >>> worked(PLUGIN, targets="a a a b", answers="a a b b")
+    0.8333
     """
 
     name = "macro_recall"

@@ -127,7 +127,7 @@ def _thresholds(contents: Contents) -> list[View]:
         chance = f"{deciding.method}: largest one-sided p against another arm {formats.p_value(largest)}"
     else:
         gain = evidence.tuned_skipped or "no tuned arm was compared"
-        chance = "nothing was claimed"
+        chance = "no claim was tested"
     reached = "; ".join(
         f"{arm.method}: {formats.estimate_text(arm.estimate)}" for arm in _front_runners(contents)
     )

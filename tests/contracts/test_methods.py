@@ -1,0 +1,92 @@
+"""Every file in `methods/` keeps the contract; a new file is found here by itself."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import toy_rows
+
+from tuneworthy.core.example import Example
+from tuneworthy.methods import METHODS, Setting
+from tuneworthy.metrics import METRICS
+from tuneworthy.tasks import TASKS
+
+ROWS = [Example(id=f"r{i}", input=row["text"], target=row["label"], row=i + 2) for i, row in enumerate(toy_rows(24))]
+TRAIN, VALIDATION, NEW = ROWS[:12], ROWS[12:18], [row.without_target() for row in ROWS[18:]]
+QUICK: dict[str, dict[str, Any]] = {
+    "few_shot": {"k": 3, "calibration_rows": 4},
+    "knn_shot": {"k": 2, "calibration_rows": 4},
+    "zero_shot": {"calibration_rows": 4},
+    "lora": {"max_steps": 4, "learning_rate": 0.02},
+}
+
+
+@pytest.fixture
+def setting(decoder_folder: Path, embedder_folder: Path) -> Setting:
+    task = TASKS.get("text-classification")
+    labels = task.labels(ROWS)
+    return Setting(
+        task=task,
+        labels=labels,
+        instruction=task.instruction(labels),
+        metric=METRICS.get("accuracy"),
+        seed=0,
+        dtype="float32",
+        models={"decoder": decoder_folder, "embedder": embedder_folder},
+        checkpoint=None,
+        report=lambda done, total, facts: None,
+    )
+
+
+@pytest.fixture(params=METHODS.names())
+def method(request: pytest.FixtureRequest) -> Any:
+    return METHODS.get(request.param)
+
+
+def parameters_of(method: Any) -> Any:
+    return method.Parameters.model_validate(QUICK.get(method.name, {}))
+
+
+def test_the_file_name_is_the_name(method: Any) -> None:
+    assert METHODS.module_name(method.name).endswith(f".{method.name}")
+
+
+def test_every_parameter_says_what_it_does(method: Any) -> None:
+    for name, field in method.Parameters.model_fields.items():
+        assert field.description or name == "class_weight", f"{method.name}.{name}"
+
+
+def test_one_prediction_per_row_in_order_among_the_labels(method: Any, setting: Setting) -> None:
+    fitted = method.fit(setting, parameters_of(method), TRAIN, VALIDATION)
+    predictions = fitted.predict(NEW)
+    assert [p.example_id for p in predictions] == [row.id for row in NEW]
+    assert {p.value for p in predictions} <= set(setting.labels)
+    for prediction in predictions:
+        assert prediction.scores is not None
+        assert sum(prediction.scores.values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_same_seed_gives_the_same_predictions(method: Any, setting: Setting) -> None:
+    first = method.fit(setting, parameters_of(method), TRAIN, VALIDATION).predict(NEW)
+    again = method.fit(setting, parameters_of(method), TRAIN, VALIDATION).predict(NEW)
+    assert first == again
+
+
+def test_a_saved_method_predicts_the_same_after_loading(method: Any, setting: Setting, tmp_path: Path) -> None:
+    fitted = method.fit(setting, parameters_of(method), TRAIN, VALIDATION)
+    fitted.save(tmp_path)
+    loaded = method.load(setting, parameters_of(method), tmp_path)
+    for before, after in zip(fitted.predict(NEW), loaded.predict(NEW), strict=True):
+        assert before.value == after.value
+        assert before.scores == pytest.approx(after.scores, abs=1e-5)
+    assert not [p for p in tmp_path.rglob("*") if p.suffix in {".pkl", ".pickle", ".bin", ".pt", ".joblib"}]
+
+
+def test_frozen_parameters_fit_all_rows_without_validation(method: Any, setting: Setting) -> None:
+    fitted = method.fit(setting, parameters_of(method), TRAIN, VALIDATION)
+    frozen = method.freeze(parameters_of(method), [fitted.facts], [len(TRAIN)], len(ROWS))
+    assert len(method.fit(setting, frozen, ROWS, []).predict(NEW)) == len(NEW)
+
+
+def test_an_empty_request_is_an_empty_answer(method: Any, setting: Setting) -> None:
+    assert method.fit(setting, parameters_of(method), TRAIN, VALIDATION).predict([]) == []
