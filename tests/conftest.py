@@ -25,7 +25,7 @@ def toy_rows(count: int = 60, seed: int = 0) -> list[dict[str, str]]:
     rows = []
     for i in range(count):
         label = list(WORDS)[i % 3]
-        words = list(rng.choice(FILLER, size=5)) + [str(rng.choice(WORDS[label])), f"n{i}"]
+        words = [*rng.choice(FILLER, size=5), str(rng.choice(WORDS[label])), f"n{i}"]
         rng.shuffle(words)
         rows.append({"text": " ".join(words), "label": label})
     return rows

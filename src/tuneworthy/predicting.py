@@ -72,11 +72,9 @@ def _texts(table: Table, columns: Sequence[str]) -> list[str]:
     """The input of each row, joined as in training; empty when every column is blank."""
     texts = []
     for row in table.rows:
-        parts = [(name, (row[name] or "").strip() and row[name] or "") for name in columns]
-        filled = [(name, value) for name, value in parts if value]
-        texts.append(
-            "\n".join(f"{name}: {value}" for name, value in filled) if len(columns) > 1 else parts[0][1]
-        )
+        filled = {name: value for name in columns if (value := row[name] or "").strip()}
+        joined = "\n".join(f"{name}: {value}" for name, value in filled.items())
+        texts.append(joined if len(columns) > 1 else filled.get(columns[0], ""))
     return texts
 
 

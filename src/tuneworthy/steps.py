@@ -62,7 +62,7 @@ def ask(job: Job, task: Task, rows: Sequence[Example]) -> Question:
 
 
 def check_parameters(job: Job) -> None:
-    """Raises JobError for an unknown arm, no arm at all, or an impossible parameter, before anything is written."""
+    """Raises JobError for no arm, an unknown arm or an impossible parameter, before anything is written."""
     if not job.arms:
         raise JobError("no arms to compare: name at least one, for example --arms tfidf,lora.")
     for arm in job.arms:
@@ -98,8 +98,8 @@ def claim(folder: RunFolder, job: Job, data: Loaded) -> None:
     if folder.exists("job.yaml"):
         if folder.exists("plan.json") and folder.read("plan.json").get("identity") != identity:
             raise RunFolderError(
-                f"{folder.path} holds the run of another job: name another --output (finished units that both "
-                "share are taken over), or delete it."
+                f"{folder.path} holds the run of another job: name another --output (finished units that "
+                "both share are taken over), or delete it."
             )
     elif any(path.name != ".lock" for path in folder.path.iterdir()):
         raise RunFolderError(f"{folder.path} has files in it that are no run: name an empty or new --output.")

@@ -3,15 +3,16 @@
 from typing import Any
 
 import pytest
-from conftest import toy_rows
 
+from conftest import toy_rows
 from tuneworthy.checks import CHECKS, Examined
 from tuneworthy.core.example import Example
 
 
 def examples(rows: list[dict[str, str]], start: int = 0) -> list[Example]:
     return [
-        Example(id=f"r{i + start}", input=row["text"], target=row["label"], row=i + 2) for i, row in enumerate(rows)
+        Example(id=f"r{i + start}", input=row["text"], target=row["label"], row=i + 2)
+        for i, row in enumerate(rows)
     ]
 
 
@@ -20,7 +21,9 @@ BAD: dict[str, Examined] = {
     "exact_duplicates": Examined(examples([*CLEAN, {**CLEAN[0], "text": CLEAN[0]["text"].upper()}]), [], 5),
     "conflicting_labels": Examined(examples([*CLEAN, {"text": CLEAN[0]["text"], "label": "other"}]), [], 5),
     "test_leak": Examined(examples(CLEAN), examples(CLEAN[:3], 100), 5),
-    "rare_labels": Examined(examples([*CLEAN, {"text": "a", "label": "x"}, {"text": "b", "label": "x"}]), [], 5),
+    "rare_labels": Examined(
+        examples([*CLEAN, {"text": "a", "label": "x"}, {"text": "b", "label": "x"}]), [], 5
+    ),
     "unknown_test_labels": Examined(examples(CLEAN), examples([{"text": "new", "label": "typo"}], 100), 5),
 }
 
@@ -44,7 +47,10 @@ def test_it_fires_on_its_bad_table_and_names_rows(name: str) -> None:
 def test_it_is_silent_on_the_clean_table(name: str) -> None:
     clean = Examined(examples(CLEAN), examples(toy_rows(15, seed=9), 500), 5)
     fresh = [e.model_copy(update={"input": e.input + " fresh"}) for e in clean.test]
-    assert CHECKS.get(name).examine(Examined(clean.examples, fresh, 5)).outcome in ("passed", "not_applicable")
+    assert CHECKS.get(name).examine(Examined(clean.examples, fresh, 5)).outcome in (
+        "passed",
+        "not_applicable",
+    )
 
 
 def test_it_is_deterministic(name: str) -> None:

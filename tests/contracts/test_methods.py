@@ -4,14 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import toy_rows
 
+from conftest import toy_rows
 from tuneworthy.core.example import Example
 from tuneworthy.methods import METHODS, Setting
 from tuneworthy.metrics import METRICS
 from tuneworthy.tasks import TASKS
 
-ROWS = [Example(id=f"r{i}", input=row["text"], target=row["label"], row=i + 2) for i, row in enumerate(toy_rows(24))]
+ROWS = [
+    Example(id=f"r{i}", input=row["text"], target=row["label"], row=i + 2)
+    for i, row in enumerate(toy_rows(24))
+]
 TRAIN, VALIDATION, NEW = ROWS[:12], ROWS[12:18], [row.without_target() for row in ROWS[18:]]
 QUICK: dict[str, dict[str, Any]] = {
     "few_shot": {"k": 3, "calibration_rows": 4},
@@ -72,7 +75,9 @@ def test_the_same_seed_gives_the_same_predictions(method: Any, setting: Setting)
     assert first == again
 
 
-def test_a_saved_method_predicts_the_same_after_loading(method: Any, setting: Setting, tmp_path: Path) -> None:
+def test_a_saved_method_predicts_the_same_after_loading(
+    method: Any, setting: Setting, tmp_path: Path
+) -> None:
     fitted = method.fit(setting, parameters_of(method), TRAIN, VALIDATION)
     fitted.save(tmp_path)
     loaded = method.load(setting, parameters_of(method), tmp_path)

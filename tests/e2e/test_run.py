@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import toy_rows, write_csv
 
 import tuneworthy as tw
+from conftest import toy_rows, write_csv
 from tuneworthy.core.errors import DataError, JobError, RunFolderError
 
 
-def test_all_arms_are_measured_on_the_same_rows_and_end_in_a_verdict(toy_csv: Path, quick: dict[str, Any]) -> None:
+def test_all_arms_are_measured_on_the_same_rows_and_end_in_a_verdict(
+    toy_csv: Path, quick: dict[str, Any]
+) -> None:
     run = tw.run(toy_csv, **quick)
     accuracy = [e for e in run.estimates if e.metric == "accuracy"]
     assert {e.method for e in accuracy} == {
@@ -23,7 +25,9 @@ def test_all_arms_are_measured_on_the_same_rows_and_end_in_a_verdict(toy_csv: Pa
 
 
 def test_crossfit_predicts_every_row_exactly_once(toy_csv: Path, quick: dict[str, Any]) -> None:
-    run = tw.run(toy_csv, **{**quick, "protocol": "crossfit", "folds": 3, "arms": ["majority", "tfidf", "lora"]})
+    run = tw.run(
+        toy_csv, **{**quick, "protocol": "crossfit", "folds": 3, "arms": ["majority", "tfidf", "lora"]}
+    )
     predicted = []
     for unit in (run.path / "units").iterdir():
         if json.loads((unit / "unit.json").read_text())["method"] == "tfidf":
@@ -57,7 +61,11 @@ def test_a_run_with_one_more_arm_takes_over_the_finished_units(toy_csv: Path, qu
 def test_a_damaged_unit_is_redone_and_the_verdict_stays(toy_csv: Path, quick: dict[str, Any]) -> None:
     quick = {**quick, "arms": ["majority", "tfidf", "zero_shot"]}
     first = tw.run(toy_csv, **quick)
-    damaged = next(p for p in (first.path / "units").glob("*/predictions.jsonl") if "zero" in (p.parent / "unit.json").read_text())
+    damaged = next(
+        p
+        for p in (first.path / "units").glob("*/predictions.jsonl")
+        if "zero" in (p.parent / "unit.json").read_text()
+    )
     damaged.write_text(damaged.read_text()[:-40])
     events: list[dict[str, Any]] = []
     again = tw.run(toy_csv, listener=events.append, **quick)
@@ -118,14 +126,20 @@ def test_openings_of_the_same_test_rows_are_counted_across_output_folders(
     arms = {"arms": ["majority", "tfidf", "lora"]}
     tw.run(toy_csv, output="runs/a", **{**quick, **arms})
     tw.run(toy_csv, output="runs/a", **{**quick, **arms})
-    second = tw.run(toy_csv, output="runs/b", **{**quick, **arms, "lora": {"max_steps": 3, "learning_rate": 0.01}})
+    second = tw.run(
+        toy_csv, output="runs/b", **{**quick, **arms, "lora": {"max_steps": 3, "learning_rate": 0.01}}
+    )
     assert len((second.path / "lockbox.jsonl").read_text().splitlines()) == 2
     assert json.loads((second.path / "evidence.json").read_text())["past_tuned_arms"] == 1
 
 
-def test_conflicting_labels_block_compute_until_they_are_accepted(workspace: Path, quick: dict[str, Any]) -> None:
+def test_conflicting_labels_block_compute_until_they_are_accepted(
+    workspace: Path, quick: dict[str, Any]
+) -> None:
     rows = toy_rows(60)
-    bad = write_csv(workspace / "bad.csv", rows + [{"text": r["text"], "label": "delivery"} for r in rows[:12:3]])
+    bad = write_csv(
+        workspace / "bad.csv", rows + [{"text": r["text"], "label": "delivery"} for r in rows[:12:3]]
+    )
     run = tw.run(bad, **{**quick, "arms": ["majority", "tfidf", "zero_shot"]})
     assert run.verdict.decision == "fix_data"
     assert not [e for e in run.estimates if e.method == "zero_shot"]

@@ -37,7 +37,7 @@ def test_the_stop_token_is_supervised(decoder: Decoder) -> None:
 
 def test_a_missing_stop_token_is_found(decoder: Decoder) -> None:
     row = encode_row(decoder, TASK, "Answer.", EXAMPLE)
-    with pytest.raises(AuditError, match="row 7.*stop token"):
+    with pytest.raises(AuditError, match=r"row 7.*stop token"):
         audit_rows(decoder, [replace(row, answer=row.answer[:-1])], [EXAMPLE], 512)
 
 

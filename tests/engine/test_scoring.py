@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import DECODERS, save_decoder
 
+from tiny_models import DECODERS, save_decoder
 from tuneworthy.engine.encoding import encode_labels, encode_prompt, shared_prefix
 from tuneworthy.engine.scoring import LabelTrie, score_labels, score_labels_padded
 from tuneworthy.models.decoder import Decoder, load_decoder

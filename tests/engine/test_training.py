@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from conftest import toy_rows
 from tiny_models import save_decoder
-
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
 from tuneworthy.engine.checkpoint import trainable_state
@@ -27,7 +27,12 @@ def fresh(folder: Path) -> tuple[Decoder, list[EncodedRow]]:
     decoder = load_decoder(folder, "float32")
     add_lora(decoder, rank=4, alpha=8, dropout=0.0, seed=3)
     rows = [
-        encode_row(decoder, TASK, "Name the label: refund; delivery; account.", Example(id=str(i), input=r["text"], target=r["label"]))
+        encode_row(
+            decoder,
+            TASK,
+            "Name the label: refund; delivery; account.",
+            Example(id=str(i), input=r["text"], target=r["label"]),
+        )
         for i, r in enumerate(toy_rows(12))
     ]
     return decoder, rows
@@ -89,15 +94,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(decoder_folder: Pa
     whole = train(decoder, rows, RECIPE, evaluate=scorer)
     expected = trainable_state(decoder.model)
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(step: int, steps: int, facts: dict[str, float]) -> None:
         if step == 5:
-            raise Killed
+            raise KilledError
 
     decoder, rows = fresh(decoder_folder)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(decoder, rows, RECIPE, evaluate=scorer, checkpoint=tmp_path, report=kill)
     decoder, rows = fresh(decoder_folder)
     seen: list[int] = []

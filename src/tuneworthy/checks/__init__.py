@@ -19,7 +19,7 @@ class Examined:
 
 
 class Check(Protocol):
-    """The contract of a file in `checks/`: fires on its bad fixture, silent on a clean table, deterministic."""
+    """The contract of a file in `checks/`: fires on a bad table, silent on a clean one, deterministic."""
 
     code: str
     title: str

@@ -6,7 +6,7 @@ from tuneworthy.data.splits import normalised
 
 
 class ExactDuplicates:
-    """Rows whose text is the same but for case and white space; harmless for the split, which keeps them together."""
+    """Rows whose text is the same but for case and white space; the split keeps them together."""
 
     code = "TW001"
     title = "exact duplicates"

@@ -25,7 +25,8 @@ class UnknownTestLabels:
             **common,
             outcome="issue",
             message=f"{len(unknown)} labels occur in the test file only: {shown}.",
-            advice="Correct their spelling, add training rows, or remove those test rows; accepted rows are left out.",
+            advice="Correct their spelling, add training rows, or remove those test rows; when accepted they "
+            "are left out.",
             blocking=True,
             rows=tuple(row.row for row in data.test if row.target in unknown),
         )

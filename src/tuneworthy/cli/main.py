@@ -10,7 +10,6 @@ from tuneworthy.core.errors import TuneworthyError
 
 app = typer.Typer(
     name="tuneworthy",
-    help="Is fine-tuning an open LLM worth it on your few hundred labelled examples? Measured, with intervals.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

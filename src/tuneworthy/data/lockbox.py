@@ -69,7 +69,7 @@ class Lockbox:
         return dict(self._rows)
 
     def openings(self) -> list[Opening]:
-        """Every recorded opening of these test rows, oldest first; lines cut short by a crash are passed over."""
+        """Every recorded opening of these test rows, oldest first; lines torn by a crash are passed over."""
         if not self._ledger.exists():
             return []
         found = []

@@ -129,7 +129,8 @@ def _partition(examples: Sequence[Example], parts: int, seed: int) -> list[set[i
     distinct = len(set(groups))
     if distinct < parts:
         raise DataError(
-            f"{distinct} groups cannot be split into {parts} parts: name another --group column or fewer folds."
+            f"{distinct} groups cannot be split into {parts} parts: name another --group column or fewer "
+            "folds."
         )
     targets = np.array([str(row.target) for row in examples])
     blank = np.zeros(len(examples))

@@ -42,8 +42,8 @@ def audit_rows(
             )
         if row.length > max_tokens:
             raise AuditError(
-                f"{where}: prompt and answer are {row.length} tokens, more than the {max_tokens} allowed, and "
-                "a truncated target teaches nothing: shorten the text or raise lora.max_tokens."
+                f"{where}: prompt and answer are {row.length} tokens, more than the {max_tokens} allowed, "
+                "and a truncated target teaches nothing: shorten the text or raise lora.max_tokens."
             )
 
 

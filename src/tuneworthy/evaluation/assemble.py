@@ -120,7 +120,7 @@ def _pairs(outputs: Sequence[ArmOutput]) -> list[tuple[ArmOutput, ArmOutput]]:
 def _details(
     scores: Scores, outputs: Sequence[ArmOutput], examples: Sequence[Example], labels: Sequence[str]
 ) -> dict[str, Any]:
-    """Confusion matrices, who wins which rows, and raw answers of arms that are no better than the baseline."""
+    """Confusion matrices, who wins which rows, raw answers of arms no better than the baseline."""
     by_method = {output.method: output for output in outputs}
     details: dict[str, Any] = {
         "confusion": {

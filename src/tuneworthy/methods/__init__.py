@@ -1,7 +1,7 @@
 """One file per rung of the ladder: any way to turn labelled examples into predictions.
 
-A method gets a `Setting` (task, models, seed), its validated parameters, and rows; it returns a `Fitted`, which
-predicts and can be saved. It never sees a target it has to predict: such rows come without one.
+A method gets a `Setting` (task, models, seed), its validated parameters, and rows; it returns a `Fitted`,
+which predicts and can be saved. It never sees a target it has to predict: such rows come without one.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,7 @@
 """Logistic regression whose penalty and class weights are chosen by inner cross-validation.
 
-Shared by tfidf and probe: a cheap arm that is not tuned is a straw man, and a straw man makes a false verdict.
+Shared by tfidf and probe: a cheap arm that is not tuned is a straw man, and a straw man makes a false
+verdict.
 """
 
 import statistics

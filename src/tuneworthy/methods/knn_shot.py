@@ -43,10 +43,7 @@ class Neighbours:
 
     def of(self, row: Example, training: bool) -> list[Example]:
         """The k nearest rows by cosine, nearest last; a training row is never its own demonstration."""
-        if training:
-            vector = self.vectors[self.known[row.id]]
-        else:
-            vector = self.embedder.embed([row.input])[0]
+        vector = self.vectors[self.known[row.id]] if training else self.embedder.embed([row.input])[0]
         similarity = self.vectors @ vector
         if training:
             similarity = similarity.copy()

@@ -1,8 +1,8 @@
 """One file per metric. A metric is additive parts per row, and what the sum of the parts is worth.
 
 Written that way every metric gets the same vectorised bootstrap and permutation test: resampling rows is a
-matrix product of resampling weights and parts. Accuracy has two parts per row (right or not, and one), macro-F1 three
-per label (true positive, false positive, false negative), and so on.
+matrix product of resampling weights and parts. Accuracy has two parts per row (right or not, and one),
+macro-F1 three per label (true positive, false positive, false negative), and so on.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ from tuneworthy.tasks import TASKS
 
 @lru_cache(maxsize=64)
 def implementation(method: str, task: str) -> str:
-    """Sixteen hex digits over the sources of the method, what methods share, the engine, the models, the task.
+    """Sixteen hex digits over the sources of the method, of what methods share, engine, models and task.
 
     A change there gives units new addresses, so that no run mixes outputs of two versions of the code.
     """

@@ -1,7 +1,7 @@
 """Runs units on this machine: in this process, or in worker processes side by side.
 
-Workers are plain `python -m` processes that speak JSON lines, so a script that calls `tuneworthy.run` needs no
-`if __name__ == "__main__"`, and a dead parent takes them along.
+Workers are plain `python -m` processes that speak JSON lines, so a script that calls `tuneworthy.run` needs
+no `if __name__ == "__main__"`, and a dead parent takes them along.
 """
 
 import json
@@ -155,7 +155,7 @@ class _Pool:
                 raise kind(message["message"])
             case "died":
                 raise errors.RunFolderError(
-                    f"the process that ran '{unit.title}' ended with code {message['code']} (out of memory?): "
+                    f"the process that ran '{unit.title}' ended (code {message['code']}, no memory left?): "
                     "finished units are kept; try --set workers=1."
                 )
             case _:

@@ -1,0 +1,47 @@
+"""What the benches share: the closing line of JSON, and reading a run's costs."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tuneworthy.runfolder.environment import environment
+
+PACKAGES = ("torch", "transformers", "peft", "scikit-learn")
+
+
+def figure(
+    value: float, unit: str, goal: float | None = None, lower_is_better: bool = False, n: int = 1
+) -> dict[str, Any]:
+    """One figure with the goal we set out with, and whether it was met (None without a goal)."""
+    met = None if goal is None else (value <= goal if lower_is_better else value >= goal)
+    return {"value": round(value, 4), "unit": unit, "goal": goal, "met": met, "n": n}
+
+
+def closing_line(figures: dict[str, Any]) -> str:
+    """The bench's last line."""
+    from tuneworthy.models.hardware import cores, training_dtype
+
+    facts = environment(training_dtype(), cores())
+    machine = {key: facts[key] for key in ("processor", "cores", "memory_gib", "training_dtype")}
+    return json.dumps(
+        {"figures": figures, "machine": machine, "versions": {name: version(name) for name in PACKAGES}}
+    )
+
+
+def unit_costs(run: Path) -> list[dict[str, Any]]:
+    """Method, purpose and measured cost of every unit of a run, in the order of their names."""
+    found = []
+    for folder in sorted((run / "units").iterdir()):
+        if folder.name.startswith("."):
+            continue
+        unit = json.loads((folder / "unit.json").read_text(encoding="utf-8"))
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        found.append({"method": unit["method"], "purpose": unit["purpose"], **metrics["cost"]})
+    return sorted(found, key=lambda item: (item["purpose"], item["method"]))
+
+
+def estimates(run: Path, metric: str = "accuracy") -> dict[str, dict[str, Any]]:
+    """The run's estimates of one metric, by method."""
+    items = json.loads((run / "estimates.json").read_text(encoding="utf-8"))
+    return {item["method"]: item for item in items if item["metric"] == metric and item["label"] is None}

@@ -1,0 +1,163 @@
+"""The command line as a user meets it: exit codes, one-sentence errors, quick help, files that come out right."""
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tuneworthy as tw
+from conftest import toy_rows, write_csv
+
+
+def tuneworthy(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tuneworthy.cli.main", *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+def flags(quick: dict[str, Any]) -> list[str]:
+    return [part for key, value in quick.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+
+
+@pytest.fixture
+def finished(toy_csv: Path, quick: dict[str, Any]) -> Path:
+    return tw.run(toy_csv, output="runs/a", **{**quick, "arms": ["majority", "tfidf"]}).path
+
+
+def test_help_is_quick_and_does_not_import_torch() -> None:
+    code = (
+        "import sys; sys.argv = ['tuneworthy', '--help']\n"
+        "from tuneworthy.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'sklearn', 'polars', 'scipy', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert time.perf_counter() - started < 2.0  # 0.15 s on an idle core; generous for a busy one
+
+
+def test_run_ends_in_a_verdict_and_names_the_report(toy_csv: Path, quick: dict[str, Any]) -> None:
+    done = tuneworthy("run", toy_csv, "--arms", "majority,tfidf", "--output", "runs/x", *flags(quick))
+    assert done.returncode == 0, done.stderr
+    assert "runs/x/report.html" in done.stdout
+    assert "points if arms disagree" in done.stderr
+    assert Path("runs/x/report.html").exists()
+
+
+def test_baseline_runs_no_tuned_arm(toy_csv: Path, quick: dict[str, Any]) -> None:
+    done = tuneworthy("baseline", toy_csv, "--output", "runs/b", *flags(quick))
+    assert done.returncode == 0, done.stderr
+    methods = {item["method"] for item in json.loads(Path("runs/b/estimates.json").read_text())}
+    assert methods == {"majority", "tfidf", "probe", "zero_shot", "few_shot", "knn_shot"}
+
+
+def test_init_writes_a_job_that_runs(toy_csv: Path, quick: dict[str, Any]) -> None:
+    assert tuneworthy("init", toy_csv).returncode == 0
+    done = tuneworthy("run", "job.yaml", "--arms", "majority,tfidf", *flags(quick))
+    assert done.returncode == 0, done.stderr
+
+
+def test_init_overwrites_nothing(toy_csv: Path) -> None:
+    Path("job.yaml").write_text("mine")
+    done = tuneworthy("init", toy_csv)
+    assert done.returncode == 2
+    assert Path("job.yaml").read_text() == "mine"
+
+
+def test_report_needs_the_run_folder_alone(finished: Path) -> None:
+    page = (finished / "report.html").read_text(encoding="utf-8")
+    (finished / "report.html").unlink()
+    done = tuneworthy("report", finished)
+    assert done.returncode == 0, done.stderr
+    assert (finished / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_predict_adds_label_confidence_and_abstention_to_every_row(finished: Path, workspace: Path) -> None:
+    rows = [{"id": "1", "text": "where is my parcel"}, {"id": "2", "text": ""}, {"id": "3", "text": "login"}]
+    new = write_csv(workspace / "new.csv", rows)
+    done = tuneworthy("predict", finished, new, "-o", "out.csv")
+    assert done.returncode == 0, done.stderr
+    with Path("out.csv").open(newline="", encoding="utf-8") as file:
+        out = list(csv.DictReader(file))
+    assert [row["id"] for row in out] == ["1", "2", "3"]
+    assert [row["label"] for row in out] == ["delivery", "", "account"]
+    assert 0 < float(out[0]["confidence"]) <= 1
+
+
+def test_predict_abstains_below_the_threshold(finished: Path, workspace: Path) -> None:
+    new = write_csv(workspace / "new.csv", [{"text": "where is my parcel"}])
+    tuneworthy("predict", finished, new, "-o", "out.csv", "--abstain-below", "1")
+    assert Path("out.csv").read_text().splitlines()[1].split(",")[1] == ""
+    assert Path("out.csv").read_text().splitlines()[1].endswith("true")
+
+
+def test_predict_writes_no_cell_that_a_spreadsheet_would_run(finished: Path, workspace: Path) -> None:
+    new = write_csv(
+        workspace / "new.csv", [{"text": "=HYPERLINK(1)", "n": "-5"}, {"text": "@SUM(A1)", "n": "+x"}]
+    )
+    tuneworthy("predict", finished, new, "-o", "out.csv")
+    with Path("out.csv").open(newline="", encoding="utf-8") as file:
+        out = list(csv.DictReader(file))
+    assert [row["text"] for row in out] == ["'=HYPERLINK(1)", "'@SUM(A1)"]
+    assert [row["n"] for row in out] == ["-5", "'+x"]
+
+
+def test_predict_into_its_own_input_is_refused(finished: Path, workspace: Path) -> None:
+    new = write_csv(workspace / "new.csv", [{"text": "x"}])
+    assert tuneworthy("predict", finished, new, "-o", new).returncode == 2
+    assert new.read_text().startswith("text")
+
+
+def test_audit_prints_a_row_with_its_supervised_tokens_marked(toy_csv: Path, quick: dict[str, Any]) -> None:
+    done = tuneworthy("audit", toy_csv, "--set", f"base_model={quick['base_model']}")
+    assert done.returncode == 0, done.stderr
+    assert "«<|im_end|>»" in done.stdout
+    assert "60 rows passed" in done.stdout
+
+
+def test_the_printed_schema_is_json_and_knows_every_method(workspace: Path) -> None:
+    schema = json.loads(tuneworthy("schema").stdout)
+    assert {"lora", "tfidf", "knn_shot", "data"} <= set(schema["properties"])
+
+
+MISTAKES: dict[str, tuple[list[str], str]] = {
+    "a file that is not there": (["run", "nowhere.csv"], "nowhere.csv"),
+    "a folder": (["run", "."], "folder"),
+    "an empty file": (["run", "empty.csv"], "empty"),
+    "a missing column": (["run", "toy.csv", "--target", "lable"], "did you mean 'label'"),
+    "an unknown job key": (["run", "typo.yaml"], "did you mean 'folds'"),
+    "an unknown method parameter": (["run", "toy.csv", "--set", "lora.rnak=3"], "did you mean 'rank'"),
+    "an unknown arm": (["run", "toy.csv", "--arms", "majority,lorra"], "did you mean 'lora'"),
+    "an unknown metric": (["run", "toy.csv", "--set", "metric=acuracy"], "did you mean 'accuracy'"),
+    "ragged rows": (["run", "ragged.csv"], "line 3"),
+    "nine rows": (["run", "nine.csv"], "9 labelled rows are too few"),
+    "one label": (["run", "one.csv", "--input", "text", "--target", "label"], "same label"),
+    "a label with one row": (["run", "rare.csv", "--input", "text", "--target", "label"], "single row"),
+    "an unknown model": (["run", "toy.csv", "--set", "base_model=smollm"], "smollm2-135m"),
+    "a run that is none": (["report", "runs/none"], "run"),
+    "a tuned arm alone": (["run", "toy.csv", "--arms", "lora"], "untuned"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_sentence_exit_code_2_and_leaves_nothing(name: str, toy_csv: Path) -> None:
+    arguments, words = MISTAKES[name]
+    Path("empty.csv").write_text("")
+    Path("typo.yaml").write_text("data: {path: toy.csv}\nfoldz: 3\n")
+    Path("ragged.csv").write_text("text,label\na,b\nc,d,e\n")
+    write_csv(Path("nine.csv"), toy_rows(9))
+    write_csv(Path("one.csv"), [{**row, "label": "x"} for row in toy_rows(30)])
+    write_csv(Path("rare.csv"), [*toy_rows(30), {"text": "one of a kind", "label": "rare"}])
+    before = set(Path().iterdir())
+    done = tuneworthy(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert set(Path().iterdir()) - {Path("runs")} == before - {Path("runs")}
+    assert not list(Path("runs").rglob("*.json")) if Path("runs").exists() else True

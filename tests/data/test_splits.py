@@ -1,0 +1,99 @@
+"""Splits: nothing that belongs together is torn apart, and every row is where it should be."""
+
+from collections import Counter
+
+import pytest
+
+from conftest import toy_rows
+from tuneworthy.core.errors import DataError
+from tuneworthy.core.example import Example
+from tuneworthy.data.splits import Split, choose_protocol, make_split
+
+
+def examples(count: int = 60, groups: int | None = None) -> list[Example]:
+    return [
+        Example(
+            id=f"r{i}",
+            input=row["text"],
+            target=row["label"],
+            group=None if groups is None else f"g{i % groups}",
+            row=i + 2,
+        )
+        for i, row in enumerate(toy_rows(count))
+    ]
+
+
+def split_of(rows: list[Example], protocol: str = "crossfit", **options: object) -> Split:
+    settings = {"folds": 5, "test_fraction": 0.25, "validation_fraction": 0.15, "seed": 0, **options}
+    return make_split(rows, protocol, **settings)  # type: ignore[arg-type]
+
+
+def test_crossfit_predicts_every_row_once() -> None:
+    rows = examples()
+    assert sorted(split_of(rows).test_ids) == sorted(row.id for row in rows)
+
+
+@pytest.mark.parametrize("protocol", ["holdout", "crossfit"])
+def test_fit_validation_and_predicted_rows_never_overlap(protocol: str) -> None:
+    split = split_of(examples(), protocol)
+    for fold in split.folds:
+        fit, validation, predict = (
+            set(split.rows(address)) for address in (fold.fit, fold.validation, fold.predict)
+        )
+        assert fit and validation and predict
+        assert not fit & validation
+        assert not (fit | validation) & predict
+
+
+def test_labels_keep_their_shares_in_every_part() -> None:
+    rows = examples()
+    by_id = {row.id: row for row in rows}
+    for fold in split_of(rows).folds:
+        counts = Counter(by_id[row].target for row in split_of(rows).rows(fold.predict))
+        assert set(counts.values()) == {4}
+
+
+@pytest.mark.parametrize("protocol", ["holdout", "crossfit"])
+def test_rows_of_one_group_are_always_on_one_side(protocol: str) -> None:
+    rows = examples(groups=13)
+    group = {row.id: row.group for row in rows}
+    split = split_of(rows, protocol)
+    for fold in split.folds:
+        sides = [{group[row] for row in split.rows(a)} for a in (fold.fit, fold.validation, fold.predict)]
+        assert not (sides[0] | sides[1]) & sides[2]
+        assert not sides[0] & sides[1]
+
+
+def test_exact_duplicates_are_never_split() -> None:
+    rows = examples(30)
+    twins = [row.model_copy(update={"id": f"{row.id}-1", "input": row.input.upper() + " "}) for row in rows]
+    split = split_of([*rows, *twins])
+    for fold in split.folds:
+        predicted = {row.split("-")[0] for row in split.rows(fold.predict)}
+        fitted = {row.split("-")[0] for row in (*split.rows(fold.fit), *split.rows(fold.validation))}
+        assert not predicted & fitted
+
+
+def test_the_seed_decides_the_split() -> None:
+    assert split_of(examples(), seed=1) == split_of(examples(), seed=1)
+    assert split_of(examples(), seed=1) != split_of(examples(), seed=2)
+
+
+def test_the_users_test_rows_are_what_is_predicted() -> None:
+    rows = examples(60)
+    split = make_split(rows[:45], "holdout", 5, 0.25, 0.15, 0, rows[45:])
+    assert split.test_ids == tuple(row.id for row in rows[45:])
+    assert set(split.rows(split.everything)) == {row.id for row in rows[:45]}
+
+
+def test_fewer_groups_than_folds_is_one_sentence() -> None:
+    with pytest.raises(DataError, match="3 groups cannot be split into 5"):
+        split_of(examples(groups=3))
+
+
+def test_small_tables_are_crossfitted_and_test_files_honoured() -> None:
+    assert choose_protocol("auto", 300, False) == "crossfit"
+    assert choose_protocol("auto", 1000, False) == "holdout"
+    assert choose_protocol("auto", 300, True) == "holdout"
+    with pytest.raises(DataError, match="exclude each other"):
+        choose_protocol("crossfit", 300, True)

