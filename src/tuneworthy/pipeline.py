@@ -48,10 +48,13 @@ def run(
     task.check_examples(rows)
     protocol = choose_protocol(job.protocol, len(rows), data.test is not None)
     findings, blocking = steps.examine(job, data)
+    asked = job
     if blocking:
         job = steps.without_models(job)  # no compute on data with a fault that decides the result
     question = steps.ask(job, task, rows)
     steps.check_parameters(job)
+
+    models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
 
     # 2. Split: which rows a unit may fit, validate on and predict is decided here, once.
     split = make_split(
@@ -70,10 +73,9 @@ def run(
             labels=len(question.labels),
             protocol=protocol,
         )
-        steps.write_inputs(folder, job, data, split, findings)
+        steps.write_inputs(folder, asked, data, split, findings)
 
         # 3. Plan: every unit, and what this many rows can show, before anything runs.
-        models, refs = steps.bring_models(job, folder)
         dtype, cores = steps.hardware()
         plan = make_plan(job, split, question, refs, dtype, cores)
         folder.write("environment.json", environment(dtype, cores))
@@ -81,7 +83,7 @@ def run(
         folder.emit("power", table=[row.model_dump() for row in power_table(test_count)])
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
-        executor = LocalExecutor(job.workers or cores)
+        executor = LocalExecutor(cores, job.workers)
         untuned = steps.execute(plan.stage("untuned"), folder, executor, models)
         lockbox = Lockbox(steps.test_examples(split, rows, test_rows), ledger_path())
         truth = lockbox.open(plan.address, job.arms, plan.tuned_methods, folder.path.name)
@@ -117,7 +119,7 @@ def run(
         steps.write_results(folder, scores, evidence, verdict, lockbox)
 
         # 7. Refit the recommended method on all rows with the settings its folds chose, then report.
-        steps.refit(verdict.recommended_method, plan, split, folder, models, cores)
+        steps.refit(verdict.recommended_method, plan, split, folder, models, job.threads or cores)
         steps.report(folder.path)
         folder.emit("run_finished", decision=verdict.decision, recommended_method=verdict.recommended_method)
         return folder.path

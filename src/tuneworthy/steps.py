@@ -1,7 +1,8 @@
 """The steps of the main job, one function each, in the order `pipeline.run` takes them."""
 
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tuneworthy.checks import Examined, run_checks
@@ -22,7 +23,7 @@ from tuneworthy.methods import METHODS
 from tuneworthy.metrics import METRICS
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.html import render_html
-from tuneworthy.runfolder.folder import RunFolder
+from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.tasks import Task
 from tuneworthy.units.collect import arm_outputs, unit_metrics
 from tuneworthy.units.executors.local import Executor, LocalExecutor
@@ -49,6 +50,14 @@ def without_models(job: Job) -> Job:
     """The job with only the arms that need no model."""
     arms = tuple(arm for arm in job.arms if not METHODS.get(arm).models)
     return job.model_copy(update={"arms": arms or ("majority",)})
+
+
+def without_tuned_arms(job: Job) -> Job:
+    """The job's untuned arms; raises JobError when it has none."""
+    arms = tuple(arm for arm in job.arms if METHODS.get(arm).kind != "tuned")
+    if not arms:
+        raise JobError("no untuned arm is left: name at least one, for example --arms tfidf,zero_shot.")
+    return job.model_copy(update={"arms": arms})
 
 
 def ask(job: Job, task: Task, rows: Sequence[Example]) -> Question:
@@ -109,7 +118,14 @@ def write_inputs(
     folder: RunFolder, job: Job, data: Loaded, split: Split, findings: Sequence[Finding]
 ) -> None:
     """The resolved job, the rows, the split and the findings."""
-    resolved = job.data.model_copy(update={"input": data.columns.input, "target": data.columns.target})
+    resolved = job.data.model_copy(
+        update={
+            "path": _seen_from(folder.path, job.data.path) if Path(job.data.path).exists() else job.data.path,
+            "test": job.data.test and _seen_from(folder.path, job.data.test),
+            "input": data.columns.input,
+            "target": data.columns.target,
+        }
+    )
     folder.write_text("job.yaml", dump_job(job.model_copy(update={"data": resolved})))
     rows = [{**row.model_dump(), "part": "table"} for row in data.dataset.examples]
     known = {row["id"] for row in rows}
@@ -142,7 +158,21 @@ def write_inputs(
             folder.emit("note", text=f"{found.code} {found.message} {found.advice}")
 
 
-def bring_models(job: Job, folder: RunFolder) -> tuple[Models, dict[ModelRole, ModelRef]]:
+def _seen_from(folder: Path, file: str) -> str:
+    """The file as `folder/job.yaml` has to name it, since a job file's paths start at its own folder."""
+    try:
+        return os.path.relpath(Path(file).resolve(), folder.resolve())
+    except ValueError:  # another drive on Windows
+        return str(Path(file).resolve())
+
+
+def say(listener: Listener | None, text: str) -> None:
+    """A note for the display, before there is a run folder to keep it in."""
+    if listener is not None:
+        listener({"event": "note", "text": text})
+
+
+def bring_models(job: Job, say: Callable[[str], None]) -> tuple[Models, dict[ModelRole, ModelRef]]:
     """Local folders and digests of the base models the arms need; fetched when absent."""
     from tuneworthy.models.resolve import model_ref, resolve
 
@@ -150,7 +180,7 @@ def bring_models(job: Job, folder: RunFolder) -> tuple[Models, dict[ModelRole, M
     models: Models = {}
     refs: dict[ModelRole, ModelRef] = {}
     for role in needed_roles(job.arms):
-        models[role] = resolve(names[role], lambda text: folder.emit("note", text=text))
+        models[role] = resolve(names[role], say)
         refs[role] = model_ref(names[role], models[role])
     return models, refs
 
@@ -251,13 +281,13 @@ def write_results(
     folder.write("verdict.json", verdict)
 
 
-def refit(method: str, plan: Plan, split: Split, folder: RunFolder, models: Models, cores: int) -> None:
+def refit(method: str, plan: Plan, split: Split, folder: RunFolder, models: Models, threads: int) -> None:
     """Fits the recommended method once on all rows; `predict`, export and serving use this fit."""
     units = [unit for stage in plan.stages for unit in stage.units if unit.method == method]
     facts = [unit_metrics(unit, folder.path)["facts"] for unit in units]
-    unit = refit_unit(units, facts, split, cores)
+    unit = refit_unit(units, facts, split, threads)
     folder.emit("stage_started", stage="refit", units=[unit.title])
-    LocalExecutor(1).run([unit], folder, models)
+    LocalExecutor(threads).run([unit], folder, models)
     folders = {role: str(models[role]) for role in unit.models}
     folder.write("model.json", {"unit": unit.address, "method": method, "folders": folders})
     shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)

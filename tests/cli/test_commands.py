@@ -1,23 +1,50 @@
-"""The command line as a user meets it: exit codes, one-sentence errors, quick help, files that come out right."""
+"""The command line as a user meets it: exit codes, one-sentence errors, quick help, the right files."""
 
 import csv
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tuneworthy as tw
-from conftest import toy_rows, write_csv
+from toy import toy_rows, write_csv
+from tuneworthy.cli.main import main
 
 
-def tuneworthy(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tuneworthy.cli.main", *map(str, arguments)], capture_output=True, text=True
-    )
+@dataclass
+class Done:
+    """What a command left on the terminal."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def tuneworthy(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The console script's `main`, in this process."""
+
+    def call(*arguments: str | Path) -> Done:
+        monkeypatch.setattr(sys, "argv", ["tuneworthy", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code: Any = 0
+        except SystemExit as exit:
+            code = exit.code
+        out, err = capsys.readouterr()
+        return Done(int(code or 0), out, err)
+
+    return call
 
 
 def flags(quick: dict[str, Any]) -> list[str]:
@@ -42,35 +69,37 @@ def test_help_is_quick_and_does_not_import_torch() -> None:
     assert time.perf_counter() - started < 2.0  # 0.15 s on an idle core; generous for a busy one
 
 
-def test_run_ends_in_a_verdict_and_names_the_report(toy_csv: Path, quick: dict[str, Any]) -> None:
+def test_run_ends_in_a_verdict_and_names_the_report(
+    tuneworthy: Command, toy_csv: Path, quick: dict[str, Any]
+) -> None:
     done = tuneworthy("run", toy_csv, "--arms", "majority,tfidf", "--output", "runs/x", *flags(quick))
     assert done.returncode == 0, done.stderr
     assert "runs/x/report.html" in done.stdout
-    assert "points if arms disagree" in done.stderr
+    assert "Power: 15 test rows" in done.stderr
     assert Path("runs/x/report.html").exists()
 
 
-def test_baseline_runs_no_tuned_arm(toy_csv: Path, quick: dict[str, Any]) -> None:
+def test_baseline_runs_no_tuned_arm(tuneworthy: Command, toy_csv: Path, quick: dict[str, Any]) -> None:
     done = tuneworthy("baseline", toy_csv, "--output", "runs/b", *flags(quick))
     assert done.returncode == 0, done.stderr
     methods = {item["method"] for item in json.loads(Path("runs/b/estimates.json").read_text())}
     assert methods == {"majority", "tfidf", "probe", "zero_shot", "few_shot", "knn_shot"}
 
 
-def test_init_writes_a_job_that_runs(toy_csv: Path, quick: dict[str, Any]) -> None:
+def test_init_writes_a_job_that_runs(tuneworthy: Command, toy_csv: Path, quick: dict[str, Any]) -> None:
     assert tuneworthy("init", toy_csv).returncode == 0
     done = tuneworthy("run", "job.yaml", "--arms", "majority,tfidf", *flags(quick))
     assert done.returncode == 0, done.stderr
 
 
-def test_init_overwrites_nothing(toy_csv: Path) -> None:
+def test_init_overwrites_nothing(tuneworthy: Command, toy_csv: Path) -> None:
     Path("job.yaml").write_text("mine")
     done = tuneworthy("init", toy_csv)
     assert done.returncode == 2
     assert Path("job.yaml").read_text() == "mine"
 
 
-def test_report_needs_the_run_folder_alone(finished: Path) -> None:
+def test_report_needs_the_run_folder_alone(tuneworthy: Command, finished: Path) -> None:
     page = (finished / "report.html").read_text(encoding="utf-8")
     (finished / "report.html").unlink()
     done = tuneworthy("report", finished)
@@ -78,7 +107,9 @@ def test_report_needs_the_run_folder_alone(finished: Path) -> None:
     assert (finished / "report.html").read_text(encoding="utf-8") == page
 
 
-def test_predict_adds_label_confidence_and_abstention_to_every_row(finished: Path, workspace: Path) -> None:
+def test_predict_adds_label_confidence_and_abstention_to_every_row(
+    tuneworthy: Command, finished: Path, workspace: Path
+) -> None:
     rows = [{"id": "1", "text": "where is my parcel"}, {"id": "2", "text": ""}, {"id": "3", "text": "login"}]
     new = write_csv(workspace / "new.csv", rows)
     done = tuneworthy("predict", finished, new, "-o", "out.csv")
@@ -90,14 +121,17 @@ def test_predict_adds_label_confidence_and_abstention_to_every_row(finished: Pat
     assert 0 < float(out[0]["confidence"]) <= 1
 
 
-def test_predict_abstains_below_the_threshold(finished: Path, workspace: Path) -> None:
+def test_predict_abstains_below_the_threshold(tuneworthy: Command, finished: Path, workspace: Path) -> None:
     new = write_csv(workspace / "new.csv", [{"text": "where is my parcel"}])
-    tuneworthy("predict", finished, new, "-o", "out.csv", "--abstain-below", "1")
+    done = tuneworthy("predict", finished, new, "-o", "out.csv", "--abstain-below", "1")
+    assert done.returncode == 0, done.stderr
     assert Path("out.csv").read_text().splitlines()[1].split(",")[1] == ""
     assert Path("out.csv").read_text().splitlines()[1].endswith("true")
 
 
-def test_predict_writes_no_cell_that_a_spreadsheet_would_run(finished: Path, workspace: Path) -> None:
+def test_predict_writes_no_cell_that_a_spreadsheet_would_run(
+    tuneworthy: Command, finished: Path, workspace: Path
+) -> None:
     new = write_csv(
         workspace / "new.csv", [{"text": "=HYPERLINK(1)", "n": "-5"}, {"text": "@SUM(A1)", "n": "+x"}]
     )
@@ -108,20 +142,22 @@ def test_predict_writes_no_cell_that_a_spreadsheet_would_run(finished: Path, wor
     assert [row["n"] for row in out] == ["-5", "'+x"]
 
 
-def test_predict_into_its_own_input_is_refused(finished: Path, workspace: Path) -> None:
+def test_predict_into_its_own_input_is_refused(tuneworthy: Command, finished: Path, workspace: Path) -> None:
     new = write_csv(workspace / "new.csv", [{"text": "x"}])
     assert tuneworthy("predict", finished, new, "-o", new).returncode == 2
     assert new.read_text().startswith("text")
 
 
-def test_audit_prints_a_row_with_its_supervised_tokens_marked(toy_csv: Path, quick: dict[str, Any]) -> None:
+def test_audit_prints_a_row_with_its_supervised_tokens_marked(
+    tuneworthy: Command, toy_csv: Path, quick: dict[str, Any]
+) -> None:
     done = tuneworthy("audit", toy_csv, "--set", f"base_model={quick['base_model']}")
     assert done.returncode == 0, done.stderr
     assert "«<|im_end|>»" in done.stdout
     assert "60 rows passed" in done.stdout
 
 
-def test_the_printed_schema_is_json_and_knows_every_method(workspace: Path) -> None:
+def test_the_printed_schema_is_json_and_knows_every_method(tuneworthy: Command, workspace: Path) -> None:
     schema = json.loads(tuneworthy("schema").stdout)
     assert {"lora", "tfidf", "knn_shot", "data"} <= set(schema["properties"])
 
@@ -146,7 +182,9 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_one_sentence_exit_code_2_and_leaves_nothing(name: str, toy_csv: Path) -> None:
+def test_a_mistake_is_one_sentence_exit_code_2_and_leaves_nothing(
+    tuneworthy: Command, name: str, toy_csv: Path
+) -> None:
     arguments, words = MISTAKES[name]
     Path("empty.csv").write_text("")
     Path("typo.yaml").write_text("data: {path: toy.csv}\nfoldz: 3\n")
@@ -161,3 +199,25 @@ def test_a_mistake_is_one_sentence_exit_code_2_and_leaves_nothing(name: str, toy
     assert "Traceback" not in done.stderr
     assert set(Path().iterdir()) - {Path("runs")} == before - {Path("runs")}
     assert not list(Path("runs").rglob("*.json")) if Path("runs").exists() else True
+
+
+def test_ctrl_c_says_how_to_go_on(
+    tuneworthy: Command, toy_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tuneworthy.pipeline.run", interrupted)
+    done = tuneworthy("run", toy_csv)
+    assert done.returncode == 130
+    assert "the same command again continues" in done.stderr
+
+
+def test_baseline_keeps_the_untuned_arms_of_the_job_file(
+    tuneworthy: Command, toy_csv: Path, quick: dict[str, Any]
+) -> None:
+    Path("job.yaml").write_text("data: {path: toy.csv}\narms: [majority, tfidf, lora]\n")
+    done = tuneworthy("baseline", "job.yaml", "--output", "runs/b", *flags(quick))
+    assert done.returncode == 0, done.stderr
+    methods = {item["method"] for item in json.loads(Path("runs/b/estimates.json").read_text())}
+    assert methods == {"majority", "tfidf"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from conftest import toy_rows
+from toy import toy_rows
 from tuneworthy.checks import CHECKS, Examined
 from tuneworthy.core.example import Example
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from conftest import toy_rows
+from toy import toy_rows
 from tuneworthy.core.example import Example
 from tuneworthy.methods import METHODS, Setting
 from tuneworthy.metrics import METRICS

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from conftest import toy_rows
+from toy import toy_rows
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
 from tuneworthy.data.splits import Split, choose_protocol, make_split
@@ -97,3 +97,11 @@ def test_small_tables_are_crossfitted_and_test_files_honoured() -> None:
     assert choose_protocol("auto", 300, True) == "holdout"
     with pytest.raises(DataError, match="exclude each other"):
         choose_protocol("crossfit", 300, True)
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.15, 0.25, 0.3, 0.4])
+def test_the_held_out_share_is_the_one_asked_for(fraction: float) -> None:
+    rows = examples(300)
+    assert len(split_of(rows, "holdout", test_fraction=fraction).test_ids) == pytest.approx(
+        300 * fraction, abs=4
+    )

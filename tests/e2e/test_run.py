@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import tuneworthy as tw
-from conftest import toy_rows, write_csv
+from toy import toy_rows, write_csv
 from tuneworthy.core.errors import DataError, JobError, RunFolderError
 
 
@@ -198,3 +198,34 @@ def test_a_table_that_cannot_be_measured_is_one_sentence_and_writes_nothing(
     with pytest.raises(DataError, match=words):
         tw.run(write_csv(workspace / "bad.csv", rows), input="text", target="label", **quick)
     assert not Path("runs").exists()
+
+
+def test_the_stored_job_runs_again_from_its_folder_and_is_the_same_run(
+    toy_csv: Path, quick: dict[str, Any]
+) -> None:
+    first = tw.run(Path(toy_csv.name), **{**quick, "arms": ["majority", "tfidf"]})
+    events: list[dict[str, Any]] = []
+    again = tw.run(first.path / "job.yaml", listener=events.append)
+    assert again.path == first.path
+    assert not [event for event in events if event["event"] == "unit_started"]
+
+
+def test_the_stored_job_keeps_the_arms_that_a_blocking_finding_held_back(
+    workspace: Path, quick: dict[str, Any]
+) -> None:
+    rows = [*toy_rows(60), *({**row, "label": "delivery"} for row in toy_rows(12)[::3])]
+    run = tw.run(write_csv(workspace / "bad.csv", rows), **{**quick, "arms": ["majority", "lora"]})
+    assert "lora" in (run.path / "job.yaml").read_text().split("base_model")[0]
+
+
+def test_a_test_label_whose_training_rows_are_all_in_the_test_file_blocks(
+    workspace: Path, quick: dict[str, Any]
+) -> None:
+    known = toy_rows(60)
+    leaked = [{"text": f"only here {i}", "label": "other"} for i in range(3)]
+    table = write_csv(workspace / "table.csv", [*known, *leaked])
+    test = write_csv(workspace / "test.csv", [*toy_rows(30, seed=9), *leaked])
+    settings = {**quick, "arms": ["majority", "tfidf"]}
+    assert tw.run(table, test=test, **settings).verdict.decision == "fix_data"
+    accepted = tw.run(table, test=test, **settings, accept=["TW005"])
+    assert {e.n for e in accepted.estimates if e.metric == "accuracy"} == {30}

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import toy_rows
 from tiny_models import save_decoder
+from toy import toy_rows
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
 from tuneworthy.engine.checkpoint import trainable_state

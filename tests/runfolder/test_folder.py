@@ -12,7 +12,8 @@ from tuneworthy.runfolder.folder import RunFolder, write_text
 from tuneworthy.runfolder.unit_output import UnitWriter, adopt, is_finished, read_predictions
 
 UNIT = Unit(
-    method="tfidf", parameters={}, task="text-classification", labels=("a", "b"), instruction="", metric="accuracy",
+    method="tfidf", parameters={}, task="text-classification", labels=("a", "b"), instruction="",
+    metric="accuracy",
     fold=None, seed=0, fit="f", validation="v", predict="p", models={}, dtype="float32", threads=1,
     implementation="i",
 )  # fmt: skip

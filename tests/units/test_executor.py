@@ -1,7 +1,6 @@
 """The local executor: same results however many workers, nothing lost when something dies."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 import tuneworthy as tw
-from conftest import toy_rows, write_csv
+from toy import toy_rows, write_csv
 from tuneworthy.core.errors import TuneworthyError
 from tuneworthy.runfolder.unit_output import is_finished
 
@@ -93,8 +92,15 @@ def workers_of(run: str) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
-            if b"executors.worker" in command and os.readlink(process / "cwd") == here:
+            if b"executors.worker" in command and str((process / "cwd").readlink()) == here:
                 found.append(int(process.name))
         except OSError:
             continue
     return found
+
+
+def test_another_arm_leaves_the_other_units_their_addresses(toy_csv: Path, quick: dict[str, Any]) -> None:
+    quick = {key: value for key, value in quick.items() if key not in ("threads", "workers")}
+    alone = tw.run(toy_csv, output="one/run", **{**quick, "arms": ["zero_shot"]})
+    more = tw.run(toy_csv, output="two/run", **{**quick, "arms": ["zero_shot", "majority", "tfidf"]})
+    assert predictions(alone.path).keys() < predictions(more.path).keys()

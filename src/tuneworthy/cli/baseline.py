@@ -33,8 +33,6 @@ def command(
 ) -> None:
     """Measure what pre-trained models and cheap classifiers do without any fine-tuning."""
     from tuneworthy.cli.run import execute
-    from tuneworthy.core.job import ARMS
-    from tuneworthy.methods import METHODS
 
-    untuned = arms or ",".join(arm for arm in ARMS if METHODS.get(arm).kind != "tuned")
-    execute(source, columns_of(input, target, group, test), output, overrides_of(set, untuned, accept), quiet)
+    columns, overrides = columns_of(input, target, group, test), overrides_of(set, arms, accept)
+    execute(source, columns, output, overrides, quiet, untuned_only=True)

@@ -8,6 +8,8 @@ import typer
 from tuneworthy import __version__
 from tuneworthy.core.errors import TuneworthyError
 
+INTERRUPTED = 130  # what typer turns Ctrl-C into, as shells do: 128 + SIGINT
+
 app = typer.Typer(
     name="tuneworthy",
     no_args_is_help=True,
@@ -51,9 +53,10 @@ def main() -> None:
     except TuneworthyError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("\nstopped; the same command again continues where this one was.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            print("\nstopped; the same command again continues where this one was.", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

@@ -76,19 +76,16 @@ class Display:
         self._say(f"  {event['text']}")
 
     def _on_power(self, event: dict[str, Any]) -> None:
-        rows = [row for row in event["table"] if row["minimum_detectable_difference"] is not None]
-        observed = [row for row in rows if row["source"] == "observed"]
-        shown = " or ".join(
-            f"{100 * row['minimum_detectable_difference']:.1f} points if arms disagree on "
-            f"{row['disagreement']:.0%} of rows"
-            for row in (observed or rows)
+        observed = [row for row in event["table"] if row["source"] == "observed"]
+        shown = ", ".join(
+            (f"of {100 * difference:.1f} points" if difference else "of no size")
+            + f" if arms disagree on {row['disagreement']:.0%} of rows"
+            for row in (observed or event["table"])
+            for difference in [row["minimum_detectable_difference"]]
         )
-        if shown:
-            measured = " (disagreement as observed between the untuned arms)" if observed else ""
-            self._say(
-                f"  Power: {event['table'][0]['n']} test rows find a true difference of {shown} "
-                f"with 80% probability{measured}."
-            )
+        measured = ", as the untuned arms do" if observed else ""
+        rows = event["table"][0]["n"]
+        self._say(f"  Power: {rows} test rows find a true accuracy difference {shown}{measured} (80% power).")
 
     def _on_planned(self, event: dict[str, Any]) -> None:
         parts = [f"{len(units)} {name}" for name, units in event["stages"].items()]

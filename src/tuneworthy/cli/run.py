@@ -49,14 +49,21 @@ def command(
 
 
 def execute(
-    source: Path, columns: dict[str, Any], output: Path | None, overrides: list[str], quiet: bool
+    source: Path,
+    columns: dict[str, Any],
+    output: Path | None,
+    overrides: list[str],
+    quiet: bool,
+    untuned_only: bool = False,
 ) -> None:
-    """Runs a job with the live display and prints the verdict."""
-    from tuneworthy import pipeline
+    """Runs a job, or its untuned arms alone, with the live display and prints the verdict."""
+    from tuneworthy import pipeline, steps
     from tuneworthy.api import make_job
     from tuneworthy.cli.progress import Display, print_verdict
 
     job, table = make_job(source, columns, {}, overrides)
+    if untuned_only:
+        job = steps.without_tuned_arms(job)
     with Display(quiet=quiet) as display:
         folder = pipeline.run(job, output, table, display)
     print_verdict(folder)

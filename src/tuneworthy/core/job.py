@@ -54,24 +54,23 @@ class Job(Frozen):
         "auto: holdout with a test file or from 1,000 rows on, else crossfit",
     )
     folds: int = Field(5, ge=2, le=20, description="folds of a crossfit")
-    test_fraction: float = Field(0.25, gt=0, lt=1, description="share of rows held out under holdout")
+    test_fraction: float = Field(0.25, ge=0.02, le=0.9, description="share of rows held out under holdout")
     validation_fraction: float = Field(
-        0.15, gt=0, lt=0.5, description="share of the training part that chooses checkpoints"
+        0.15, ge=0.02, le=0.5, description="share of the training part that chooses checkpoints"
     )
     seed: int = Field(0, ge=0, description="every random draw derives from it")
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the printed intervals")
     resamples: int = Field(10_000, ge=100, description="bootstrap and permutation resamples")
     verdict: Thresholds = Field(default_factory=lambda: Thresholds(), description="the verdict's thresholds")
     train_anyway: bool = Field(
         False, description="fine-tune even when an untuned arm already meets the target score"
     )
-    accept: tuple[str, ...] = Field((), description="codes of blocking findings to accept, e.g. TW001")
+    accept: tuple[str, ...] = Field((), description="codes of blocking findings to accept, e.g. TW002")
     threads: int | None = Field(
         None,
         ge=1,
-        description="torch threads per unit; default: all cores for a unit that runs alone, else 1",
+        description="threads per unit; default: the cores, shared among the units that run side by side",
     )
-    workers: int | None = Field(None, ge=1, description="units at a time; default: one per core")
+    workers: int | None = Field(None, ge=1, description="units at a time; default: cores / threads")
     price_per_hour: float | None = Field(
         None, ge=0, description="what this machine costs per hour, in your currency; adds money to the costs"
     )
@@ -79,6 +78,11 @@ class Job(Frozen):
         default_factory=dict,
         description="parameters by method; in the file each method is a section of its own",
     )
+
+    @property
+    def confidence(self) -> float:
+        """Of every interval: the verdict's `alpha` is the one knob, so that neither loosens the other."""
+        return 1 - self.verdict.alpha
 
     def identity(self) -> dict[str, Any]:
         """The part of the job that decides the results: how many workers run at a time does not."""

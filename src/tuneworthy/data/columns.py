@@ -120,6 +120,11 @@ def choose_columns(
         JobError: a name is unknown or used twice, or a column is not obvious; the message then lists the
             columns and the flags to type.
     """
+    if len(table.columns) < 2:
+        raise JobError(
+            f"{table.name} has the one column '{table.columns[0]}': a text and a label column are needed, "
+            "separated by a comma, semicolon, tab or bar."
+        )
     named = [*input, *([target] if target is not None else []), *([group] if group is not None else [])]
     for name in named:
         require_column(table, name)

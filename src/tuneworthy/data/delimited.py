@@ -11,6 +11,7 @@ from tuneworthy.data.table import Table, column_names, require_rows
 from tuneworthy.data.text_encoding import LONGEST_LINE, detect_encoding, numbered_lines, size_words
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+ONE_COLUMN = "\x1f"  # ASCII unit separator: splits nothing, so a file of one column may hold commas
 
 Lines = list[tuple[int, str]]
 
@@ -132,7 +133,7 @@ def open_quote_line(record: Lines, delimiter: str) -> int:
 
 
 def _delimiter(header: str, kind: str, place: str) -> str:
-    """The one delimiter that splits the header line into the most names."""
+    """The one delimiter that splits the header line into the most names; `ONE_COLUMN` when none does."""
     bare = re.sub(r'"[^"]*("|$)', "", header)
     counts = {mark: bare.count(mark) for mark in (DELIMITERS if kind == "CSV" else "\t") if mark in bare}
     most = max(counts.values(), default=0)
@@ -149,10 +150,7 @@ def _delimiter(header: str, kind: str, place: str) -> str:
         other = next((word for mark, word in DELIMITERS.items() if mark in bare), None)
         advice = f"it has a {other}, so rename the file to .csv" if other else "separate the columns by tabs"
         raise DataError(f"{place}: no tab in the header '{shown}'; {advice}.")
-    raise DataError(
-        f"{place}: no comma, semicolon, tab or bar in the header '{shown}'; a text and a label column are "
-        "needed, separated by one of these."
-    )
+    return ONE_COLUMN
 
 
 def _ragged(

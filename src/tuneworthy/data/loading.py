@@ -41,8 +41,8 @@ class Loaded:
         return [row for row in self.dataset.examples if normalised(row.input) not in held]
 
     def scorable_test(self) -> list[Example]:
-        """The test rows whose label the table knows (the others were accepted as left out)."""
-        known = label_counts(self.dataset.examples)
+        """The test rows whose label a trainable row has (the others were accepted as left out)."""
+        known = label_counts(self.trainable())
         return [row for row in self.test_rows if row.target in known]
 
 

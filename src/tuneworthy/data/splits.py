@@ -5,7 +5,7 @@ unit may fit, validate on and predict is decided here, once, and stored.
 """
 
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -98,8 +98,7 @@ def make_split(
         return chosen.address
 
     def fold(training: Sequence[Example], predicted: Sequence[Example], number: int) -> Fold:
-        parts = max(2, round(1 / validation_fraction))
-        held = _partition(training, parts, seed + 1000 + number)[0]
+        held = _share(training, validation_fraction, seed + 1000 + number)
         return Fold(
             fit=keep([row for i, row in enumerate(training) if i not in held]),
             validation=keep([row for i, row in enumerate(training) if i in held]),
@@ -109,9 +108,10 @@ def make_split(
     if test:
         made = [fold(examples, test, 0)]
     else:
-        parts = folds if protocol == "crossfit" else max(2, round(1 / test_fraction))
-        held_parts = _partition(examples, parts, seed)
-        wanted = held_parts if protocol == "crossfit" else held_parts[:1]
+        if protocol == "crossfit":
+            wanted = _partition(examples, folds, seed)
+        else:
+            wanted = [_share(examples, test_fraction, seed)]
         made = [
             fold(
                 [row for i, row in enumerate(examples) if i not in held],
@@ -121,6 +121,16 @@ def make_split(
             for number, held in enumerate(wanted)
         ]
     return Split(protocol=protocol, folds=tuple(made), row_sets=row_sets, everything=keep(examples))
+
+
+def _share(examples: Sequence[Example], fraction: float, seed: int) -> set[int]:
+    """Row numbers of `fraction` of the rows: n of d equal parts, n/d within one point of it.
+
+    Few large parts keep a rare label on both sides, so d is as small as it can be.
+    """
+    near = (d for d in range(2, 101) if 0 < round(d * fraction) < d)
+    parts = next(d for d in near if abs(round(d * fraction) / d - fraction) < 0.01)
+    return set().union(*_partition(examples, parts, seed)[: round(parts * fraction)])
 
 
 def _partition(examples: Sequence[Example], parts: int, seed: int) -> list[set[int]]:
@@ -168,11 +178,3 @@ def group_keys(examples: Sequence[Example]) -> list[int]:
         for key in keys:
             parent[root(i)] = root(first.setdefault(key, i))
     return [root(i) for i in range(len(examples))]
-
-
-def shared_groups(examples: Sequence[Example]) -> dict[str, list[str]]:
-    """Ids by group for the groups of two rows or more: these are resampled together."""
-    members: dict[int, list[str]] = defaultdict(list)
-    for key, row in zip(group_keys(examples), examples, strict=True):
-        members[key].append(row.id)
-    return {f"g{key}": ids for key, ids in members.items() if len(ids) > 1}

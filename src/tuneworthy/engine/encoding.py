@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
 from tuneworthy.models.decoder import Decoder
 from tuneworthy.tasks import Task
@@ -49,10 +50,28 @@ def encode_labels(
     return [tuple(decoder.encode_answer(messages, task.format(label))) for label in labels]
 
 
+def encode_fitting_prompt(
+    decoder: Decoder, task: Task, instruction: str, input: str, demonstrations: Sequence[Example], room: int
+) -> tuple[list[int], int]:
+    """The prompt with as many demonstrations as fit in `room` tokens, and how many were left out.
+
+    The first ones go first: the last stand next to the text and, when retrieved, are the most similar.
+
+    Raises:
+        ModelError: the prompt is too long without any demonstration.
+    """
+    for left_out in range(len(demonstrations) + 1):
+        prompt = encode_prompt(decoder, task, instruction, input, demonstrations[left_out:])
+        if len(prompt) <= room:
+            return prompt, left_out
+    raise ModelError(
+        f"a prompt of {len(prompt)} tokens leaves no room for the answer ({decoder.folder.name} reads "
+        f"{decoder.context_length}): lower max_input_tokens, shorten the instruction, or use another base_model."
+    )
+
+
 def cut_input(decoder: Decoder, text: str, max_tokens: int) -> str:
     """The text, or its first `max_tokens` tokens when it is longer; training and serving cut alike."""
-    if len(text) <= max_tokens:  # a token is at least one character
-        return text
     encoded = decoder.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     offsets = encoded["offset_mapping"]
     return text if len(offsets) <= max_tokens else text[: offsets[max_tokens - 1][1]]

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from tuneworthy.core.errors import JobError
 from tuneworthy.core.example import Example
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.engine.encoding import cut_input, encode_labels, encode_prompt
+from tuneworthy.engine.encoding import cut_input, encode_fitting_prompt, encode_labels
 from tuneworthy.engine.scoring import score_labels
 from tuneworthy.methods import Setting
 from tuneworthy.models.decoder import Decoder, shared_decoder
@@ -53,6 +54,7 @@ class FittedPrompt:
     correction: Correction = "none"
     prior: Matrix = field(default_factory=lambda: np.zeros(0))
     facts: dict[str, Any] = field(default_factory=dict)
+    left_out: int = 0  # most demonstrations of one prompt that did not fit into the model's context
 
     @property
     def decoder(self) -> Decoder:
@@ -62,38 +64,51 @@ class FittedPrompt:
     def score(self, rows: Sequence[Example], training: bool, report: bool) -> Matrix:
         """Raw scores [rows, labels]: summed log p(label, stop | prompt)."""
         setting, decoder = self.setting, self.decoder
+        labels = encode_labels(decoder, setting.task, setting.instruction, setting.labels)
+        room = decoder.context_length - max(map(len, labels))
         prompts = []
         for row in rows:
             text = cut_input(decoder, row.input, self.parameters.max_input_tokens)
-            shown = self.demonstrate(row, training)
-            prompts.append(encode_prompt(decoder, setting.task, setting.instruction, text, shown))
-        labels = encode_labels(decoder, setting.task, setting.instruction, setting.labels)
+            prompt, left_out = encode_fitting_prompt(
+                decoder, setting.task, setting.instruction, text, self.demonstrate(row, training), room
+            )
+            prompts.append(prompt)
+            self.left_out = max(self.left_out, left_out)
         tell = (lambda done, total: setting.report(done, total, {})) if report else (lambda done, total: None)
         return score_labels(decoder, prompts, labels, tell)
 
     def calibrate(self, candidates: Sequence[Example]) -> None:
-        """Chooses the correction on training rows (never demonstrations of their own prompt)."""
+        """Measures the priors, and chooses the correction on training rows (never in their own prompt).
+
+        Raises:
+            JobError: the job asks for the batch prior but leaves no row to measure it on.
+        """
         rng = np.random.default_rng([self.setting.seed, 1])
         count = min(self.parameters.calibration_rows, len(candidates))
         rows = [candidates[i] for i in sorted(rng.permutation(len(candidates))[:count])]
-        if not rows:
-            return
-        raw = self.score(rows, training=True, report=False)
         free = [Example(id=f"free-{i}", input=text) for i, text in enumerate(CONTENT_FREE)]
         blank = self.score(free, training=False, report=False)
+        flat = np.zeros(blank.shape[1])
         priors: dict[Correction, Matrix] = {
-            "none": np.zeros(raw.shape[1]),
-            "length": np.zeros(raw.shape[1]),
+            "none": flat,
+            "length": flat,
             "content_free": np.log(softmax(blank).mean(0)),
-            "batch": np.log(softmax(raw).mean(0)),
         }
-        truth = np.array([self.setting.labels.index(str(row.target)) for row in rows])
-        scores: dict[Correction, float] = {
-            name: float((self._corrected(raw, name, priors[name]).argmax(1) == truth).mean())
-            for name in CORRECTIONS
-        }
-        best = max(CORRECTIONS, key=lambda name: scores[name])
-        chosen: Correction = self.parameters.correction or best
+        scores: dict[Correction, float] = {}
+        if rows:
+            raw = self.score(rows, training=True, report=False)
+            priors["batch"] = np.log(softmax(raw).mean(0))
+            truth = np.array([self.setting.labels.index(str(row.target)) for row in rows])
+            for name in CORRECTIONS:
+                given = self._corrected(raw, name, priors[name]).argmax(1)
+                scores[name] = float((given == truth).mean())
+        best = max(CORRECTIONS, key=lambda name: scores.get(name, 0.0))  # "none" without rows: it comes first
+        chosen = self.parameters.correction or best
+        if chosen not in priors:
+            raise JobError(
+                f"the {chosen} prior is measured on training rows: set calibration_rows above 0, or another "
+                "correction."
+            )
         self.correction, self.prior = chosen, priors[chosen]
         self.facts |= {
             "correction": chosen,
@@ -113,6 +128,7 @@ class FittedPrompt:
         if not examples:
             return []
         raw = self.score(examples, training=False, report=True)
+        self.facts["demonstrations_left_out"] = self.left_out
         return answers(examples, raw, self._corrected(raw, self.correction, self.prior), self.setting.labels)
 
     def save_correction(self, folder: Path) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from tuneworthy.core.hashing import address, text_digest
 from tuneworthy.methods import METHODS
+from tuneworthy.metrics import METRICS
 from tuneworthy.tasks import TASKS
 
 
 @lru_cache(maxsize=64)
-def implementation(method: str, task: str) -> str:
-    """Sixteen hex digits over the sources of the method, of what methods share, engine, models and task.
+def implementation(method: str, task: str, metric: str) -> str:
+    """Sixteen hex digits over the sources of method, engine, models, task, metric and what they share.
 
     A change there gives units new addresses, so that no run mixes outputs of two versions of the code.
     """
@@ -18,6 +19,8 @@ def implementation(method: str, task: str) -> str:
     files = [
         *_module_files(METHODS.module_name(method)),
         *_module_files(TASKS.module_name(task)),
+        *_module_files(METRICS.module_name(metric)),
+        *sorted(room.glob("metrics/_*.py")),
         *sorted(room.glob("methods/_*.py")),
         *sorted(room.glob("engine/*.py")),
         *sorted(room.glob("models/*.py")),

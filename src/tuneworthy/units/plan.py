@@ -19,6 +19,7 @@ from tuneworthy.methods import METHODS, Method
 from tuneworthy.units.implementation import implementation
 
 NOTHING = "nothing"  # address of the empty row set, which a refit validates on and predicts
+UNTUNED_SIDE_BY_SIDE = 4  # untuned arms of a holdout that share the cores
 
 
 class Question(Frozen):
@@ -94,8 +95,7 @@ def make_plan(
     stages = []
     for name, tuned in (("untuned", False), ("tuned", True)):
         arms = [arm for arm in job.arms if (METHODS.get(arm).kind == "tuned") == tuned]
-        count = len(arms) * len(split.folds)
-        threads = job.threads or (cores if count == 1 else 1)
+        threads = job.threads or _threads(cores, split, tuned)
         units = tuple(
             _unit(job, question, refs, dtype, threads, METHODS.get(arm), fold, split)
             for arm in arms
@@ -104,6 +104,16 @@ def make_plan(
         if units:
             stages.append(Stage(name=name, units=units))
     return Plan(stages=tuple(stages))
+
+
+def _threads(cores: int, split: Split, tuned: bool) -> int:
+    """Threads per unit: what is left of the cores when the units of a stage run side by side.
+
+    It depends on the machine and the protocol, never on how many arms the job names, so that adding an arm
+    leaves the other units' addresses, and their finished output, as they are.
+    """
+    side_by_side = len(split.folds) if split.protocol == "crossfit" else 1 if tuned else UNTUNED_SIDE_BY_SIDE
+    return max(1, cores // side_by_side)
 
 
 def _unit(
@@ -129,18 +139,18 @@ def _unit(
         models={role: refs[role] for role in method.models},
         dtype=dtype if method.kind == "tuned" else "float32",
         threads=threads,
-        implementation=implementation(method.name, question.task),
+        implementation=implementation(method.name, question.task, question.metric),
     )
 
 
-def refit_unit(units: Sequence[Unit], facts: Sequence[dict[str, Any]], split: Split, cores: int) -> Unit:
+def refit_unit(units: Sequence[Unit], facts: Sequence[dict[str, Any]], split: Split, threads: int) -> Unit:
     """The final fit of one method on all rows, with the settings its folds chose and nothing searched again.
 
     Args:
         units: the method's evaluated units, one per fold.
         facts: their facts, in the same order.
         split: of the run.
-        cores: threads of the refit, which runs alone.
+        threads: of the refit, which runs alone.
     """
     method = METHODS.get(units[0].method)
     parameters = method.Parameters.model_validate(units[0].parameters)
@@ -155,6 +165,6 @@ def refit_unit(units: Sequence[Unit], facts: Sequence[dict[str, Any]], split: Sp
             "fit": split.everything,
             "validation": NOTHING,
             "predict": NOTHING,
-            "threads": cores,
+            "threads": threads,
         }
     )

@@ -29,9 +29,10 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """Runs up to `workers` units at a time, in the order given."""
+    """Runs units in the order given, as many at a time as their threads leave room for on `cores`."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, cores: int, workers: int | None = None) -> None:
+        self._cores = cores
         self._workers = workers
 
     def run(self, units: Sequence[Unit], folder: RunFolder, models: dict[ModelRole, Path]) -> None:
@@ -45,11 +46,14 @@ class LocalExecutor:
                 folder.emit("unit_reused", unit=unit.address, title=unit.title, source="another run")
             else:
                 waiting.append(unit)
-        if self._workers == 1 or len(waiting) == 1:
+        if not waiting:
+            return
+        room = self._workers or max(1, self._cores // max(unit.threads for unit in waiting))
+        if room == 1 or len(waiting) == 1:
             for unit in waiting:
                 self._run_here(unit, folder, models)
-        elif waiting:
-            _Pool(min(self._workers, len(waiting)), folder, models).run(waiting)
+        else:
+            _Pool(min(room, len(waiting)), folder, models).run(waiting)
 
     def _run_here(self, unit: Unit, folder: RunFolder, models: dict[ModelRole, Path]) -> None:
         from tuneworthy.units.execute import execute
