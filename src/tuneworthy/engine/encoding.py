@@ -66,7 +66,7 @@ def encode_fitting_prompt(
             return prompt, left_out
     raise ModelError(
         f"a prompt of {len(prompt)} tokens leaves no room for the answer ({decoder.folder.name} reads "
-        f"{decoder.context_length}): lower max_input_tokens, shorten the instruction, or use another base_model."
+        f"{decoder.context_length}): lower max_input_tokens, shorten the instruction or change base_model."
     )
 
 
