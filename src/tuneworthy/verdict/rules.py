@@ -141,7 +141,7 @@ def fine_tune(evidence: Evidence) -> Verdict | None:
             f"Against the best of them, {words.gap(found, arm.method, against.method)}, at least the "
             f"{words.points(thresholds.smallest_gain_worth_having)} worth having.",
         ),
-        next_action=f"Export {arm.method} and check its score again after export.",
+        next_action=f"Use {arm.method}: `tuneworthy predict` labels new rows with its fit on all rows.",
     )
 
 
