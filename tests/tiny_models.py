@@ -12,6 +12,7 @@ from transformers import (
     GPT2Config,
     LlamaConfig,
     MistralConfig,
+    PhiConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen3Config,
@@ -45,6 +46,7 @@ DECODERS: dict[str, Any] = {
     "gpt2": lambda: GPT2Config(
         vocab_size=400, n_embd=32, n_layer=2, n_head=4, n_positions=512, initializer_range=0.2
     ),
+    "phi": lambda: PhiConfig(**{k: v for k, v in SHAPE.items() if k != "head_dim"}),
     "mistral": lambda: MistralConfig(**SHAPE, sliding_window=16),
     "gemma2": lambda: Gemma2Config(**SHAPE, sliding_window=16, query_pre_attn_scalar=8),
 }

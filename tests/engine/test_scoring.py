@@ -14,7 +14,7 @@ from tuneworthy.tasks import TASKS
 TASK = TASKS.get("text-classification")
 LABELS = ["refund", "refund late", "price change", "price", "the quick brown fox", "x"]
 TEXTS = ["my parcel is late", "money", "the dog jumps over the river bank again and again and again", "?"]
-FULL_ATTENTION = {"llama", "qwen2", "qwen3", "gpt2"}
+FULL_ATTENTION = {"gpt2", "llama", "phi", "qwen2", "qwen3"}
 
 
 def prompts_and_labels(decoder: Decoder) -> tuple[list[list[int]], list[tuple[int, ...]]]:

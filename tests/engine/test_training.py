@@ -46,7 +46,7 @@ def scorer() -> ValidationScore:
     return ValidationScore(score=0.5, log_loss=1.0)
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "gpt2"])
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "gpt2", "phi"])
 def test_packed_and_padded_rows_give_the_same_loss_and_gradients(kind: str, tmp_path: Path) -> None:
     decoder, rows = fresh(save_decoder(tmp_path, kind))
     for parameter in decoder.model.parameters():  # B starts at zero: move it, or A has no gradient to compare

@@ -6,6 +6,7 @@ import torch
 
 from tuneworthy.core.errors import ModelError
 from tuneworthy.models.decoder import Decoder
+from tuneworthy.models.lora_linear import quicken
 
 
 def add_lora(decoder: Decoder, rank: int, alpha: int, dropout: float, seed: int) -> None:
@@ -27,6 +28,7 @@ def add_lora(decoder: Decoder, rank: int, alpha: int, dropout: float, seed: int)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         decoder.model = get_peft_model(decoder.model, config, autocast_adapter_dtype=True)
+    quicken(decoder.model)
 
 
 def save_adapter(decoder: Decoder, folder: Path) -> None:

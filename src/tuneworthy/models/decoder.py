@@ -11,6 +11,7 @@ import torch
 from tuneworthy.core.errors import ModelError
 from tuneworthy.models.hardware import device
 from tuneworthy.models.quiet import quiet
+from tuneworthy.models.tree_attention import register_tree_attention
 from tuneworthy.tasks import Message
 
 # For base models without a chat template: plain paragraphs, the answer after a cue, ended by EOS.
@@ -91,8 +92,8 @@ class Decoder:
 def load_decoder(folder: Path, dtype: str) -> Decoder:
     """Loads a decoder from a local folder, no remote code, safetensors only.
 
-    Attention is plain matrix products ("eager"): it takes 4D masks on every device, and on a CPU its bfloat16
-    backward pass is faster than the fused kernel's.
+    Attention is plain matrix products (transformers' "eager", by blocks where the mask has some): it takes 4D
+    masks on every device, and on a CPU its bfloat16 backward pass is faster than the fused kernel's.
 
     Raises:
         ModelError: the folder does not hold a usable causal language model.
@@ -106,7 +107,7 @@ def load_decoder(folder: Path, dtype: str) -> Decoder:
             folder,
             local_files_only=True,
             use_safetensors=True,
-            attn_implementation="eager",
+            attn_implementation=register_tree_attention(),
             dtype=getattr(torch, dtype),
         )
     except (OSError, ValueError, KeyError) as error:

@@ -95,6 +95,7 @@ def make_plan(
     stages = []
     for name, tuned in (("untuned", False), ("tuned", True)):
         arms = [arm for arm in job.arms if (METHODS.get(arm).kind == "tuned") == tuned]
+        arms.reverse()  # each rung of the ladder costs more than the last: long units first, no idle core
         threads = job.threads or _threads(cores, split, tuned)
         units = tuple(
             _unit(job, question, refs, dtype, threads, METHODS.get(arm), fold, split)

@@ -1,0 +1,84 @@
+"""Rows as one token tree: what rows share at their beginning stands there once.
+
+The instruction, a label list, demonstrations, a document that several questions are asked about: every run of
+tokens that rows have in common is one node. Nodes are laid out depth first in one sequence, positions restart
+at every branch, and a token attends to its ancestors only: each token is computed once, no number changes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from tuneworthy.engine.encoding import EncodedRow
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTree:
+    """Some rows, packed.
+
+    Attributes:
+        tokens: token ids in layout order, shape [T].
+        positions: distance from the beginning of the row, shape [T].
+        allowed: allowed[i, j] is True when token i attends to token j, shape [T, T].
+        sources: where each supervised token is predicted, shape [S].
+        targets: the supervised tokens, shape [S].
+    """
+
+    tokens: torch.Tensor
+    positions: torch.Tensor
+    allowed: torch.Tensor
+    sources: torch.Tensor
+    targets: torch.Tensor
+
+
+def pack(rows: Sequence[EncodedRow], width_multiple: int = 1, filler: int = 0) -> TokenTree:
+    """The token tree of some rows; a row's last token is only a target and is not laid out.
+
+    Args:
+        rows: at least one.
+        width_multiple: T is filled up to a multiple of this; filler tokens attend to themselves.
+        filler: token id of those.
+    """
+    ordered = sorted(rows, key=lambda row: row.prompt + row.answer)
+    tokens: list[int] = []
+    depths: list[int] = []
+    grown: list[
+        tuple[int, int, list[int]]
+    ] = []  # per row: its own tokens' span, and where its ancestors stand
+    path: list[int] = []  # where each token of the last row stands
+    sources: list[int] = []
+    targets: list[int] = []
+    last: list[int] = []
+    for row in ordered:
+        laid = [*row.prompt, *row.answer[:-1]]
+        shared = _common(last, laid)
+        del path[shared:]
+        start = len(tokens)
+        tokens += laid[shared:]
+        depths += range(shared, len(laid))
+        grown.append((start, len(tokens), list(path)))
+        path += range(start, len(tokens))
+        sources += path[len(row.prompt) - 1 :]
+        targets += row.answer
+        last = laid
+    width = -(-len(tokens) // width_multiple) * width_multiple
+    allowed = torch.eye(width, dtype=torch.bool)
+    for start, end, ancestors in grown:
+        allowed[start:end, ancestors] = True
+        allowed[start:end, start:end] = torch.ones((end - start, end - start), dtype=torch.bool).tril()
+    filled = width - len(tokens)
+    return TokenTree(
+        tokens=torch.tensor([*tokens, *[filler] * filled]),
+        positions=torch.tensor([*depths, *[0] * filled]),
+        allowed=allowed,
+        sources=torch.tensor(sources),
+        targets=torch.tensor(targets),
+    )
+
+
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    length = 0
+    while length < min(len(a), len(b)) and a[length] == b[length]:
+        length += 1
+    return length
