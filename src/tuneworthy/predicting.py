@@ -30,12 +30,18 @@ class Written:
 
 
 def predict_file(
-    run: Path, data: Path, output: Path, input: Sequence[str], abstain_below: float, report: Report
+    run: Path,
+    data: Path,
+    output: Path,
+    input: Sequence[str],
+    abstain_below: float,
+    report: Report,
+    label_only: bool = False,
 ) -> Written:
     """Writes `output` (CSV): the columns of `data`, then label, confidence and abstained.
 
-    Blank texts get no label. A cell that a spreadsheet would run as a formula is written with a leading
-    apostrophe.
+    Blank texts get no label. With `label_only` no confidence is computed where that takes less time. A cell
+    that a spreadsheet would run as a formula is written with a leading apostrophe.
 
     Raises:
         JobError, DataError, RunFolderError: one sentence each; nothing is written then.
@@ -43,6 +49,8 @@ def predict_file(
     columns = tuple(input) or tuple(RunFolder(run).read("dataset.json")["input_columns"])
     if output.exists() and output.samefile(data):
         raise JobError(f"{output} is the input itself: name another --output.")
+    if label_only and abstain_below:
+        raise JobError("abstaining needs the confidence that --label-only leaves out: drop one of the two.")
     table = read_table(data)
     for column in columns:
         require_column(table, column)
@@ -54,7 +62,8 @@ def predict_file(
     texts = _texts(table, columns)
     filled = [index for index, text in enumerate(texts) if text]
     predictor = Predictor(run, report)
-    answers = dict(zip(filled, predictor.predict([texts[index] for index in filled]), strict=True))
+    predictions = predictor.predict([texts[index] for index in filled], label_only)
+    answers = dict(zip(filled, predictions, strict=True))
     rows, abstained = [], 0
     for index, row in enumerate(table.rows):
         answer = answers.get(index)

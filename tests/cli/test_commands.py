@@ -221,3 +221,18 @@ def test_baseline_keeps_the_untuned_arms_of_the_job_file(
     assert done.returncode == 0, done.stderr
     methods = {item["method"] for item in json.loads(Path("runs/b/estimates.json").read_text())}
     assert methods == {"majority", "tfidf"}
+
+
+def test_label_only_predicts_the_same_labels_without_confidence(
+    tuneworthy: Command, toy_csv: Path, quick: dict[str, Any]
+) -> None:
+    run = tw.run(toy_csv, **{**quick, "arms": ["zero_shot"]}).path
+    new = write_csv(Path("new.csv"), [{"text": row["text"]} for row in toy_rows(12)])
+    labels = {}
+    for name, flag in (("full", []), ("quick", ["--label-only"])):
+        assert tuneworthy("predict", run, new, "-o", f"{name}.csv", *flag).returncode == 0
+        with Path(f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            labels[name] = [row["label"] for row in csv.DictReader(file)]
+    assert labels["full"] == labels["quick"]
+    both = ["--label-only", "--abstain-below", "0.5"]
+    assert tuneworthy("predict", run, new, "-o", "x.csv", *both).returncode == 2

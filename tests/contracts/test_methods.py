@@ -7,7 +7,7 @@ import pytest
 
 from toy import toy_rows
 from tuneworthy.core.example import Example
-from tuneworthy.methods import METHODS, Setting
+from tuneworthy.methods import METHODS, LabelOnly, Setting
 from tuneworthy.metrics import METRICS
 from tuneworthy.tasks import TASKS
 
@@ -67,6 +67,13 @@ def test_one_prediction_per_row_in_order_among_the_labels(method: Any, setting: 
     for prediction in predictions:
         assert prediction.scores is not None
         assert sum(prediction.scores.values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_label_only_gives_the_labels_of_the_full_prediction(method: Any, setting: Setting) -> None:
+    fitted = method.fit(setting, parameters_of(method), TRAIN, VALIDATION)
+    if not isinstance(fitted, LabelOnly):
+        pytest.skip("scores every label at no extra cost")
+    assert [p.value for p in fitted.predict_labels(NEW)] == [p.value for p in fitted.predict(NEW)]
 
 
 def test_the_same_seed_gives_the_same_predictions(method: Any, setting: Setting) -> None:

@@ -9,11 +9,12 @@ from tiny_models import save_decoder
 from toy import toy_rows
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
+from tuneworthy.engine.batches import batch_rows, micro_batches
 from tuneworthy.engine.checkpoint import trainable_state
 from tuneworthy.engine.encoding import EncodedRow, encode_row
 from tuneworthy.engine.loss import packed_loss, padded_loss
 from tuneworthy.engine.recipe import Recipe, default_epochs, default_learning_rate, rate_at
-from tuneworthy.engine.training import ValidationScore, batch_rows, micro_batches, train
+from tuneworthy.engine.training import ValidationScore, train
 from tuneworthy.methods.lora import LoraParameters, choose_checkpoint, make_recipe
 from tuneworthy.models.adapters import add_lora
 from tuneworthy.models.decoder import Decoder, load_decoder

@@ -19,13 +19,17 @@ def command(
         float,
         typer.Option("--abstain-below", min=0, max=1, help="Leave the label empty below this confidence."),
     ] = 0.0,
+    label_only: Annotated[
+        bool,
+        typer.Option("--label-only", help="Only the best label, no confidence: quicker for LLM arms."),
+    ] = False,
 ) -> None:
     """Label new rows with the run's recommended method: label, confidence, abstained."""
     from tuneworthy.cli.progress import Bar
     from tuneworthy.predicting import predict_file
 
     with Bar("predicting") as bar:
-        written = predict_file(run, data, output, input or (), abstain_below, bar)
+        written = predict_file(run, data, output, input or (), abstain_below, bar, label_only)
     typer.echo(
         f"Wrote {output}: {written.rows} rows by {written.method}, {written.abstained} abstained "
         f"(confidence below {abstain_below:g}), {written.blank} blank."

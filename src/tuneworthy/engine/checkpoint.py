@@ -1,7 +1,7 @@
 """A training state on disk: written whole or not at all, read back equal to the bit."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,22 @@ State = dict[str, torch.Tensor]
 
 @dataclass(slots=True)
 class Progress:
-    """Where a training run is: everything besides tensors."""
+    """Where a training run is: everything besides tensors.
+
+    Attributes:
+        step: updates made.
+        train, validation: the curves.
+        rollbacks: every return to an earlier state: step, back_to, why, learning_rate.
+        rate_factor: what the recipe's rates are multiplied with since then.
+        tokens_per_batch: the present bound of a forward pass; None for the recipe's.
+    """
 
     step: int = 0
     train: list[dict[str, float]] = field(default_factory=list)
     validation: list[dict[str, float]] = field(default_factory=list)
+    rollbacks: list[dict[str, Any]] = field(default_factory=list)
+    rate_factor: float = 1.0
+    tokens_per_batch: int | None = None
 
 
 def trainable_state(model: Any) -> State:
@@ -43,9 +54,7 @@ def save_checkpoint(
             "model": trainable_state(model),
             "optimizer": optimizer.state_dict(),
             "kept": kept,
-            "progress": json.dumps(
-                {"step": progress.step, "train": progress.train, "validation": progress.validation}
-            ),
+            "progress": json.dumps(asdict(progress)),
         },
         partial,
     )

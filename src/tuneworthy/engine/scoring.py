@@ -1,15 +1,14 @@
 """Constrained scoring: log p(label, stop | prompt) for every label, each token computed once.
 
 What prompts share at their beginning (instruction, label list, demonstrations) is run once and kept as a
-key/value cache. The labels form a trie that is appended to each prompt in one forward pass: a node attends
-to the prompt and to its own ancestors only, and its position is its depth. So a label costs only the tokens
-it does not share. The result equals scoring each prompt + label on its own, which `score_labels_padded` does
-and which architectures without plain full attention fall back to.
+key/value cache that every row reads and none copies. The labels form a trie that is appended to each prompt
+in one forward pass: a node attends to the prompt and to its own ancestors only, and its position is its
+depth. So a label costs only the tokens it does not share. The result equals scoring each prompt + label on
+its own, which `score_labels_padded` does and which architectures without plain full attention fall back to.
 """
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,55 +16,14 @@ import torch
 from numpy.typing import NDArray
 
 from tuneworthy.engine.encoding import shared_prefix
-from tuneworthy.models.decoder import Decoder
+from tuneworthy.engine.label_trie import LabelTrie
+from tuneworthy.models.decoder import Decoder, new_cache
+from tuneworthy.models.tree_attention import prefix_mask
 
 TOKENS_PER_BATCH = 4096
 LOGITS_PER_BATCH = 150_000_000  # float32 values: 0.6 GB
 Progress = Callable[[int, int], None]
 Scores = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class LabelTrie:
-    """Labels as a token tree.
-
-    Inner nodes are fed to the model; a leaf (the stop token) is only read off its parent's logits.
-
-    Attributes:
-        tokens: token of each inner node, parents before children, shape [M].
-        depth: 0 for a first token, shape [M].
-        ancestors: ancestors[i, j] is True when j is i or an ancestor of i, shape [M, M].
-        steps: per label, (source, token) pairs: log p(token) is read at source; -1 is the prompt's end.
-    """
-
-    tokens: tuple[int, ...]
-    depth: tuple[int, ...]
-    ancestors: NDArray[np.bool_]
-    steps: tuple[tuple[tuple[int, int], ...], ...]
-
-    @classmethod
-    def build(cls, labels: Sequence[Sequence[int]]) -> "LabelTrie":
-        """The trie of some labels' token ids, each ending in its stop token."""
-        index: dict[tuple[int, ...], int] = {(): -1}
-        tokens: list[int] = []
-        parents: list[int] = []
-        for label in labels:
-            for end in range(1, len(label)):
-                path = tuple(label[:end])
-                if path not in index:
-                    index[path] = len(tokens)
-                    tokens.append(path[-1])
-                    parents.append(index[path[:-1]])
-        ancestors = np.eye(len(tokens), dtype=bool)
-        depth = [0] * len(tokens)
-        for node, parent in enumerate(parents):
-            if parent >= 0:
-                ancestors[node] |= ancestors[parent]
-                depth[node] = depth[parent] + 1
-        steps = tuple(
-            tuple((index[tuple(label[:end])], label[end]) for end in range(len(label))) for label in labels
-        )
-        return cls(tuple(tokens), tuple(depth), ancestors, steps)
 
 
 @torch.inference_mode()
@@ -89,7 +47,7 @@ def score_labels(
         return score_labels_padded(decoder, prompts, labels, progress)
     trie = LabelTrie.build(labels)
     prefix = shared_prefix(prompts) if len(prompts) > 1 else 0
-    cache = _prefix_cache(decoder, list(prompts[0][:prefix])) if prefix else None
+    cache = prefix_cache(decoder, list(prompts[0][:prefix])) if prefix else None
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
     scores = np.zeros((len(prompts), len(labels)))
     done = 0
@@ -116,7 +74,8 @@ def _batches(decoder: Decoder, order: list[int], lengths: list[int], nodes: int)
     return batches
 
 
-def _prefix_cache(decoder: Decoder, prefix: list[int]) -> Any:
+def prefix_cache(decoder: Decoder, prefix: list[int]) -> Any:
+    """The key/value cache of some tokens, batch 1."""
     tokens = torch.tensor([prefix], device=decoder.device)
     return decoder.model(input_ids=tokens, use_cache=True, logits_to_keep=1).past_key_values
 
@@ -141,15 +100,12 @@ def _score_batch(
         allowed[i, pad:width, prefix + pad : prefix + width] = causal[pad:, pad:]
         allowed[i, width:, prefix + pad : prefix + width] = True
         allowed[i, width:, prefix + width :] = torch.from_numpy(trie.ancestors)
-    mask = _additive(allowed, decoder.model.dtype).unsqueeze(1)
-    own = copy.deepcopy(cache)
-    if own is not None:
-        own.batch_repeat_interleave(size)
+    own, mask = continued(decoder, allowed, cache, prefix)
     keep = torch.arange(width - 1, width + nodes, device=decoder.device)
     logits = decoder.model(
         input_ids=tokens.to(decoder.device),
         position_ids=positions.to(decoder.device),
-        attention_mask=mask.to(decoder.device),
+        attention_mask=mask,
         past_key_values=own,
         use_cache=own is not None,
         logits_to_keep=keep,
@@ -167,10 +123,25 @@ def _read_off(log_p: torch.Tensor, trie: LabelTrie) -> Scores:
     return np.asarray(torch.stack(columns, -1).cpu().numpy(), dtype=np.float64)
 
 
-def _additive(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """0 where attention is allowed, the most negative number where it is not."""
-    mask = torch.zeros(allowed.shape, dtype=dtype)
-    return mask.masked_fill_(~allowed, torch.finfo(dtype).min)
+def continued(decoder: Decoder, allowed: torch.Tensor, cache: Any, prefix: int) -> tuple[Any, torch.Tensor]:
+    """The cache and the mask with which a batch goes on after a shared prefix.
+
+    Args:
+        decoder: the model.
+        allowed: what each query may see, the prefix first, shape [B, queries, prefix + own keys].
+        cache: the prefix's, batch 1, or None; it is not changed.
+        prefix: its length in tokens.
+    """
+    if cache is not None and decoder.shares_prefix:
+        return new_cache(decoder), prefix_mask(
+            allowed[..., prefix:], decoder.model.dtype, decoder.device, cache
+        )
+    own = copy.deepcopy(cache)
+    if own is not None:
+        own.batch_repeat_interleave(len(allowed))
+    mask = torch.zeros(allowed.shape, dtype=decoder.model.dtype)
+    mask = mask.masked_fill_(~allowed, torch.finfo(decoder.model.dtype).min)
+    return own, mask.unsqueeze(1).to(decoder.device)
 
 
 @torch.inference_mode()

@@ -1,8 +1,9 @@
 """The one training loop.
 
 Flat on purpose: draw a batch, forward, loss over supervised tokens, backward, clip, step, log; every so often
-validate and keep the state. Methods differ by what they hand in. Deterministic given the recipe, the rows and
-the number of threads; a run that is killed goes on from its checkpoint and ends in the same bits.
+validate and keep the state; go back when it diverges. Methods differ by what they hand in. Deterministic
+given the recipe, the rows and the number of threads; a run that is killed goes on from its checkpoint and
+ends in the same bits.
 """
 
 import math
@@ -10,11 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from accelerate import Accelerator
 
 from tuneworthy.core.errors import ModelError
+from tuneworthy.engine.batches import batch_rows, micro_batches
 from tuneworthy.engine.checkpoint import (
     Progress,
     State,
@@ -24,6 +27,7 @@ from tuneworthy.engine.checkpoint import (
     trainable_state,
 )
 from tuneworthy.engine.encoding import EncodedRow
+from tuneworthy.engine.guards import KEEP_EVERY, GoodState, divergence, roll_back
 from tuneworthy.engine.loss import supervised_loss
 from tuneworthy.engine.recipe import Recipe, rate_at
 from tuneworthy.models.decoder import Decoder
@@ -52,13 +56,14 @@ Report = Callable[[int, int, dict[str, float]], None]
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What came out: curves, the kept step, and why it was kept."""
+    """What came out: curves, the kept step and why it was kept, and every rollback on the way."""
 
     train: list[dict[str, float]]
     validation: list[dict[str, float]]
     kept_step: int
     kept_because: str
     stopped_early: bool
+    rollbacks: list[dict[str, Any]]
 
 
 def train(
@@ -82,8 +87,9 @@ def train(
         report: told step, steps in all, and the step's facts.
 
     Raises:
-        ModelError: the loss became NaN or infinite.
+        ModelError: it diverged three times, or memory does not hold a single row.
     """
+    accelerator = Accelerator(cpu=decoder.device.type == "cpu")
     model = decoder.model
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.0)
@@ -91,12 +97,17 @@ def train(
     if checkpoint is not None:
         resumed = load_checkpoint(checkpoint, model, optimizer)
         progress, kept = resumed or (progress, kept)
+    good = GoodState.of(progress.step, model, optimizer)
     stopped = _out_of_patience(progress.validation, recipe.patience)
     model.train()
     while progress.step < recipe.steps and not stopped:
         progress.step += 1
         batch = [rows[i] for i in batch_rows(len(rows), recipe, progress.step)]
-        facts = _step(decoder, optimizer, parameters, batch, recipe, progress.step)
+        facts = _step(decoder, accelerator, optimizer, parameters, batch, recipe, progress)
+        why = divergence(progress.train, facts["loss"], facts["gradient_norm"])
+        if why is not None:
+            roll_back(good, progress, why, recipe.learning_rate * progress.rate_factor, model, optimizer)
+            continue
         progress.train.append(facts)
         report(progress.step, recipe.steps, facts)
         due = recipe.evaluate_every and progress.step % recipe.evaluate_every == 0
@@ -111,58 +122,41 @@ def train(
             stopped = _out_of_patience(progress.validation, recipe.patience)
         if checkpoint is not None and due:
             save_checkpoint(checkpoint, model, optimizer, kept, progress)
+        if due or progress.step % KEEP_EVERY == 0:
+            good = GoodState.of(progress.step, model, optimizer)
     model.eval()
     choice = Choice(progress.step, "the last step; there was no validation")
     if choose is not None and progress.validation:
         choice = choose(progress.validation)
         restore_trainable(model, kept[choice.step])
-    return Training(progress.train, progress.validation, choice.step, choice.because, stopped)
-
-
-def batch_rows(rows: int, recipe: Recipe, step: int) -> list[int]:
-    """Row numbers of step 1..steps: passes over seeded permutations, batches run on across passes."""
-    wanted = range((step - 1) * recipe.batch, step * recipe.batch)
-    orders: dict[int, np.ndarray] = {}
-    chosen = []
-    for position in wanted:
-        epoch = position // rows
-        if epoch not in orders:
-            orders[epoch] = np.random.default_rng([recipe.seed, epoch]).permutation(rows)
-        chosen.append(int(orders[epoch][position % rows]))
-    return chosen
+    return Training(
+        progress.train, progress.validation, choice.step, choice.because, stopped, progress.rollbacks
+    )
 
 
 def _step(
     decoder: Decoder,
+    accelerator: Accelerator,
     optimizer: torch.optim.Optimizer,
     parameters: list[torch.nn.Parameter],
     batch: Sequence[EncodedRow],
     recipe: Recipe,
-    step: int,
+    progress: Progress,
 ) -> dict[str, float]:
-    """One update: micro-batches by tokens, so that the batch's mean loss is exact however it is cut."""
+    """One update, unless loss or gradient are no numbers; the facts of the step either way."""
     started = time.perf_counter()
-    rate = rate_at(recipe, step)
+    rate = rate_at(recipe, progress.step) * progress.rate_factor
     for group in optimizer.param_groups:
         group["lr"] = rate
-    supervised = sum(len(row.answer) for row in batch)
-    total = 0.0
-    for piece in micro_batches(batch, recipe.tokens_per_batch):
-        loss = supervised_loss(decoder, piece) / supervised
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += float(loss.detach())
-    if not math.isfinite(total):
-        raise ModelError(
-            f"the loss became {total} at step {step} with learning rate {rate:.1e}: "
-            "lower it, for example --set lora.learning_rate=1e-4."
-        )
+    total = _gradients(decoder, accelerator, optimizer, batch, recipe, progress)
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm))
-    optimizer.step()
+    if math.isfinite(total) and math.isfinite(norm):
+        optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     seconds = time.perf_counter() - started
     tokens = sum(row.length for row in batch)
     return {
-        "step": step,
+        "step": progress.step,
         "loss": total,
         "learning_rate": rate,
         "gradient_norm": norm,
@@ -170,15 +164,52 @@ def _step(
     }
 
 
-def micro_batches(batch: Sequence[EncodedRow], tokens: int) -> list[list[EncodedRow]]:
-    """The batch cut into pieces of at most `tokens` padded tokens (a longer row stands alone)."""
-    pieces: list[list[EncodedRow]] = []
-    for row in sorted(batch, key=lambda row: (row.length, row.example_id)):
-        if pieces and (len(pieces[-1]) + 1) * row.length <= tokens:
-            pieces[-1].append(row)
-        else:
-            pieces.append([row])
-    return pieces
+def _gradients(
+    decoder: Decoder,
+    accelerator: Accelerator,
+    optimizer: torch.optim.Optimizer,
+    batch: Sequence[EncodedRow],
+    recipe: Recipe,
+    progress: Progress,
+) -> float:
+    """Backward through the batch in pieces; the mean loss over its supervised tokens however it is cut.
+
+    When memory runs out the pieces are halved and the batch starts over: the update stays what it was.
+
+    Raises:
+        ModelError: a single row does not fit.
+    """
+    supervised = sum(len(row.answer) for row in batch)
+    while True:
+        limit = progress.tokens_per_batch or recipe.tokens_per_batch
+        pieces = micro_batches(batch, limit, packed=decoder.full_attention_only)
+        total = 0.0
+        try:
+            for piece in pieces:
+                loss = supervised_loss(decoder, piece) / supervised
+                accelerator.backward(loss)
+                total += float(loss.detach())
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            optimizer.zero_grad(set_to_none=True)
+            if len(pieces) == len(batch):
+                longest = max(row.length for row in batch)
+                raise ModelError(
+                    f"memory ran out on a single row of up to {longest} tokens: lower lora.max_input_tokens, "
+                    "or choose a smaller base_model."
+                ) from error
+            progress.tokens_per_batch = limit // 2
+            continue
+        return total
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether an error is the allocator's: on the CPU torch raises a plain RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return "can't allocate memory" in text or "not enough memory" in text
 
 
 def _out_of_patience(curve: Sequence[dict[str, float]], patience: int) -> bool:

@@ -7,7 +7,7 @@ which predicts and can be saved. It never sees a target it has to predict: such 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -60,6 +60,14 @@ class Fitted(Protocol):
 
     def save(self, folder: Path) -> None:
         """Writes all that `Method.load` needs, no pickles."""
+
+
+@runtime_checkable
+class LabelOnly(Protocol):
+    """What a fitted method may offer besides: the same labels, sooner, without their probabilities."""
+
+    def predict_labels(self, examples: Sequence[Example]) -> list[Prediction]:
+        """`predict` without scores, for methods to which scoring every label is the larger part."""
 
 
 class Method(Protocol):

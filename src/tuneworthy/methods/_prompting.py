@@ -18,12 +18,14 @@ from tuneworthy.core.errors import JobError
 from tuneworthy.core.example import Example
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
+from tuneworthy.engine.best_first import Offsets, best_labels
 from tuneworthy.engine.encoding import cut_input, encode_fitting_prompt, encode_labels
-from tuneworthy.engine.scoring import score_labels
-from tuneworthy.methods import Setting
+from tuneworthy.engine.scoring import Progress, score_labels
+from tuneworthy.methods import Report, Setting
 from tuneworthy.models.decoder import Decoder, shared_decoder
 
 Matrix = NDArray[np.float64]
+Label = tuple[int, ...]
 Correction = Literal["none", "length", "content_free", "batch"]
 CORRECTIONS: tuple[Correction, ...] = ("none", "length", "content_free", "batch")
 CONTENT_FREE = ("N/A", "[MASK]", "...")  # Zhao et al. 2021, "Calibrate Before Use"
@@ -63,6 +65,11 @@ class FittedPrompt:
 
     def score(self, rows: Sequence[Example], training: bool, report: bool) -> Matrix:
         """Raw scores [rows, labels]: summed log p(label, stop | prompt)."""
+        prompts, labels = self.encode(rows, training)
+        return score_labels(self.decoder, prompts, labels, quiet_unless(report, self.setting.report))
+
+    def encode(self, rows: Sequence[Example], training: bool) -> tuple[list[list[int]], list[Label]]:
+        """Token ids of each row's prompt, with the demonstrations that fit, and of each label."""
         setting, decoder = self.setting, self.decoder
         labels = encode_labels(decoder, setting.task, setting.instruction, setting.labels)
         room = decoder.context_length - max(map(len, labels))
@@ -74,8 +81,7 @@ class FittedPrompt:
             )
             prompts.append(prompt)
             self.left_out = max(self.left_out, left_out)
-        tell = (lambda done, total: setting.report(done, total, {})) if report else (lambda done, total: None)
-        return score_labels(decoder, prompts, labels, tell)
+        return prompts, labels
 
     def calibrate(self, candidates: Sequence[Example]) -> None:
         """Measures the priors, and chooses the correction on training rows (never in their own prompt).
@@ -131,6 +137,17 @@ class FittedPrompt:
         self.facts["demonstrations_left_out"] = self.left_out
         return answers(examples, raw, self._corrected(raw, self.correction, self.prior), self.setting.labels)
 
+    def predict_labels(self, examples: Sequence[Example]) -> list[Prediction]:
+        """The same labels by best-first search, without the other labels' scores."""
+        prompts, labels = self.encode(examples, training=False)
+        lengths = np.array([len(label) for label in labels], dtype=np.float64)
+        offsets = Offsets(
+            prior=self.prior if self.correction not in ("none", "length") else np.zeros(len(labels)),
+            divisor=lengths if self.correction == "length" else np.ones(len(labels)),
+        )
+        tell = quiet_unless(True, self.setting.report)
+        return named(examples, best_labels(self.decoder, prompts, labels, offsets, tell), self.setting.labels)
+
     def save_correction(self, folder: Path) -> None:
         """Writes the correction."""
         stored = {"correction": self.correction, "prior": list(self.prior)}
@@ -160,6 +177,17 @@ def answers(
         )
         for row, s, p in zip(examples, raw, probabilities, strict=True)
     ]
+
+
+def named(examples: Sequence[Example], chosen: Sequence[int], labels: Sequence[str]) -> list[Prediction]:
+    """Predictions from label numbers, without scores."""
+    pairs = zip(examples, chosen, strict=True)
+    return [Prediction(example_id=row.id, value=labels[index]) for row, index in pairs]
+
+
+def quiet_unless(report: bool, told: Report) -> Progress:
+    """The engine's progress, passed on or not."""
+    return (lambda done, total: told(done, total, {})) if report else (lambda done, total: None)
 
 
 def softmax(scores: Matrix) -> Matrix:

@@ -14,6 +14,7 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.engine.audit import audit_rows
+from tuneworthy.engine.best_first import best_labels
 from tuneworthy.engine.encoding import cut_input, encode_labels, encode_prompt, encode_row
 from tuneworthy.engine.recipe import (
     Recipe,
@@ -23,9 +24,10 @@ from tuneworthy.engine.recipe import (
     warmup_steps,
 )
 from tuneworthy.engine.scoring import score_labels
-from tuneworthy.engine.training import Choice, Training, ValidationScore, train
+from tuneworthy.engine.training import Choice, Training, ValidationScore
+from tuneworthy.engine.training import train as run_training
 from tuneworthy.methods import Setting
-from tuneworthy.methods._prompting import Matrix, answers, softmax
+from tuneworthy.methods._prompting import Label, Matrix, answers, named, quiet_unless, softmax
 from tuneworthy.models.adapters import add_lora, load_adapter, save_adapter
 from tuneworthy.models.decoder import Decoder, load_decoder
 
@@ -67,6 +69,11 @@ class FittedLora:
 
     def score(self, examples: Sequence[Example], report: bool) -> Matrix:
         """Raw scores [rows, labels]: summed log p(label, stop | prompt)."""
+        prompts, labels = self.encode(examples)
+        return score_labels(self.decoder, prompts, labels, quiet_unless(report, self.setting.report))
+
+    def encode(self, examples: Sequence[Example]) -> tuple[list[list[int]], list[Label]]:
+        """Token ids of each row's prompt and of each label."""
         setting, limit = self.setting, self.parameters.max_input_tokens
         prompts = [
             encode_prompt(
@@ -74,9 +81,7 @@ class FittedLora:
             )
             for row in examples
         ]
-        labels = encode_labels(self.decoder, setting.task, setting.instruction, setting.labels)
-        tell = (lambda done, total: setting.report(done, total, {})) if report else (lambda done, total: None)
-        return score_labels(self.decoder, prompts, labels, tell)
+        return prompts, encode_labels(self.decoder, setting.task, setting.instruction, setting.labels)
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """The most probable label; an answer outside the labels is impossible."""
@@ -84,6 +89,12 @@ class FittedLora:
             return []
         raw = self.score(examples, report=True)
         return answers(examples, raw, raw, self.setting.labels)
+
+    def predict_labels(self, examples: Sequence[Example]) -> list[Prediction]:
+        """The same labels by best-first search, without the other labels' scores."""
+        prompts, labels = self.encode(examples)
+        tell = quiet_unless(True, self.setting.report)
+        return named(examples, best_labels(self.decoder, prompts, labels, None, tell), self.setting.labels)
 
     def save(self, folder: Path) -> None:
         """Writes an ordinary PEFT folder."""
@@ -103,19 +114,19 @@ class Lora:
         self,
         setting: Setting,
         parameters: LoraParameters,
-        train_rows: Sequence[Example],
+        train: Sequence[Example],
         validation: Sequence[Example],
     ) -> FittedLora:
         """Audits, trains, keeps the checkpoint that validation supports; scores in float32 afterwards."""
         decoder = load_decoder(setting.models["decoder"], setting.dtype)
-        cut = [_cut(decoder, row, parameters.max_input_tokens) for row in train_rows]
+        cut = [_cut(decoder, row, parameters.max_input_tokens) for row in train]
         rows = [encode_row(decoder, setting.task, setting.instruction, row) for row in cut]
         audit_rows(decoder, rows, cut, min(parameters.max_tokens, decoder.context_length))
         recipe = make_recipe(parameters, len(rows), decoder.hidden_size, setting.seed, bool(validation))
         alpha = parameters.alpha or 2 * parameters.rank
         add_lora(decoder, parameters.rank, alpha, parameters.dropout, setting.seed)
         judge = FittedLora(setting, parameters, decoder)
-        outcome = train(
+        outcome = run_training(
             decoder,
             rows,
             recipe,
@@ -126,7 +137,7 @@ class Lora:
         )
         scorer = decoder if setting.dtype == "float32" else _in_float32(decoder, setting)
         facts = _facts(outcome, recipe, parameters, setting, [row.length for row in rows])
-        facts["inputs_cut"] = sum(a.input != b.input for a, b in zip(cut, train_rows, strict=True))
+        facts["inputs_cut"] = sum(a.input != b.input for a, b in zip(cut, train, strict=True))
         return FittedLora(setting, parameters, scorer, facts)
 
     def freeze(
@@ -237,6 +248,7 @@ def _facts(
         "kept_step": outcome.kept_step,
         "kept_because": outcome.kept_because,
         "stopped_early": outcome.stopped_early,
+        "rollbacks": outcome.rollbacks,
     }
 
 

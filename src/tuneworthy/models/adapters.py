@@ -48,3 +48,4 @@ def load_adapter(decoder: Decoder, folder: Path) -> None:
     if not (folder / "adapter_model.safetensors").exists():
         raise ModelError(f"{folder} holds no adapter (adapter_model.safetensors is missing).")
     decoder.model = PeftModel.from_pretrained(decoder.model, str(folder), is_trainable=False).eval()
+    quicken(decoder.model)

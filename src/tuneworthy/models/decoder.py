@@ -11,6 +11,7 @@ import torch
 from tuneworthy.core.errors import ModelError
 from tuneworthy.models.hardware import device
 from tuneworthy.models.quiet import quiet
+from tuneworthy.models.tree_attention import NAME as TREE_ATTENTION
 from tuneworthy.models.tree_attention import register_tree_attention
 from tuneworthy.tasks import Message
 
@@ -56,6 +57,15 @@ class Decoder:
         window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
         linear_bias = getattr(config, "alibi", False)
         return kinds == {"full_attention"} and not window and not linear_bias
+
+    @property
+    def shares_prefix(self) -> bool:
+        """Whether every layer's attention is a plain softmax, so that rows can read one prefix's cache."""
+        config = self.model.config.get_text_config()
+        capped = getattr(config, "attn_logit_softcapping", None)
+        ours = config._attn_implementation == TREE_ATTENTION
+        sinks = any(hasattr(module, "sinks") for module in self.model.modules())
+        return ours and self.full_attention_only and not capped and not sinks
 
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt up to the point where the answer begins: what serving sends, byte for byte."""
@@ -119,6 +129,13 @@ def load_decoder(folder: Path, dtype: str) -> Decoder:
         tokenizer.chat_template = PLAIN_TEMPLATE
     where = device()
     return Decoder(model=model.to(where).eval(), tokenizer=tokenizer, folder=folder, device=where)
+
+
+def new_cache(decoder: Decoder) -> Any:
+    """An empty key/value cache."""
+    from transformers import DynamicCache
+
+    return DynamicCache(config=decoder.model.config)
 
 
 @lru_cache(maxsize=1)

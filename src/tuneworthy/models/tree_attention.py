@@ -1,9 +1,10 @@
-"""Attention over a token tree, block by block: only the keys that a block of queries may see are touched.
+"""Attention that does not compute what its mask forbids, and does not copy what rows share.
 
-The tree's mask goes through the model as an ordinary additive 4D mask, so any architecture understands it. It
-carries its blocks along; an attention layer that knows them skips what the mask forbids, which for a packed
-batch is more than half of the square. A layer that does not, or that adds something of its own (a soft cap,
-attention sinks), uses the dense mask: the same numbers, a little slower.
+A mask goes through the model as an ordinary additive 4D mask, so any architecture understands it, and carries
+a hint along. In training the hint is the mask's blocks: only the keys that a block of queries may see are
+touched, less than half of the square for a packed batch. In scoring it is the key/value cache of the prefix
+that all rows share: every row attends to the one copy. A layer that adds something of its own (a soft cap,
+attention sinks) computes with the dense mask as ever, and is never given a shared prefix.
 """
 
 import sys
@@ -15,7 +16,9 @@ import torch
 NAME = "tuneworthy_tree"
 QUERIES = 192  # per block: small enough to skip, large enough to multiply at full speed
 GAP = 32  # forbidden keys between two visible runs that are cheaper to mask than to leave out
+OWN_WAYS = ("softcap", "s_aux", "sinks")  # options by which a layer's attention differs from plain softmax
 Span = tuple[int, int]
+LayerCache = tuple[torch.Tensor, torch.Tensor]  # keys and values, both [groups, tokens, size]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,20 @@ def tree_mask(allowed: torch.Tensor, dtype: torch.dtype, device: torch.device) -
     return dense
 
 
+def prefix_mask(allowed: torch.Tensor, dtype: torch.dtype, device: torch.device, cache: Any) -> torch.Tensor:
+    """The additive mask of `allowed` [B, queries, keys] over rows' own tokens, all of which see the prefix.
+
+    Args:
+        allowed: what each query may see beyond the prefix.
+        dtype, device: of the model.
+        cache: transformers' cache after the prefix, batch 1; becomes the attribute `prefix`.
+    """
+    mask = torch.zeros(allowed.shape, dtype=dtype)
+    mask = mask.masked_fill_(~allowed, torch.finfo(dtype).min).to(device).unsqueeze(1)
+    mask.prefix = [(layer.keys[0], layer.values[0]) for layer in cache.layers]  # type: ignore[attr-defined]
+    return mask
+
+
 def _runs(visible: torch.Tensor) -> tuple[Span, ...]:
     """Spans of True, those less than `GAP` apart joined."""
     runs: list[Span] = []
@@ -81,18 +98,46 @@ def tree_attention(
     **options: Any,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """An attention function for transformers: by blocks where the mask has some, else the module's own."""
-    blocks = getattr(attention_mask, "blocks", None)
-    plain = not dropout and not any(options.get(name) is not None for name in ("softcap", "s_aux", "sinks"))
-    if blocks is None or not plain or query.shape[2] != key.shape[2]:
+    blocks, prefix = getattr(attention_mask, "blocks", None), getattr(attention_mask, "prefix", None)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if prefix is not None:
+        assert attention_mask is not None
+        return _with_prefix(query, key, value, attention_mask, prefix[module.layer_idx], scale), None
+    if blocks is None or dropout or any(options.get(name) is not None for name in OWN_WAYS):
         eager = sys.modules[type(module).__module__].eager_attention_forward
         given = {} if scaling is None else {"scaling": scaling}
         result: tuple[torch.Tensor, torch.Tensor | None] = eager(
             module, query, key, value, attention_mask, dropout=dropout, **given, **options
         )
         return result
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     out: torch.Tensor = _BlockAttention.apply(query, key, value, blocks, scale)  # type: ignore[no-untyped-call]
     return out.transpose(1, 2).contiguous(), None
+
+
+def _with_prefix(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor,
+    prefix: LayerCache,
+    scale: float,
+) -> torch.Tensor:
+    """softmax over [one prefix | own keys]; queries [B, heads, n, size] to answers [B, n, heads, size]."""
+    rows, heads, n, size = query.shape
+    groups, own = key.shape[1], key.shape[2]
+    keys, values = prefix
+    asked = (query * scale).reshape(rows, groups, -1, size)  # the heads of a group in a row
+    together = asked.transpose(0, 1).reshape(groups, -1, size)  # every row's queries against one prefix
+    scores = query.new_empty(rows, groups, asked.shape[2], keys.shape[1] + own)
+    scores[..., :-own] = (
+        (together @ keys.transpose(1, 2)).view(groups, rows, -1, keys.shape[1]).transpose(0, 1)
+    )
+    near = asked @ key.transpose(2, 3)
+    scores[..., -own:] = (near.view(rows, groups, -1, n, own) + mask.unsqueeze(1)).view_as(near)
+    weights = torch.softmax(scores, -1)
+    from_prefix = weights[..., :-own].transpose(0, 1).reshape(groups, -1, keys.shape[1]) @ values
+    out = weights[..., -own:] @ value + from_prefix.view(groups, rows, -1, size).transpose(0, 1)
+    return out.view(rows, heads, n, size).transpose(1, 2).contiguous()
 
 
 class _BlockAttention(torch.autograd.Function):

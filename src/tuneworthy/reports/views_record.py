@@ -112,6 +112,12 @@ def _kept(units: Sequence[UnitOutput]) -> Iterable[tuple[str, str]]:
         if why:
             fold = "" if unit.fold is None else f"Fold {unit.fold + 1}"
             yield fold, str(why)
+            for turn in unit.facts.get("rollbacks", ()):
+                yield (
+                    fold,
+                    f"Step {turn['step']} was undone: {turn['why']}. Training went back to step "
+                    f"{turn['back_to']} with a lower learning rate.",
+                )
 
 
 def _varying(values: Sequence[Any]) -> str:

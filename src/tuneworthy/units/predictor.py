@@ -8,7 +8,7 @@ from tuneworthy.core.errors import ModelError, RunFolderError
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRole, Unit
-from tuneworthy.methods import METHODS, Report
+from tuneworthy.methods import METHODS, LabelOnly, Report
 from tuneworthy.runfolder.unit_output import is_finished
 from tuneworthy.units.execute import setting_of
 
@@ -39,9 +39,16 @@ class Predictor:
         setting = setting_of(unit, _models(unit, final.get("folders", {})), None, report)
         self._fitted = method.load(setting, parameters, folder / "model")
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """One prediction per text, in order; ids are the positions."""
-        return self._fitted.predict([Example(id=str(i), input=text) for i, text in enumerate(texts)])
+    def predict(self, texts: Sequence[str], label_only: bool = False) -> list[Prediction]:
+        """One prediction per text, in order; ids are the positions.
+
+        With `label_only` a method that scores labels one by one looks for the best alone: the same label
+        several times sooner, without probabilities.
+        """
+        examples = [Example(id=str(i), input=text) for i, text in enumerate(texts)]
+        if label_only and isinstance(self._fitted, LabelOnly):
+            return self._fitted.predict_labels(examples)
+        return self._fitted.predict(examples)
 
 
 def _models(unit: Unit, folders: dict[str, str]) -> dict[ModelRole, Path]:

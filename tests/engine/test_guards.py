@@ -1,0 +1,146 @@
+"""A fine-tune that goes wrong is noticed, rolled back, and stops when it cannot be helped."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from toy import toy_rows
+from tuneworthy.core.errors import ModelError
+from tuneworthy.core.example import Example
+from tuneworthy.engine import training
+from tuneworthy.engine.batches import micro_batches
+from tuneworthy.engine.checkpoint import trainable_state
+from tuneworthy.engine.encoding import EncodedRow, encode_row
+from tuneworthy.engine.guards import divergence
+from tuneworthy.engine.packing import pack
+from tuneworthy.engine.recipe import Recipe
+from tuneworthy.engine.training import train
+from tuneworthy.models.adapters import add_lora
+from tuneworthy.models.decoder import Decoder, load_decoder
+from tuneworthy.tasks import TASKS
+
+TASK = TASKS.get("text-classification")
+RECIPE = Recipe(steps=8, batch=4, learning_rate=0.01, warmup_steps=1)
+CALM = [{"loss": 2.0, "gradient_norm": 1.0}] * 6
+
+
+def fresh(folder: Path) -> tuple[Decoder, list[EncodedRow]]:
+    decoder = load_decoder(folder, "float32")
+    add_lora(decoder, rank=4, alpha=8, dropout=0.0, seed=3)
+    instruction = "Name the label: refund; delivery; account."
+    return decoder, [
+        encode_row(decoder, TASK, instruction, Example(id=str(i), input=row["text"], target=row["label"]))
+        for i, row in enumerate(toy_rows(12))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("loss", "norm", "words"),
+    [
+        (math.nan, 1.0, "loss became nan"),
+        (math.inf, 1.0, "loss became inf"),
+        (1.0, math.inf, "norm became inf"),
+        (6.1, 1.0, "above 3 times its start"),
+        (2.0, 101.0, "above 100 times its median"),
+    ],
+)
+def test_each_kind_of_divergence_is_named(loss: float, norm: float, words: str) -> None:
+    assert words in (divergence(CALM, loss, norm) or "")
+
+
+def test_an_ordinary_step_is_no_divergence() -> None:
+    assert divergence(CALM, 5.9, 99.0) is None
+    assert divergence(CALM[:3], 50.0, 5000.0) is None  # too early to know what is usual
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Makes the loss NaN the first `times` times that the fifth step is tried."""
+    original, calls = training._gradients, {"left": times}
+
+    def spoilt(*arguments: Any) -> float:
+        progress = arguments[-1]
+        total = original(*arguments)
+        if progress.step == 5 and calls["left"]:
+            calls["left"] -= 1
+            return math.nan
+        return total
+
+    monkeypatch.setattr(training, "_gradients", spoilt)
+
+
+def test_a_single_divergence_is_rolled_back_and_training_ends_at_a_lower_rate(
+    decoder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, 1)
+    decoder, rows = fresh(decoder_folder)
+    outcome = train(decoder, rows, RECIPE.model_copy(update={"evaluate_every": 4}))
+    assert [point["step"] for point in outcome.train] == list(range(1, 9))
+    (turn,) = outcome.rollbacks
+    assert (turn["step"], turn["back_to"]) == (5, 4)
+    whole = train(*fresh(decoder_folder), RECIPE.model_copy(update={"evaluate_every": 4}))
+    assert outcome.train[3] == pytest.approx(
+        whole.train[3] | {"tokens_per_s": outcome.train[3]["tokens_per_s"]}
+    )
+    assert outcome.train[4]["learning_rate"] == pytest.approx(whole.train[4]["learning_rate"] / 4)
+
+
+def test_a_third_divergence_ends_the_fine_tune_with_the_rates_that_were_tried(
+    decoder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, 3)
+    decoder, rows = fresh(decoder_folder)
+    with pytest.raises(ModelError, match=r"1\.0e-02, 2\.5e-03, 6\.3e-04"):
+        train(decoder, rows, RECIPE)
+
+
+def test_a_spoilt_step_changes_no_weight(decoder_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(monkeypatch, 3)
+    decoder, rows = fresh(decoder_folder)
+    with pytest.raises(ModelError):
+        train(decoder, rows, RECIPE)
+    assert all(torch.isfinite(value).all() for value in trainable_state(decoder.model).values())
+
+
+def test_out_of_memory_halves_the_pieces_and_keeps_the_update(
+    decoder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder, rows = fresh(decoder_folder)
+    whole = train(decoder, rows, RECIPE)
+    expected = trainable_state(decoder.model)
+    original = training.supervised_loss
+
+    def hungry(decoder: Decoder, piece: list[EncodedRow]) -> torch.Tensor:
+        if len(piece) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(decoder, piece)
+
+    monkeypatch.setattr(training, "supervised_loss", hungry)
+    decoder, rows = fresh(decoder_folder)
+    spare = train(decoder, rows, RECIPE)
+    assert [p["loss"] for p in spare.train] == pytest.approx([p["loss"] for p in whole.train], rel=1e-4)
+    for name, value in trainable_state(decoder.model).items():
+        assert torch.allclose(value, expected[name], atol=1e-4), name
+
+
+def test_a_row_that_never_fits_is_one_sentence(decoder_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hungry(*_: object) -> torch.Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr(training, "supervised_loss", hungry)
+    decoder, rows = fresh(decoder_folder)
+    with pytest.raises(ModelError, match="single row"):
+        train(decoder, rows, RECIPE)
+
+
+def test_packed_pieces_count_what_is_shared_once(decoder_folder: Path) -> None:
+    _, rows = fresh(decoder_folder)
+    whole = len(pack(rows).tokens) + len(rows)
+    (piece,) = micro_batches(rows, whole, packed=True)
+    assert len(piece) == len(rows)
+    several = micro_batches(rows, whole // 2, packed=True)
+    assert len(several) > 1
+    assert all(len(pack(piece).tokens) <= whole // 2 for piece in several)
+    assert len(micro_batches(rows, whole)) > 1  # padded rows need more
