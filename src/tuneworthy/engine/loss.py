@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from tuneworthy.engine.encoding import EncodedRow
+from tuneworthy.engine.head import slices_head, summed_cross_entropy, without_head
 from tuneworthy.engine.packing import pack
 from tuneworthy.models.decoder import Decoder
 from tuneworthy.models.tree_attention import tree_mask
@@ -27,14 +28,20 @@ def packed_loss(decoder: Decoder, rows: Sequence[EncodedRow]) -> torch.Tensor:
     """One sequence, the rows' token tree; the output head runs at supervised positions only."""
     tree = pack(rows, WIDTH_MULTIPLE, decoder.tokenizer.eos_token_id)
     where = decoder.device
-    logits = decoder.model(
-        input_ids=tree.tokens.unsqueeze(0).to(where),
-        attention_mask=tree_mask(tree.allowed, decoder.model.dtype, where),
-        position_ids=tree.positions.unsqueeze(0).to(where),
-        use_cache=False,
-        logits_to_keep=tree.sources.to(where),
-    ).logits[0]
-    return torch.nn.functional.cross_entropy(logits.float(), tree.targets.to(where), reduction="sum")
+    targets = tree.targets.to(where)
+    inputs = {
+        "input_ids": tree.tokens.unsqueeze(0).to(where),
+        "attention_mask": tree_mask(tree.allowed, decoder.model.dtype, where),
+        "position_ids": tree.positions.unsqueeze(0).to(where),
+        "logits_to_keep": tree.sources.to(where),
+        "use_cache": False,
+    }
+    if slices_head(decoder):
+        with without_head(decoder) as head:
+            hidden = decoder.model(**inputs).logits[0]
+        return summed_cross_entropy(hidden, head, targets)
+    logits = decoder.model(**inputs).logits[0]
+    return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
 
 
 def padded_loss(decoder: Decoder, rows: Sequence[EncodedRow]) -> torch.Tensor:
