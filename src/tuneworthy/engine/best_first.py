@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tuneworthy.engine.encoding import shared_prefix
 from tuneworthy.engine.label_trie import ROOT, LabelTrie
-from tuneworthy.engine.scoring import Progress, continued, prefix_cache, score_labels
+from tuneworthy.engine.prefix import Continuation, Prefix, causal, left_padded
+from tuneworthy.engine.scoring import Progress, score_labels
 from tuneworthy.models.decoder import Decoder
 
 TEXTS_PER_BATCH = 64
@@ -57,7 +57,6 @@ class _Search:
     length: int
     columns: dict[int, int] = field(default_factory=dict)  # where a node's key stands in the cache
     open: list[tuple[float, int, int, bool, float]] = field(default_factory=list)
-    answer: int | None = None
 
 
 @torch.inference_mode()
@@ -80,21 +79,17 @@ def best_labels(
     offsets = offsets or Offsets.none(len(labels))
     if not prompts:
         return []
-    prefix = shared_prefix(prompts) if len(prompts) > 1 else 0
-    if not decoder.shares_prefix or not prefix:
+    if not decoder.full_attention_only:
         scores = score_labels(decoder, prompts, labels, progress)
         return [int(row.argmax()) for row in scores / offsets.divisor - offsets.prior]
-    trie = LabelTrie.build(labels)
+    trie, prefix = LabelTrie.build(labels), Prefix(decoder, prompts)
     below = _below(trie)
-    cache = prefix_cache(decoder, list(prompts[0][:prefix]))
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
     answers = [0] * len(prompts)
     for start in range(0, len(order), TEXTS_PER_BATCH):
         batch = order[start : start + TEXTS_PER_BATCH]
-        rows = [list(prompts[row][prefix:]) for row in batch]
-        for row, answer in zip(
-            batch, _search(decoder, rows, trie, below, offsets, cache, prefix), strict=True
-        ):
+        rows = [prompts[row][prefix.length :] for row in batch]
+        for row, answer in zip(batch, _search(decoder, rows, trie, below, offsets, prefix), strict=True):
             answers[row] = answer
         progress(min(start + TEXTS_PER_BATCH, len(order)), len(order))
     return answers
@@ -114,87 +109,50 @@ def _below(trie: LabelTrie) -> dict[int, _Below]:
 
 def _search(
     decoder: Decoder,
-    rows: Sequence[list[int]],
+    rows: Sequence[Sequence[int]],
     trie: LabelTrie,
     below: dict[int, _Below],
     offsets: Offsets,
-    cache: object,
-    prefix: int,
+    prefix: Prefix,
 ) -> list[int]:
     """The answers of one batch: the prompts' own tokens, then one opened node per unfinished text a round."""
-    size, width = len(rows), max(map(len, rows))
-    tokens = torch.zeros((size, width), dtype=torch.long)
-    positions = torch.zeros((size, width), dtype=torch.long)
-    visible = torch.zeros((size, width), dtype=torch.bool)  # the row's own tokens; the prefix always is
-    for i, row in enumerate(rows):
-        tokens[i, width - len(row) :] = torch.tensor(row)
-        positions[i, width - len(row) :] = torch.arange(prefix, prefix + len(row))
-        visible[i, width - len(row) :] = True
-    causal = visible.unsqueeze(1) & torch.ones((width, width), dtype=torch.bool).tril()
-    seen = torch.cat([torch.ones((size, width, prefix), dtype=torch.bool), causal], -1)
-    own, mask = continued(decoder, seen, cache, prefix)
-    log_p = _forward(decoder, tokens, positions, mask, own)
+    tokens, depths, visible = left_padded(rows)
+    going_on = Continuation(decoder, prefix, len(rows))
+    last = torch.tensor([tokens.shape[1] - 1])
+    log_p = _log_p(going_on.run(tokens, depths, causal(visible), last))
     searches = [_Search(row=i, length=len(row)) for i, row in enumerate(rows)]
-    finished: list[_Search] = []
-    nodes = [ROOT] * size
-    reached = [0.0] * size
+    answers = [0] * len(rows)
+    nodes, reached = [ROOT] * len(rows), [0.0] * len(rows)
     while True:
         for i, search in enumerate(searches):
             _open(search, nodes[i], reached[i], log_p[i], below, offsets)
-        left = [i for i, search in enumerate(searches) if not _settled(search)]
-        finished += [search for search in searches if search.answer is not None]
+        left = []
+        for i, search in enumerate(searches):
+            if search.open[0][3]:  # the best open entry is a label
+                answers[search.row] = search.open[0][2]
+            else:
+                left.append(i)
         if not left:
-            break
+            return answers
         if len(left) < len(searches):
-            keep = torch.tensor(left, device=decoder.device)
-            own.batch_select_indices(keep)
-            searches, visible = [searches[i] for i in left], visible[keep.cpu()]
+            going_on.select(left)
+            searches, visible = [searches[i] for i in left], visible[left]
         chosen = [heapq.heappop(search.open) for search in searches]
         nodes, reached = [entry[2] for entry in chosen], [entry[4] for entry in chosen]
-        column = visible.shape[1]
         visible = torch.cat([visible, torch.zeros((len(searches), 1), dtype=torch.bool)], 1)
         seen = visible.clone()
         for i, (search, node) in enumerate(zip(searches, nodes, strict=True)):
-            search.columns[node] = column
+            search.columns[node] = visible.shape[1] - 1
             seen[i, [search.columns[j] for j in np.flatnonzero(trie.ancestors[node]).tolist()]] = True
-        log_p = _forward(
-            decoder,
-            torch.tensor([[trie.tokens[node]] for node in nodes]),
-            torch.tensor(
-                [[prefix + s.length + trie.depth[node]] for s, node in zip(searches, nodes, strict=True)]
-            ),
-            _own_mask(decoder, seen, mask),
-            own,
-        )
-    answers = [0] * size
-    for search in finished:
-        assert search.answer is not None
-        answers[search.row] = search.answer
-    return answers
+        depth = [[s.length + trie.depth[node]] for s, node in zip(searches, nodes, strict=True)]
+        fed = torch.tensor([[trie.tokens[node]] for node in nodes])
+        log_p = _log_p(going_on.run(fed, torch.tensor(depth), seen.unsqueeze(1), torch.tensor([0])))
 
 
-def _forward(
-    decoder: Decoder, tokens: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, own: object
-) -> NDArray[np.float32]:
-    """Log-probabilities after each row's last token, shape [B, V]; the cache grows."""
-    logits = decoder.model(
-        input_ids=tokens.to(decoder.device),
-        position_ids=positions.to(decoder.device),
-        attention_mask=mask,
-        past_key_values=own,
-        use_cache=True,
-        logits_to_keep=1,
-    ).logits[:, 0]
-    found: NDArray[np.float32] = logits.float().log_softmax(-1).cpu().numpy()
+def _log_p(logits: torch.Tensor) -> NDArray[np.float32]:
+    """Log-probabilities [B, V] of logits [B, 1, V]."""
+    found: NDArray[np.float32] = logits[:, 0].log_softmax(-1).cpu().numpy()
     return found
-
-
-def _own_mask(decoder: Decoder, seen: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    """The mask of one new token per row, which reads the same prefix as `before`."""
-    mask = torch.zeros(seen.shape, dtype=decoder.model.dtype)
-    mask = mask.masked_fill_(~seen, torch.finfo(mask.dtype).min)[:, None, None].to(decoder.device)
-    mask.prefix = before.prefix  # type: ignore[attr-defined]
-    return mask
 
 
 def _open(
@@ -215,10 +173,3 @@ def _open(
         so_far = reached + float(log_p[token])
         score = so_far / offsets.divisor[label] - offsets.prior[label]
         heapq.heappush(search.open, (-float(score), len(search.open), label, True, so_far))
-
-
-def _settled(search: _Search) -> bool:
-    """True, with the answer kept, when the best open entry is a label."""
-    if search.answer is None and search.open[0][3]:
-        search.answer = search.open[0][2]
-    return search.answer is not None

@@ -7,18 +7,15 @@ depth. So a label costs only the tokens it does not share. The result equals sco
 its own, which `score_labels_padded` does and which architectures without plain full attention fall back to.
 """
 
-import copy
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tuneworthy.engine.encoding import shared_prefix
 from tuneworthy.engine.label_trie import LabelTrie
-from tuneworthy.models.decoder import Decoder, new_cache
-from tuneworthy.models.tree_attention import prefix_mask
+from tuneworthy.engine.prefix import Continuation, Prefix, causal, left_padded
+from tuneworthy.models.decoder import Decoder
 
 TOKENS_PER_BATCH = 4096
 LOGITS_PER_BATCH = 150_000_000  # float32 values: 0.6 GB
@@ -45,15 +42,13 @@ def score_labels(
         return np.zeros((0, len(labels)))
     if not decoder.full_attention_only:
         return score_labels_padded(decoder, prompts, labels, progress)
-    trie = LabelTrie.build(labels)
-    prefix = shared_prefix(prompts) if len(prompts) > 1 else 0
-    cache = prefix_cache(decoder, list(prompts[0][:prefix])) if prefix else None
+    trie, prefix = LabelTrie.build(labels), Prefix(decoder, prompts)
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
     scores = np.zeros((len(prompts), len(labels)))
     done = 0
-    for batch in _batches(decoder, order, [len(prompt) - prefix for prompt in prompts], len(trie.tokens)):
-        rows = [prompts[row][prefix:] for row in batch]
-        scores[batch] = _score_batch(decoder, rows, trie, cache, prefix)
+    for batch in _batches(decoder, order, [len(p) - prefix.length for p in prompts], len(trie.tokens)):
+        rows = [prompts[row][prefix.length :] for row in batch]
+        scores[batch] = _score_batch(decoder, rows, trie, prefix)
         done += len(batch)
         progress(done, len(prompts))
     return scores
@@ -74,42 +69,22 @@ def _batches(decoder: Decoder, order: list[int], lengths: list[int], nodes: int)
     return batches
 
 
-def prefix_cache(decoder: Decoder, prefix: list[int]) -> Any:
-    """The key/value cache of some tokens, batch 1."""
-    tokens = torch.tensor([prefix], device=decoder.device)
-    return decoder.model(input_ids=tokens, use_cache=True, logits_to_keep=1).past_key_values
-
-
-def _score_batch(
-    decoder: Decoder, rows: Sequence[Sequence[int]], trie: LabelTrie, cache: Any, prefix: int
-) -> Scores:
+def _score_batch(decoder: Decoder, rows: Sequence[Sequence[int]], trie: LabelTrie, prefix: Prefix) -> Scores:
     """One forward pass over [left-padded prompt | trie] for a few rows."""
-    size, width, nodes = len(rows), max(len(row) for row in rows), len(trie.tokens)
-    tokens = torch.zeros((size, width + nodes), dtype=torch.long)
-    positions = torch.zeros((size, width + nodes), dtype=torch.long)
-    allowed = torch.zeros((size, width + nodes, prefix + width + nodes), dtype=torch.bool)
-    causal = torch.ones((width, width), dtype=torch.bool).tril()
-    depth = torch.tensor(trie.depth, dtype=torch.long)
-    for i, row in enumerate(rows):
-        pad = width - len(row)
-        tokens[i, pad:width] = torch.tensor(row)
-        tokens[i, width:] = torch.tensor(trie.tokens, dtype=torch.long)
-        positions[i, pad:width] = torch.arange(prefix, prefix + len(row))
-        positions[i, width:] = prefix + len(row) + depth
-        allowed[i, :, :prefix] = True
-        allowed[i, pad:width, prefix + pad : prefix + width] = causal[pad:, pad:]
-        allowed[i, width:, prefix + pad : prefix + width] = True
-        allowed[i, width:, prefix + width :] = torch.from_numpy(trie.ancestors)
-    own, mask = continued(decoder, allowed, cache, prefix)
-    keep = torch.arange(width - 1, width + nodes, device=decoder.device)
-    logits = decoder.model(
-        input_ids=tokens.to(decoder.device),
-        position_ids=positions.to(decoder.device),
-        attention_mask=mask,
-        past_key_values=own,
-        use_cache=own is not None,
-        logits_to_keep=keep,
-    ).logits.float()
+    size, nodes = len(rows), len(trie.tokens)
+    tokens, depths, real = left_padded(rows)
+    width = tokens.shape[1]
+    lengths = torch.tensor([[len(row)] for row in rows])
+    seen = torch.zeros((size, width + nodes, width + nodes), dtype=torch.bool)
+    seen[:, :width, :width] = causal(real)
+    seen[:, width:, :width] = real.unsqueeze(1)
+    seen[:, width:, width:] = torch.from_numpy(trie.ancestors)
+    logits = Continuation(decoder, prefix, size).run(
+        torch.cat([tokens, torch.tensor([trie.tokens] * size, dtype=torch.long)], 1),
+        torch.cat([depths, lengths + torch.tensor(trie.depth, dtype=torch.long)], 1),
+        seen,
+        keep=torch.arange(width - 1, width + nodes),
+    )
     return _read_off(logits - logits.logsumexp(-1, keepdim=True), trie)
 
 
@@ -121,27 +96,6 @@ def _read_off(log_p: torch.Tensor, trie: LabelTrie) -> Scores:
         token = torch.tensor([token for _, token in steps], device=log_p.device)
         columns.append(log_p[:, source, token].double().sum(-1))
     return np.asarray(torch.stack(columns, -1).cpu().numpy(), dtype=np.float64)
-
-
-def continued(decoder: Decoder, allowed: torch.Tensor, cache: Any, prefix: int) -> tuple[Any, torch.Tensor]:
-    """The cache and the mask with which a batch goes on after a shared prefix.
-
-    Args:
-        decoder: the model.
-        allowed: what each query may see, the prefix first, shape [B, queries, prefix + own keys].
-        cache: the prefix's, batch 1, or None; it is not changed.
-        prefix: its length in tokens.
-    """
-    if cache is not None and decoder.shares_prefix:
-        return new_cache(decoder), prefix_mask(
-            allowed[..., prefix:], decoder.model.dtype, decoder.device, cache
-        )
-    own = copy.deepcopy(cache)
-    if own is not None:
-        own.batch_repeat_interleave(len(allowed))
-    mask = torch.zeros(allowed.shape, dtype=decoder.model.dtype)
-    mask = mask.masked_fill_(~allowed, torch.finfo(decoder.model.dtype).min)
-    return own, mask.unsqueeze(1).to(decoder.device)
 
 
 @torch.inference_mode()

@@ -103,7 +103,7 @@ def train(
     while progress.step < recipe.steps and not stopped:
         progress.step += 1
         batch = [rows[i] for i in batch_rows(len(rows), recipe, progress.step)]
-        facts = _step(decoder, accelerator, optimizer, parameters, batch, recipe, progress)
+        facts = update(decoder, accelerator, optimizer, parameters, batch, recipe, progress)
         why = divergence(progress.train, facts["loss"], facts["gradient_norm"])
         if why is not None:
             roll_back(good, progress, why, recipe.learning_rate * progress.rate_factor, model, optimizer)
@@ -134,7 +134,7 @@ def train(
     )
 
 
-def _step(
+def update(
     decoder: Decoder,
     accelerator: Accelerator,
     optimizer: torch.optim.Optimizer,

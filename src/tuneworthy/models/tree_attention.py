@@ -47,17 +47,22 @@ def register_tree_attention() -> str:
     return NAME
 
 
+def additive(allowed: torch.Tensor, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """[B, queries, keys] as a mask [B, 1, queries, keys]: 0 where allowed, else the most negative number."""
+    mask = torch.zeros(allowed.shape, dtype=dtype)
+    return mask.masked_fill_(~allowed, torch.finfo(dtype).min).unsqueeze(1).to(device)
+
+
 def tree_mask(allowed: torch.Tensor, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """The additive mask [1, 1, T, T] of `allowed` [T, T], with its blocks as attribute `blocks`."""
-    mask = torch.zeros(allowed.shape, dtype=dtype)
-    mask = mask.masked_fill_(~allowed, torch.finfo(dtype).min).to(device)
+    dense = additive(allowed[None], dtype, device)
+    mask = dense[0, 0]
     blocks = []
     for start in range(0, len(allowed), QUERIES):
         end = min(start + QUERIES, len(allowed))
         keys = _runs(allowed[start:end].any(0))
         within = torch.cat([mask[start:end, first:last] for first, last in keys], dim=1)
         blocks.append(Block(start, end, keys, within))
-    dense = mask[None, None]
     dense.blocks = tuple(blocks)  # type: ignore[attr-defined]
     return dense
 
@@ -70,8 +75,7 @@ def prefix_mask(allowed: torch.Tensor, dtype: torch.dtype, device: torch.device,
         dtype, device: of the model.
         cache: transformers' cache after the prefix, batch 1; becomes the attribute `prefix`.
     """
-    mask = torch.zeros(allowed.shape, dtype=dtype)
-    mask = mask.masked_fill_(~allowed, torch.finfo(dtype).min).to(device).unsqueeze(1)
+    mask = additive(allowed, dtype, device)
     mask.prefix = [(layer.keys[0], layer.values[0]) for layer in cache.layers]  # type: ignore[attr-defined]
     return mask
 

@@ -1,0 +1,98 @@
+"""Our side of `engine.py`: one task file, one line of JSON, a process of its own."""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from tuneworthy.engine.best_first import best_labels
+from tuneworthy.engine.checkpoint import Progress
+from tuneworthy.engine.encoding import EncodedRow
+from tuneworthy.engine.recipe import Recipe
+from tuneworthy.engine.scoring import score_labels
+from tuneworthy.engine.training import update
+from tuneworthy.models.adapters import add_lora
+from tuneworthy.models.decoder import Decoder, load_decoder
+
+
+def training(task: dict[str, Any]) -> dict[str, Any]:
+    """Seconds and loss of every step; rows in the order given, constant rate, as the peer does it."""
+    stock = task["settings"] == "float32"
+    decoder = load_decoder(Path(task["model"]), "float32" if stock else "bfloat16")
+    add_lora(decoder, rank=16, alpha=32, dropout=0.0, seed=0)
+    if stock:  # packing alone, with the layers and the attention of transformers and PEFT
+        decoder.model.set_attn_implementation("eager")
+        for layer in decoder.model.modules():
+            layer.__dict__.pop("forward", None)
+    rows = [
+        EncodedRow(str(i), tuple(decoder.encode(row["prompt"])), tuple(decoder.encode(row["completion"])))
+        for i, row in enumerate(task["rows"])
+    ]
+    rate = task["learning_rate"]
+    recipe = Recipe(steps=1, batch=task["batch"], learning_rate=rate, warmup_steps=1, tokens_per_batch=4096)
+    seconds, losses = [], []
+    accelerator = Accelerator(cpu=True)
+    parameters = [p for p in decoder.model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.0)
+    decoder.model.train()
+    for step in range(task["steps"]):
+        batch = rows[step * task["batch"] : (step + 1) * task["batch"]]
+        started = time.perf_counter()
+        facts = update(decoder, accelerator, optimizer, parameters, batch, recipe, Progress(step=1))
+        seconds.append(time.perf_counter() - started)
+        losses.append(facts["loss"])
+    tokens = [sum(row.length for row in rows[: task["batch"]])]
+    return {"seconds": seconds, "losses": losses, "tokens_per_batch": tokens[0]}
+
+
+def scoring(task: dict[str, Any]) -> dict[str, Any]:
+    """Seconds for every option's score, or for the best option alone."""
+    decoder = load_decoder(Path(task["model"]), task["dtype"])
+    prompts = [decoder.encode(prompt) for prompt in task["prompts"]]
+    options = [decoder.encode(option) for option in task["options"]]
+    _warm(decoder, prompts, options)
+    started = time.perf_counter()
+    if task["search"]:
+        best = best_labels(decoder, prompts, options)
+        return {"seconds": time.perf_counter() - started, "best": best}
+    scores = score_labels(decoder, prompts, options)
+    return {
+        "seconds": time.perf_counter() - started,
+        "best": scores.argmax(1).tolist(),
+        "scores": scores.tolist(),
+    }
+
+
+def _warm(decoder: Decoder, prompts: list[list[int]], options: list[list[int]]) -> None:
+    """Kernels are generated once per process; that is not what is measured."""
+    score_labels(decoder, prompts[:2], options[:4])
+
+
+def matrix_peak(task: dict[str, Any]) -> dict[str, Any]:
+    """The machine's own rate, GFLOP/s: the best of several shapes of this model's products."""
+    dtype = getattr(torch, task["dtype"])
+    best = 0.0
+    for inner, outer in ((576, 1536), (1536, 576), (1024, 1024)):
+        a, b = torch.randn(1024, inner).to(dtype), torch.randn(outer, inner).to(dtype)
+        for _ in range(5):
+            started = time.perf_counter()
+            for _ in range(20):
+                a @ b.T
+            best = max(best, 20 * 2 * 1024 * inner * outer / (time.perf_counter() - started) / 1e9)
+    return {"gflops": best}
+
+
+KINDS = {"training": training, "scoring": scoring, "matrix_peak": matrix_peak}
+
+
+if __name__ == "__main__":
+    given = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    torch.set_num_threads(given["threads"])
+    result = KINDS[given["kind"]](given)
+    result["peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(json.dumps(result))
