@@ -8,17 +8,20 @@ its own, which `score_labels_padded` does and which architectures without plain 
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tuneworthy.engine.head import slices_head, without_head
 from tuneworthy.engine.label_trie import LabelTrie
 from tuneworthy.engine.prefix import Continuation, Prefix, causal, left_padded
 from tuneworthy.models.decoder import Decoder
 
-TOKENS_PER_BATCH = 4096
-LOGITS_PER_BATCH = 150_000_000  # float32 values: 0.6 GB
+TOKENS_PER_BATCH = {"cpu": 1024, "cuda": 8192}  # on a CPU: activations stay in the allocator's small pages
+LOGITS_PER_BATCH = 150_000_000  # float32 values: 0.6 GB, where the head cannot be sliced
+LOGITS_AT_A_TIME = 6_000_000  # float32 values of a slice of the head: 24 MB
 Progress = Callable[[int, int], None]
 Scores = NDArray[np.float64]
 
@@ -58,10 +61,11 @@ def _batches(decoder: Decoder, order: list[int], lengths: list[int], nodes: int)
     """Rows in order of length, as many at a time as tokens and logits allow."""
     vocabulary = int(decoder.model.config.get_text_config().vocab_size)
     by_logits = max(1, LOGITS_PER_BATCH // ((nodes + 1) * vocabulary))
+    tokens = TOKENS_PER_BATCH.get(decoder.device.type, 1024)
     batches: list[list[int]] = []
     for row in order:
         rows_so_far = len(batches[-1]) if batches else 0
-        fits = (rows_so_far + 1) * (lengths[row] + nodes) <= TOKENS_PER_BATCH and rows_so_far < by_logits
+        fits = (rows_so_far + 1) * (lengths[row] + nodes) <= tokens and rows_so_far < by_logits
         if batches and fits:
             batches[-1].append(row)
         else:
@@ -79,23 +83,45 @@ def _score_batch(decoder: Decoder, rows: Sequence[Sequence[int]], trie: LabelTri
     seen[:, :width, :width] = causal(real)
     seen[:, width:, :width] = real.unsqueeze(1)
     seen[:, width:, width:] = torch.from_numpy(trie.ancestors)
-    logits = Continuation(decoder, prefix, size).run(
-        torch.cat([tokens, torch.tensor([trie.tokens] * size, dtype=torch.long)], 1),
-        torch.cat([depths, lengths + torch.tensor(trie.depth, dtype=torch.long)], 1),
-        seen,
-        keep=torch.arange(width - 1, width + nodes),
-    )
-    return _read_off(logits - logits.logsumexp(-1, keepdim=True), trie)
+    with without_head(decoder) if slices_head(decoder) else nullcontext() as head:
+        states = Continuation(decoder, prefix, size).run(
+            torch.cat([tokens, torch.tensor([trie.tokens] * size, dtype=torch.long)], 1),
+            torch.cat([depths, lengths + torch.tensor(trie.depth, dtype=torch.long)], 1),
+            seen,
+            keep=torch.arange(width - 1, width + nodes),
+        )
+    return _read_off(states, trie, head)
 
 
-def _read_off(log_p: torch.Tensor, trie: LabelTrie) -> Scores:
-    """Sums each label's steps; position 0 of `log_p` [B, 1 + M, V] is the prompt's end."""
-    columns = []
-    for steps in trie.steps:
-        source = torch.tensor([1 + at for at, _ in steps], device=log_p.device)
-        token = torch.tensor([token for _, token in steps], device=log_p.device)
-        columns.append(log_p[:, source, token].double().sum(-1))
-    return np.asarray(torch.stack(columns, -1).cpu().numpy(), dtype=np.float64)
+def _read_off(states: torch.Tensor, trie: LabelTrie, head: torch.nn.Linear | None) -> Scores:
+    """Sums each label's steps.
+
+    Args:
+        states: what the head reads, or without a head the logits, shape [B, 1 + M, H or V]; position 0 is the
+            prompt's end.
+        trie: the labels.
+        head: turns states into logits; a few positions at a time for the normaliser, and only the labels' own
+            tokens for the rest.
+    """
+    source = torch.tensor([1 + at for steps in trie.steps for at, _ in steps], device=states.device)
+    token = torch.tensor([token for steps in trie.steps for _, token in steps], device=states.device)
+    if head is None:
+        whole, chosen = states.logsumexp(-1), states[:, source, token]
+    else:
+        states = states.to(head.weight.dtype)
+        rows = max(1, LOGITS_AT_A_TIME // head.weight.shape[0])
+        pieces = torch.split(states.flatten(0, 1), rows)
+        whole = torch.cat([_logits(part, head).logsumexp(-1) for part in pieces]).view(states.shape[:2])
+        chosen = (states[:, source].float() * head.weight[token].float()).sum(-1)
+        if head.bias is not None:
+            chosen += head.bias[token].float()
+    steps = (chosen.double() - whole[:, source].double()).cpu().numpy()
+    ends = np.cumsum([len(steps) for steps in trie.steps])[:-1]
+    return np.stack([part.sum(-1) for part in np.split(steps, ends, axis=1)], axis=1)
+
+
+def _logits(states: torch.Tensor, head: torch.nn.Linear) -> torch.Tensor:
+    return torch.nn.functional.linear(states, head.weight, head.bias).float()
 
 
 @torch.inference_mode()
