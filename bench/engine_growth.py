@@ -58,7 +58,7 @@ def by_shared_prompt(texts: Texts) -> Points:
     optimizer = torch.optim.AdamW(parameters, lr=1e-4)
     recipe = Recipe(steps=1, batch=BATCH, learning_rate=1e-4, warmup_steps=1, tokens_per_batch=4096)
     accelerator = Accelerator(cpu=True)
-    points = []
+    points: Points = []
     for tokens in SHARED:
         instruction = filler(texts, tokens)
         rows = [
@@ -79,7 +79,7 @@ def by_shared_prompt(texts: Texts) -> Points:
 def by_labels(texts: Texts, decoder: Decoder) -> Points:
     """Seconds per text for every label's score, by the number of labels."""
     names = [*texts.labels, *(f"{label} abroad" for label in texts.labels)]
-    points = []
+    points: Points = []
     for count in LABELS:
         instruction = texts.task.instruction(names[:count])
         prompts = [decoder.encode(texts.prompt(instruction, text)) for text, _ in texts.banking[:16]]
@@ -96,7 +96,7 @@ def by_rows(texts: Texts, decoder: Decoder) -> Points:
     every = [f"{text} {i}" for i, text in enumerate(known * (max(ROWS) // len(known) + 1))]
     prompts = [decoder.encode(texts.prompt(instruction, text)) for text in every[: max(ROWS)]]
     labels = [decoder.encode(name + STOP) for name in texts.labels[:3]]
-    points = []
+    points: Points = []
     for count in ROWS:
         started = time.perf_counter()
         best_labels(decoder, prompts[:count], labels)
