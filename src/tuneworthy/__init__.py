@@ -16,6 +16,10 @@ __version__ = "0.1.0"
 __all__ = ["Run", "__version__", "open_run", "run"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """Loads the API on first use, so that `import tuneworthy` costs nothing."""
     if name in ("Run", "open_run", "run"):

@@ -143,7 +143,7 @@ def make_job(
         tree = {"data": {"path": str(path), **given}, **settings}
         return job_from_tree(apply_overrides(tree, overrides), names), None
     table = table_from_frame(data)
-    tree = {"data": {"path": "rows in memory", **given}, **settings}
+    tree = {"data": {"path": "rows", **given}, **settings}
     return job_from_tree(apply_overrides(tree, overrides), names), table
 
 

@@ -17,6 +17,7 @@ from tuneworthy.evaluation.assemble import score_arms, untuned_disagreement
 from tuneworthy.evaluation.power import power_table
 from tuneworthy.runfolder.environment import environment
 from tuneworthy.runfolder.folder import Listener, RunFolder
+from tuneworthy.runfolder.unit_output import remove_leftovers
 from tuneworthy.tasks import TASKS
 from tuneworthy.units.executors.local import LocalExecutor
 from tuneworthy.units.plan import make_plan
@@ -64,6 +65,7 @@ def run(
 
     with RunFolder(output or steps.default_folder(job, data)) as folder:
         steps.claim(folder, job, data)
+        remove_leftovers(folder.path / "units")
         if listener is not None:
             folder.listen(listener)
         folder.emit(

@@ -40,8 +40,16 @@ Models = dict[ModelRole, Path]
 
 
 def examine(job: Job, data: Loaded) -> tuple[list[Finding], tuple[str, ...]]:
-    """Every finding, and the blocking ones that the job does not accept, as sentences."""
+    """Every finding, and the blocking ones that the job does not accept, as sentences.
+
+    Raises:
+        JobError: the job accepts a code that no check has.
+    """
     findings = run_checks(Examined(data.dataset.examples, data.test_rows, job.folds))
+    unknown = set(job.accept) - {found.code for found in findings}
+    if unknown:
+        codes = ", ".join(found.code for found in findings)
+        raise JobError(f"no check has the code '{min(unknown)}': known: {codes}.")
     blocking = [found for found in findings if found.blocking and found.code not in job.accept]
     return findings, tuple(f"{found.code}: {found.message}" for found in blocking)
 

@@ -229,3 +229,16 @@ def test_a_test_label_whose_training_rows_are_all_in_the_test_file_blocks(
     assert tw.run(table, test=test, **settings).verdict.decision == "fix_data"
     accepted = tw.run(table, test=test, **settings, accept=["TW005"])
     assert {e.n for e in accepted.estimates if e.metric == "accuracy"} == {30}
+
+
+def test_an_unknown_code_to_accept_is_refused(toy_csv: Path, quick: dict[str, Any]) -> None:
+    with pytest.raises(JobError, match="TW999"):
+        tw.run(toy_csv, **{**quick, "arms": ["majority", "tfidf"], "accept": ["TW999"]})
+
+
+def test_what_a_killed_run_had_begun_to_write_is_removed(toy_csv: Path, quick: dict[str, Any]) -> None:
+    settings = {**quick, "arms": ["majority", "tfidf"]}
+    left = tw.run(toy_csv, **settings).path / "units" / ".0123456789abcdef.99.partial"
+    left.mkdir()
+    tw.run(toy_csv, **settings)
+    assert not left.exists()

@@ -29,7 +29,7 @@ def command(
     arms: Arms = None,
     accept: Accept = None,
     set: Set = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only, no progress.")] = False,
 ) -> None:
     """Measure what pre-trained models and cheap classifiers do without any fine-tuning."""
     from tuneworthy.cli.run import execute

@@ -78,7 +78,7 @@ class Display:
     def _on_power(self, event: dict[str, Any]) -> None:
         observed = [row for row in event["table"] if row["source"] == "observed"]
         shown = ", ".join(
-            (f"of {100 * difference:.1f} points" if difference else "of no size")
+            (f"of {100 * difference:.1f} points" if difference else "of no size, however large,")
             + f" if arms disagree on {row['disagreement']:.0%} of rows"
             for row in (observed or event["table"])
             for difference in [row["minimum_detectable_difference"]]

@@ -33,7 +33,7 @@ def command(
         bool, typer.Option("--train-anyway", help="Fine-tune even when the target score is met without.")
     ] = False,
     set: Set = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only, no progress.")] = False,
 ) -> None:
     """Measure every arm on the same rows and say whether fine-tuning is worth it.
 

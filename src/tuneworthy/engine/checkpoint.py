@@ -20,6 +20,7 @@ class Progress:
         rollbacks: every return to an earlier state: step, back_to, why, learning_rate.
         rate_factor: what the recipe's rates are multiplied with since then.
         tokens_per_batch: the present bound of a forward pass; None for the recipe's.
+        seconds: wall time spent up to here, over all the runs it took.
     """
 
     step: int = 0
@@ -28,6 +29,7 @@ class Progress:
     rollbacks: list[dict[str, Any]] = field(default_factory=list)
     rate_factor: float = 1.0
     tokens_per_batch: int | None = None
+    seconds: float = 0.0
 
 
 def trainable_state(model: Any) -> State:

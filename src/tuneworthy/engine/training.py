@@ -56,7 +56,7 @@ Report = Callable[[int, int, dict[str, float]], None]
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What came out: curves, the kept step and why it was kept, and every rollback on the way."""
+    """What came out: curves, the kept step and why, every rollback, and the seconds of runs before a kill."""
 
     train: list[dict[str, float]]
     validation: list[dict[str, float]]
@@ -64,6 +64,7 @@ class Training:
     kept_because: str
     stopped_early: bool
     rollbacks: list[dict[str, Any]]
+    seconds_before: float
 
 
 def train(
@@ -97,6 +98,7 @@ def train(
     if checkpoint is not None:
         resumed = load_checkpoint(checkpoint, model, optimizer)
         progress, kept = resumed or (progress, kept)
+    before, started = progress.seconds, time.perf_counter()
     good = GoodState.of(progress.step, model, optimizer)
     stopped = _out_of_patience(progress.validation, recipe.patience)
     model.train()
@@ -121,6 +123,7 @@ def train(
             kept[progress.step] = trainable_state(model)
             stopped = _out_of_patience(progress.validation, recipe.patience)
         if checkpoint is not None and due:
+            progress.seconds = before + time.perf_counter() - started
             save_checkpoint(checkpoint, model, optimizer, kept, progress)
         if due or progress.step % KEEP_EVERY == 0:
             good = GoodState.of(progress.step, model, optimizer)
@@ -130,7 +133,13 @@ def train(
         choice = choose(progress.validation)
         restore_trainable(model, kept[choice.step])
     return Training(
-        progress.train, progress.validation, choice.step, choice.because, stopped, progress.rollbacks
+        progress.train,
+        progress.validation,
+        choice.step,
+        choice.because,
+        stopped,
+        progress.rollbacks,
+        before,
     )
 
 

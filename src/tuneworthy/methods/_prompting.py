@@ -102,7 +102,7 @@ class FittedPrompt:
         }
         scores: dict[Correction, float] = {}
         if rows:
-            raw = self.score(rows, training=True, report=False)
+            raw = self.score(rows, training=True, report=True)
             priors["batch"] = np.log(softmax(raw).mean(0))
             truth = np.array([self.setting.labels.index(str(row.target)) for row in rows])
             for name in CORRECTIONS:

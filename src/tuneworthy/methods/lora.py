@@ -47,7 +47,9 @@ class LoraParameters(Frozen):
     epochs: float | None = Field(
         None, gt=0, description="passes over the rows; default clip(ceil(150 x batch / rows), 3, 10)"
     )
-    max_steps: int | None = Field(None, ge=1, description="upper bound of updates")
+    max_steps: int | None = Field(
+        None, ge=1, description="most updates of a measured fit; the final fit scales them by its rows"
+    )
     steps: int | None = Field(None, ge=1, description="exact number of updates; set by the final refit")
     warmup: float = Field(0.06, ge=0, le=0.5, description="share of the steps that warm up")
     patience: int = Field(
@@ -227,6 +229,14 @@ def _in_float32(decoder: Decoder, setting: Setting) -> Decoder:
     return scorer
 
 
+def _capped(parameters: LoraParameters, recipe: Recipe, rows: int) -> str:
+    """A warning when `max_steps` ended the fine-tune before this many rows would have."""
+    wanted = default_steps(rows, recipe.batch, parameters.epochs or default_epochs(rows, recipe.batch))
+    if parameters.steps is not None or recipe.steps >= wanted:
+        return ""
+    return f"; max_steps ended it after {recipe.steps} of the {wanted} steps that {rows} rows ask for"
+
+
 def _facts(
     outcome: Training, recipe: Recipe, parameters: LoraParameters, setting: Setting, lengths: Sequence[int]
 ) -> dict[str, Any]:
@@ -246,9 +256,10 @@ def _facts(
         "train": outcome.train,
         "validation": outcome.validation,
         "kept_step": outcome.kept_step,
-        "kept_because": outcome.kept_because,
+        "kept_because": outcome.kept_because + _capped(parameters, recipe, len(lengths)),
         "stopped_early": outcome.stopped_early,
         "rollbacks": outcome.rollbacks,
+        "seconds_before_resume": round(outcome.seconds_before, 2),
     }
 
 

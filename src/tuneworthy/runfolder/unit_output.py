@@ -41,6 +41,12 @@ def adopt(unit: Unit, folder: Path, workspace: Path) -> bool:
     return False
 
 
+def remove_leftovers(units: Path) -> None:
+    """Removes what killed runs had begun to write; only while the run folder's lock is held."""
+    for partial in (*units.glob(".*.partial"), *units.glob(".*.adopting")):
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 class UnitWriter:
     """Collects a unit's files in a hidden folder and reveals them at once."""
 

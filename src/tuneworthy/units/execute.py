@@ -64,7 +64,7 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     with threadpool_limits(limits=unit.threads):
         started = time.perf_counter()
         fitted = method.fit(setting, parameters, fit_rows, validation)
-        fit_s = time.perf_counter() - started
+        fit_s = time.perf_counter() - started + fitted.facts.get("seconds_before_resume", 0.0)
         started = time.perf_counter()
         predictions = fitted.predict(asked)
         predict_s = time.perf_counter() - started
