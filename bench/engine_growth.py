@@ -8,6 +8,7 @@ FOLDER as in `engine.py`. Nothing is compared here; a slope of one on the plots 
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -69,9 +70,7 @@ def by_shared_prompt(texts: Texts) -> Points:
             )
             for i, (text, label) in enumerate(texts.banking[:BATCH])
         ]
-        step = lambda rows=rows: update(  # noqa: E731
-            decoder, accelerator, optimizer, parameters, rows, recipe, Progress(step=1)
-        )
+        step = partial(update, decoder, accelerator, optimizer, parameters, rows, recipe, Progress(step=1))
         points.append((tokens, seconds(step)))
     return points
 
@@ -84,7 +83,7 @@ def by_labels(texts: Texts, decoder: Decoder) -> Points:
         instruction = texts.task.instruction(names[:count])
         prompts = [decoder.encode(texts.prompt(instruction, text)) for text, _ in texts.banking[:16]]
         labels = [decoder.encode(name + STOP) for name in names[:count]]
-        score = lambda prompts=prompts, labels=labels: score_labels(decoder, prompts, labels)  # noqa: E731
+        score = partial(score_labels, decoder, prompts, labels)
         points.append((count, seconds(score, repeats=1) / len(prompts)))
     return points
 
