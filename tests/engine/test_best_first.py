@@ -57,7 +57,7 @@ def test_a_batch_of_texts_answers_as_each_text_does(
     decoder = load_decoder(decoder_folder, "float32")
     prompts, labels = asked(decoder, 20)
     whole = best_labels(decoder, prompts, labels)
-    monkeypatch.setattr(best_first, "TEXTS_PER_BATCH", 3)
+    monkeypatch.setattr(best_first, "TEXTS_AT_A_TIME", 3)
     assert best_labels(decoder, prompts, labels) == whole
 
 
@@ -65,14 +65,14 @@ def test_most_labels_are_never_computed(decoder_folder: Path, monkeypatch: pytes
     decoder = load_decoder(decoder_folder, "float32")
     prompts, labels = asked(decoder, 20)
     opened = 0
-    original = best_first._open
+    original = best_first._Searches._open
 
     def count(*arguments: object) -> None:
         nonlocal opened
         opened += 1
         original(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(best_first, "_open", count)
+    monkeypatch.setattr(best_first._Searches, "_open", count)
     best_labels(decoder, prompts, labels)
     nodes = len(best_first.LabelTrie.build(labels).tokens)
     assert opened < 0.7 * len(prompts) * nodes

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from tiny_models import save_decoder
-from tuneworthy.models import lora_linear
+from tuneworthy.models import lora_linear, rms_norm
 from tuneworthy.models.adapters import add_lora, load_adapter, save_adapter
 from tuneworthy.models.decoder import Decoder, load_decoder
-from tuneworthy.models.tree_attention import QUERIES, tree_mask
+from tuneworthy.models.packed_linear import pack_weights
+from tuneworthy.models.tree_attention import tree_mask
 
 
 def adapted(folder: Path, dtype: str = "float32") -> Decoder:
@@ -76,10 +77,13 @@ def test_adapters_stay_float32_on_a_bfloat16_base(decoder_folder: Path) -> None:
     assert {p.grad.dtype for p in trained if p.grad is not None} == {torch.float32}
 
 
+TRUNK = 200
+
+
 def forest(tokens: int) -> torch.Tensor:
-    """A long trunk and many short branches, over more than two blocks of queries."""
+    """A long trunk and many short branches."""
     allowed = torch.ones(tokens, tokens, dtype=torch.bool).tril()
-    for start in range(QUERIES, tokens, 20):
+    for start in range(TRUNK, tokens, 20):
         allowed[start + 20 :, start : start + 20] = False
     return allowed
 
@@ -87,19 +91,19 @@ def forest(tokens: int) -> torch.Tensor:
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "gpt2", "phi"])
 def test_attention_by_blocks_gives_the_gradients_of_the_dense_mask(kind: str, tmp_path: Path) -> None:
     decoder = adapted(save_decoder(tmp_path, kind))
-    tokens = 2 * QUERIES + 60
+    tokens = 450
     ids = torch.randint(3, 300, (1, tokens), generator=torch.Generator().manual_seed(0))
     mask = tree_mask(forest(tokens), torch.float32, torch.device("cpu"))
-    assert len(mask.blocks) == 3  # type: ignore[attr-defined]
+    assert sum(len(sheet.blocks) for sheet in mask.blocks.sheets) > 2  # type: ignore[attr-defined]
     by_blocks = gradients(decoder.model, ids, attention_mask=mask)
     dense = gradients(decoder.model, ids, attention_mask=mask.clone())  # a clone carries no blocks
     assert closeness(by_blocks, dense) < 1e-5
 
 
 def test_blocks_leave_out_most_of_what_the_mask_forbids() -> None:
-    allowed = forest(3 * QUERIES)
+    allowed = forest(600)
     blocks = tree_mask(allowed, torch.float32, torch.device("cpu")).blocks  # type: ignore[attr-defined]
-    touched = sum(block.mask.numel() for block in blocks)
+    touched = sum(sheet.mask.numel() for sheet in blocks.sheets)
     assert int(allowed.sum()) < touched < 0.75 * allowed.numel()
 
 
@@ -113,3 +117,57 @@ def test_padded_batches_run_as_with_transformers_own_attention(kind: str, tmp_pa
         decoder.model.set_attn_implementation("eager")
         theirs = decoder.model(IDS.repeat(2, 1), attention_mask=mask).logits
     assert torch.equal(ours[:, 9:], theirs[:, 9:])
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "mistral", "gemma2"])
+def test_quick_norms_give_the_gradients_of_transformers_own(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_decoder(tmp_path, kind)
+    quick = gradients(adapted(folder).model, IDS)
+    monkeypatch.setattr("tuneworthy.models.decoder.quicken_norms", lambda model: 0)
+    assert closeness(quick, gradients(adapted(folder).model, IDS)) < 1e-5
+
+
+def test_every_norm_of_a_llama_is_quick_and_none_of_a_gemma_whose_weight_means_one_plus_weight(
+    tmp_path: Path,
+) -> None:
+    llama = load_decoder(save_decoder(tmp_path / "a", "llama"), "float32")
+    assert rms_norm.quicken_norms(llama.model) == 2 * 2 + 1
+    gemma = load_decoder(save_decoder(tmp_path / "b", "gemma2"), "float32")
+    assert rms_norm.quicken_norms(gemma.model) == 0
+
+
+def test_an_unusual_activation_keeps_its_own_feed_forward(tmp_path: Path) -> None:
+    decoder = load_decoder(save_decoder(tmp_path, "llama"), "float32")
+    for block in decoder.model.model.layers:
+        block.mlp.act_fn = torch.nn.GELU()
+    add_lora(decoder, rank=4, alpha=8, dropout=0.0, seed=1)
+    assert not any("forward" in vars(block.mlp) for block in decoder.model.get_base_model().model.layers)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2", "phi", "gemma2"])
+def test_packed_weights_give_the_same_logits(kind: str, dtype: str, tmp_path: Path) -> None:
+    decoder = load_decoder(save_decoder(tmp_path, kind), dtype)
+    with torch.no_grad():
+        before = decoder.model(IDS).logits.float()
+        pack_weights(decoder.model)
+        after = decoder.model(IDS).logits.float()
+    assert closeness(after, before) < (1e-5 if dtype == "float32" else 0.02)
+
+
+def test_packing_lets_go_of_the_weights_it_replaces_and_keeps_the_heads(decoder_folder: Path) -> None:
+    decoder = load_decoder(decoder_folder, "float32")
+    assert pack_weights(decoder.model) == 2 * 7 + 1
+    assert decoder.model.model.layers[0].mlp.up_proj.weight.numel() == 0
+    assert decoder.model.get_output_embeddings().weight.numel() > 0
+
+
+def test_an_adapter_on_packed_weights_scores_as_in_training(decoder_folder: Path, tmp_path: Path) -> None:
+    decoder = adapted(decoder_folder)
+    save_adapter(decoder, tmp_path / "adapter")
+    scorer = load_decoder(decoder_folder, "float32")
+    load_adapter(scorer, tmp_path / "adapter")
+    assert scorer.model.get_base_model().model.layers[0].mlp.up_proj.base_layer.weight.numel() == 0
+    assert closeness(scorer.model(IDS).logits, decoder.model(IDS).logits) < 1e-5

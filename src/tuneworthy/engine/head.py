@@ -33,11 +33,14 @@ def slices_head(decoder: Decoder) -> bool:
 def without_head(decoder: Decoder) -> Iterator[torch.nn.Linear]:
     """The model's `logits` are the hidden states that the head would have read; yields the head."""
     head = decoder.model.get_output_embeddings()
+    own = vars(head).get("forward")
     head.forward = types.MethodType(lambda _, hidden: hidden, head)
     try:
         yield head
     finally:
         del head.forward
+        if own is not None:
+            head.forward = own
 
 
 def summed_cross_entropy(

@@ -52,3 +52,10 @@ class LabelTrie:
             tuple((index[tuple(label[:end])], label[end]) for end in range(len(label))) for label in labels
         )
         return cls(tuple(tokens), tuple(parents), tuple(depth), ancestors, steps)
+
+    def path(self, node: int) -> list[int]:
+        """From the first token down to a node, itself included."""
+        way = [node]
+        while self.parents[way[0]] != ROOT:
+            way.insert(0, self.parents[way[0]])
+        return way

@@ -37,7 +37,7 @@ def pack(rows: Sequence[EncodedRow], width_multiple: int = 1, filler: int = 0) -
 
     Args:
         rows: at least one.
-        width_multiple: T is filled up to a multiple of this; filler tokens attend to themselves.
+        width_multiple: T is filled up to a multiple of this; filler tokens go on after the last row.
         filler: token id of those.
     """
     ordered = sorted(rows, key=lambda row: row.prompt + row.answer)
@@ -68,6 +68,9 @@ def pack(rows: Sequence[EncodedRow], width_multiple: int = 1, filler: int = 0) -
         allowed[start:end, ancestors] = True
         allowed[start:end, start:end] = torch.ones((end - start, end - start), dtype=torch.bool).tril()
     filled = width - len(tokens)
+    if filled:  # goes on where the last row ends, which costs attention least
+        allowed[len(tokens) :] |= allowed[len(tokens) - 1]
+        allowed[len(tokens) :, len(tokens) :] = torch.ones((filled, filled), dtype=torch.bool).tril()
     return TokenTree(
         tokens=torch.tensor([*tokens, *[filler] * filled]),
         positions=torch.tensor([*depths, *[0] * filled]),

@@ -121,7 +121,8 @@ def _read_off(states: torch.Tensor, trie: LabelTrie, head: torch.nn.Linear | Non
 
 
 def _logits(states: torch.Tensor, head: torch.nn.Linear) -> torch.Tensor:
-    return torch.nn.functional.linear(states, head.weight, head.bias).float()
+    logits: torch.Tensor = head(states)
+    return logits.float()
 
 
 @torch.inference_mode()

@@ -7,6 +7,7 @@ import torch
 from tuneworthy.core.errors import ModelError
 from tuneworthy.models.decoder import Decoder
 from tuneworthy.models.lora_linear import quicken
+from tuneworthy.models.packed_linear import pack_weights
 
 
 def add_lora(decoder: Decoder, rank: int, alpha: int, dropout: float, seed: int) -> None:
@@ -38,7 +39,7 @@ def save_adapter(decoder: Decoder, folder: Path) -> None:
 
 
 def load_adapter(decoder: Decoder, folder: Path) -> None:
-    """Puts a saved adapter on a freshly loaded decoder, in place.
+    """Puts a saved adapter on a freshly loaded decoder, in place; it scores from then on, and trains no more.
 
     Raises:
         ModelError: the folder holds no PEFT adapter.
@@ -49,3 +50,4 @@ def load_adapter(decoder: Decoder, folder: Path) -> None:
         raise ModelError(f"{folder} holds no adapter (adapter_model.safetensors is missing).")
     decoder.model = PeftModel.from_pretrained(decoder.model, str(folder), is_trainable=False).eval()
     quicken(decoder.model)
+    pack_weights(decoder.model)

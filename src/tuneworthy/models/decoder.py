@@ -10,7 +10,9 @@ import torch
 
 from tuneworthy.core.errors import ModelError
 from tuneworthy.models.hardware import device
+from tuneworthy.models.packed_linear import pack_weights
 from tuneworthy.models.quiet import quiet
+from tuneworthy.models.rms_norm import quicken_norms
 from tuneworthy.models.tree_attention import NAME as TREE_ATTENTION
 from tuneworthy.models.tree_attention import register_tree_attention
 from tuneworthy.tasks import Message
@@ -128,7 +130,11 @@ def load_decoder(folder: Path, dtype: str) -> Decoder:
     if tokenizer.chat_template is None:
         tokenizer.chat_template = PLAIN_TEMPLATE
     where = device()
-    return Decoder(model=model.to(where).eval(), tokenizer=tokenizer, folder=folder, device=where)
+    model = model.to(where).eval()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)  # adapters bring their own
+    quicken_norms(model)
+    return Decoder(model=model, tokenizer=tokenizer, folder=folder, device=where)
 
 
 def new_cache(decoder: Decoder) -> Any:
@@ -141,4 +147,6 @@ def new_cache(decoder: Decoder) -> Any:
 @lru_cache(maxsize=1)
 def shared_decoder(folder: Path, dtype: str) -> Decoder:
     """The last loaded decoder again, for methods that only read it; never put an adapter on it."""
-    return load_decoder(folder, dtype)
+    decoder = load_decoder(folder, dtype)
+    pack_weights(decoder.model)
+    return decoder

@@ -8,33 +8,17 @@ attention sinks) computes with the dense mask as ever, and is never given a shar
 """
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
+from tuneworthy.models.tree_blocks import Blocks, Sheet, cut_blocks
+
 NAME = "tuneworthy_tree"
-QUERIES = 192  # per block: small enough to skip, large enough to multiply at full speed
-GAP = 32  # forbidden keys between two visible runs that are cheaper to mask than to leave out
+SCORES_AT_A_TIME = 500_000  # 2 MB in float32: a core's second-level cache
 OWN_WAYS = ("softcap", "s_aux", "sinks")  # options by which a layer's attention differs from plain softmax
-Span = tuple[int, int]
 LayerCache = tuple[torch.Tensor, torch.Tensor]  # keys and values, both [groups, tokens, size]
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Some consecutive queries, the runs of keys they may see, and the mask within those.
-
-    Attributes:
-        start, end: the queries.
-        keys: spans of keys, ascending.
-        mask: additive, shape [queries, keys].
-    """
-
-    start: int
-    end: int
-    keys: tuple[Span, ...]
-    mask: torch.Tensor
 
 
 def register_tree_attention() -> str:
@@ -56,14 +40,7 @@ def additive(allowed: torch.Tensor, dtype: torch.dtype, device: torch.device) ->
 def tree_mask(allowed: torch.Tensor, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """The additive mask [1, 1, T, T] of `allowed` [T, T], with its blocks as attribute `blocks`."""
     dense = additive(allowed[None], dtype, device)
-    mask = dense[0, 0]
-    blocks = []
-    for start in range(0, len(allowed), QUERIES):
-        end = min(start + QUERIES, len(allowed))
-        keys = _runs(allowed[start:end].any(0))
-        within = torch.cat([mask[start:end, first:last] for first, last in keys], dim=1)
-        blocks.append(Block(start, end, keys, within))
-    dense.blocks = tuple(blocks)  # type: ignore[attr-defined]
+    dense.blocks = cut_blocks(allowed, dense[0, 0])  # type: ignore[attr-defined]
     return dense
 
 
@@ -78,17 +55,6 @@ def prefix_mask(allowed: torch.Tensor, dtype: torch.dtype, device: torch.device,
     mask = additive(allowed, dtype, device)
     mask.prefix = [(layer.keys[0], layer.values[0]) for layer in cache.layers]  # type: ignore[attr-defined]
     return mask
-
-
-def _runs(visible: torch.Tensor) -> tuple[Span, ...]:
-    """Spans of True, those less than `GAP` apart joined."""
-    runs: list[Span] = []
-    for key in visible.nonzero().flatten().tolist():
-        if runs and key - runs[-1][1] < GAP:
-            runs[-1] = (runs[-1][0], key + 1)
-        else:
-            runs.append((key, key + 1))
-    return tuple(runs)
 
 
 def tree_attention(
@@ -115,7 +81,7 @@ def tree_attention(
         )
         return result
     out: torch.Tensor = _BlockAttention.apply(query, key, value, blocks, scale)  # type: ignore[no-untyped-call]
-    return out.transpose(1, 2).contiguous(), None
+    return out, None
 
 
 def _with_prefix(
@@ -126,88 +92,115 @@ def _with_prefix(
     prefix: LayerCache,
     scale: float,
 ) -> torch.Tensor:
-    """softmax over [one prefix | own keys]; queries [B, heads, n, size] to answers [B, n, heads, size]."""
+    """softmax over [one prefix | own keys]; queries [B, heads, n, size] to answers [B, n, heads, size].
+
+    Every row's queries meet the one prefix in a single product. A few rows at a time, so that their scores
+    stay in the processor's cache from one pass over them to the next.
+    """
     rows, heads, n, size = query.shape
     groups, own = key.shape[1], key.shape[2]
     keys, values = prefix
+    before = keys.shape[1]
     asked = (query * scale).reshape(rows, groups, -1, size)  # the heads of a group in a row
-    together = asked.transpose(0, 1).reshape(groups, -1, size)  # every row's queries against one prefix
-    scores = query.new_empty(rows, groups, asked.shape[2], keys.shape[1] + own)
-    scores[..., :-own] = (
-        (together @ keys.transpose(1, 2)).view(groups, rows, -1, keys.shape[1]).transpose(0, 1)
-    )
-    near = asked @ key.transpose(2, 3)
-    scores[..., -own:] = (near.view(rows, groups, -1, n, own) + mask.unsqueeze(1)).view_as(near)
-    weights = torch.softmax(scores, -1)
-    from_prefix = weights[..., :-own].transpose(0, 1).reshape(groups, -1, keys.shape[1]) @ values
-    out = weights[..., -own:] @ value + from_prefix.view(groups, rows, -1, size).transpose(0, 1)
+    out = torch.empty_like(asked, memory_format=torch.contiguous_format)
+    step = max(1, SCORES_AT_A_TIME // (heads * n * (before + own)))
+    for some in (slice(start, start + step) for start in range(0, rows, step)):
+        part = asked[some]
+        scores = query.new_empty(groups, len(part), part.shape[2], before + own)
+        far = scores.flatten(1, 2)[..., :before]
+        torch.bmm(part.transpose(0, 1).reshape(groups, -1, size), keys.transpose(1, 2), out=far)
+        near = (part @ key[some].transpose(2, 3)).view(len(part), groups, -1, n, own)
+        scores[..., before:] = near.add_(mask[some].unsqueeze(1)).flatten(2, 3).transpose(0, 1)
+        torch.softmax(scores, -1, out=scores)
+        answer = torch.bmm(far, values).view(groups, len(part), -1, size).transpose(0, 1)
+        torch.add(answer, scores[..., before:].transpose(0, 1) @ value[some], out=out[some])
     return out.view(rows, heads, n, size).transpose(1, 2).contiguous()
 
 
 class _BlockAttention(torch.autograd.Function):
-    """softmax(q k^T scale + mask) v for one sequence; queries of a group share their key head's products."""
+    """softmax(q k^T scale + mask) v for one sequence; queries of a group share their key head's products.
+
+    Queries, keys and values are read as matrices [tokens x heads, size], the layout that the projections
+    leave them in, and the answer is written in the layout that the next one reads.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        blocks: tuple[Block, ...],
-        scale: float,
+        ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, blocks: Blocks, scale: float
     ) -> torch.Tensor:
         heads, tokens, size = query.shape[1:]
         groups = key.shape[1]
-        q = query[0].reshape(groups, heads // groups, tokens, size)
-        k, v = key[0], value[0]
-        out = torch.empty_like(q)
+        rows = blocks.rows(heads, groups)
+        q, k, v = _by_token(query), _by_token(key), _by_token(value)
+        asked = q.index_select(0, rows.asked).mul_(scale)
+        keys, values = k.index_select(0, rows.keys), v.index_select(0, rows.keys)
+        answers = torch.empty_like(asked)
         kept = []
-        for block in blocks:
-            asked = _rows(q, block)
-            mask = block.mask.repeat(heads // groups, 1)
-            scores = torch.baddbmm(mask, asked, _pick(k, block).transpose(1, 2), alpha=scale)
-            weights = torch.softmax(scores, -1)
-            answer = torch.bmm(weights, _pick(v, block))
-            out[:, :, block.start : block.end] = answer.view(groups, heads // groups, -1, size)
+        for sheet, of_queries, of_keys in _places(blocks.sheets, heads, groups):
+            shape = (len(sheet.blocks) * groups, -1, size)
+            scores = torch.bmm(asked[of_queries].view(shape), keys[of_keys].view(shape).transpose(1, 2))
+            by_head = scores.view(len(sheet.blocks), groups, heads // groups, *sheet.mask.shape[-2:])
+            by_head += sheet.mask
+            weights = torch.softmax(scores, -1, out=scores)
+            torch.bmm(weights, values[of_keys].view(shape), out=answers[of_queries].view(shape))
             kept.append(weights)
         ctx.save_for_backward(q, k, v, *kept)
-        ctx.blocks, ctx.scale = blocks, scale
-        return out.view(1, heads, tokens, size)
+        ctx.blocks, ctx.scale, ctx.heads, ctx.groups = blocks, scale, heads, groups
+        return answers.index_select(0, rows.back).view(1, tokens, heads, size)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
         q, k, v, *kept = ctx.saved_tensors
-        groups, share, tokens, size = q.shape
-        gradient = gradient[0].reshape(q.shape)
-        into_q = torch.empty_like(q)
-        into_k = torch.zeros(k.shape, dtype=torch.float32, device=k.device)
+        heads, groups, size = ctx.heads, ctx.groups, q.shape[-1]
+        rows = ctx.blocks.rows(heads, groups)
+        asked, keys = q.index_select(0, rows.asked).mul_(ctx.scale), k.index_select(0, rows.keys)
+        values = v.index_select(0, rows.keys)
+        given = gradient.reshape(-1, size).index_select(0, rows.asked)
+        given.index_fill_(0, rows.padding, 0.0)
+        by_query = torch.empty_like(asked)
+        into_k = torch.zeros((len(k) // groups, groups, size), dtype=torch.float32, device=k.device)
         into_v = torch.zeros_like(into_k)
-        for block, weights in zip(ctx.blocks, kept, strict=True):
-            asked, given = _rows(q, block), _rows(gradient, block)
-            by_value = torch.bmm(weights.transpose(1, 2), given)
-            by_weight = torch.bmm(given, _pick(v, block).transpose(1, 2))
-            by_score = torch._softmax_backward_data(by_weight, weights, -1, weights.dtype).mul_(ctx.scale)
-            into_q[:, :, block.start : block.end] = torch.bmm(by_score, _pick(k, block)).view(
-                groups, share, -1, size
-            )
-            by_key = torch.bmm(by_score.transpose(1, 2), asked)
-            at = 0
-            for first, last in block.keys:
-                into_k[:, first:last] += by_key[:, at : at + last - first]
-                into_v[:, first:last] += by_value[:, at : at + last - first]
-                at += last - first
-        shape = (1, groups * share, tokens, size)
-        return into_q.view(shape), into_k.to(k.dtype)[None], into_v.to(v.dtype)[None], None, None
+        for (sheet, of_queries, of_keys), weights in zip(
+            _places(ctx.blocks.sheets, heads, groups), kept, strict=True
+        ):
+            shape = (len(sheet.blocks) * groups, -1, size)
+            answered = given[of_queries].view(shape)
+            by_value = torch.bmm(weights.transpose(1, 2), answered)
+            by_weight = torch.bmm(answered, values[of_keys].view(shape).transpose(1, 2))
+            by_score = torch._softmax_backward_data(by_weight, weights, -1, weights.dtype)
+            torch.bmm(by_score, keys[of_keys].view(shape), out=by_query[of_queries].view(shape))
+            by_key = torch.bmm(by_score.transpose(1, 2), asked[of_queries].view(shape))
+            _add_up(into_k, by_key, sheet)
+            _add_up(into_v, by_value, sheet)
+        into_q = by_query.index_select(0, rows.back).mul_(ctx.scale).view(1, -1, heads, size)
+        return (
+            into_q.transpose(1, 2),
+            into_k.to(k.dtype)[None].transpose(1, 2),
+            into_v.to(v.dtype)[None].transpose(1, 2),
+            None,
+            None,
+        )
 
 
-def _rows(x: torch.Tensor, block: Block) -> torch.Tensor:
-    """A block's queries, the heads that share a key head in a row: [groups, share x queries, size]."""
-    return x[:, :, block.start : block.end].reshape(x.shape[0], -1, x.shape[-1])
+def _by_token(x: torch.Tensor) -> torch.Tensor:
+    """[1, heads, T, size] as a matrix [T x heads, size]."""
+    return x[0].transpose(0, 1).reshape(-1, x.shape[-1])
 
 
-def _pick(x: torch.Tensor, block: Block) -> torch.Tensor:
-    """A block's keys or values: [groups, keys, size]."""
-    if len(block.keys) == 1:
-        first, last = block.keys[0]
-        return x[:, first:last]
-    return torch.cat([x[:, first:last] for first, last in block.keys], dim=1)
+def _places(sheets: Sequence[Sheet], heads: int, groups: int) -> Iterator[tuple[Sheet, slice, slice]]:
+    """Each sheet with the slices of `Rows.asked` and `Rows.keys` that are its own."""
+    asked = keys = 0
+    for sheet in sheets:
+        more_asked, more_keys = sheet.queries.numel() * heads, sheet.keys.numel() * groups
+        yield sheet, slice(asked, asked + more_asked), slice(keys, keys + more_keys)
+        asked, keys = asked + more_asked, keys + more_keys
+
+
+def _add_up(total: torch.Tensor, by_key: torch.Tensor, sheet: Sheet) -> None:
+    """Adds gradients [n x groups, K, size] of a sheet's keys to `total` [T, groups, size]."""
+    parts = by_key.view(len(sheet.blocks), -1, *by_key.shape[1:]).transpose(1, 2)
+    for part, block in zip(parts, sheet.blocks, strict=True):
+        at = 0
+        for first, last in block.keys:
+            total[first:last] += part[at : at + last - first]
+            at += last - first
