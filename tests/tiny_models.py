@@ -9,6 +9,7 @@ from transformers import (
     BertConfig,
     BertModel,
     Gemma2Config,
+    GemmaConfig,
     GPT2Config,
     LlamaConfig,
     MistralConfig,
@@ -41,13 +42,16 @@ SHAPE: dict[str, Any] = {
 }
 DECODERS: dict[str, Any] = {
     "llama": lambda: LlamaConfig(**SHAPE),
+    "llama_wide": lambda: LlamaConfig(**{**SHAPE, "hidden_size": 64, "intermediate_size": 128}),
     "qwen2": lambda: Qwen2Config(**SHAPE),
     "qwen3": lambda: Qwen3Config(**SHAPE),
     "gpt2": lambda: GPT2Config(
         vocab_size=400, n_embd=32, n_layer=2, n_head=4, n_positions=512, initializer_range=0.2
     ),
     "phi": lambda: PhiConfig(**{k: v for k, v in SHAPE.items() if k != "head_dim"}),
-    "mistral": lambda: MistralConfig(**SHAPE, sliding_window=16),
+    "mistral": lambda: MistralConfig(**SHAPE, sliding_window=None),
+    "mistral_sliding": lambda: MistralConfig(**SHAPE, sliding_window=16),
+    "gemma": lambda: GemmaConfig(**SHAPE),
     "gemma2": lambda: Gemma2Config(**SHAPE, sliding_window=16, query_pre_attn_scalar=8),
 }
 

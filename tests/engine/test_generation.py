@@ -54,6 +54,6 @@ def test_sampled_answers_do_not_depend_on_the_batch(
 
 
 def test_architectures_that_cannot_are_named(tmp_path: Path) -> None:
-    decoder = load_decoder(save_decoder(tmp_path, "mistral"), "float32")
+    decoder = load_decoder(save_decoder(tmp_path, "mistral_sliding"), "float32")
     with pytest.raises(ValueError, match="full attention"):
         generate(decoder, asked(decoder), [], 4)

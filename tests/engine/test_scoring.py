@@ -14,7 +14,7 @@ from tuneworthy.tasks import TASKS
 TASK = TASKS.get("text-classification")
 LABELS = ["refund", "refund late", "price change", "price", "the quick brown fox", "x"]
 TEXTS = ["my parcel is late", "money", "the dog jumps over the river bank again and again and again", "?"]
-FULL_ATTENTION = {"gpt2", "llama", "phi", "qwen2", "qwen3"}
+FULL_ATTENTION = {"llama", "llama_wide", "qwen2", "qwen3", "mistral", "gemma", "gpt2", "phi"}
 
 
 def prompts_and_labels(decoder: Decoder) -> tuple[list[list[int]], list[tuple[int, ...]]]:

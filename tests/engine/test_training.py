@@ -9,10 +9,12 @@ from tiny_models import save_decoder
 from toy import toy_rows
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
+from tuneworthy.engine import memory_probe
 from tuneworthy.engine.batches import batch_rows, micro_batches
 from tuneworthy.engine.checkpoint import trainable_state
 from tuneworthy.engine.encoding import EncodedRow, encode_row
 from tuneworthy.engine.loss import packed_loss, padded_loss
+from tuneworthy.engine.memory_probe import kept_per_token
 from tuneworthy.engine.recipe import Recipe, default_epochs, default_learning_rate, rate_at
 from tuneworthy.engine.training import ValidationScore, train
 from tuneworthy.methods.lora import LoraParameters, choose_checkpoint, make_recipe
@@ -47,9 +49,7 @@ def scorer() -> ValidationScore:
     return ValidationScore(score=0.5, log_loss=1.0)
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "gpt2", "phi"])
-def test_packed_and_padded_rows_give_the_same_loss_and_gradients(kind: str, tmp_path: Path) -> None:
-    decoder, rows = fresh(save_decoder(tmp_path, kind))
+def assert_packed_equals_padded(decoder: Decoder, rows: list[EncodedRow]) -> None:
     for parameter in decoder.model.parameters():  # B starts at zero: move it, or A has no gradient to compare
         if parameter.requires_grad:
             parameter.data.add_(0.05)
@@ -62,6 +62,71 @@ def test_packed_and_padded_rows_give_the_same_loss_and_gradients(kind: str, tmp_
     expected = gradients(decoder)
     assert packed.item() == pytest.approx(padded.item(), rel=1e-5)
     assert ((found - expected).norm() / expected.norm()).item() < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "mistral", "gemma", "gpt2", "phi"])
+def test_packed_and_padded_rows_give_the_same_loss_and_gradients(kind: str, tmp_path: Path) -> None:
+    assert_packed_equals_padded(*fresh(save_decoder(tmp_path, kind)))
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2"])
+def test_packing_is_exact_under_gradient_checkpointing(kind: str, tmp_path: Path) -> None:
+    decoder, rows = fresh(save_decoder(tmp_path, kind))
+    decoder.model.gradient_checkpointing_enable()
+    decoder.model.train()
+    assert decoder.model.is_gradient_checkpointing
+    assert_packed_equals_padded(decoder, rows)
+
+
+def test_packing_is_exact_on_a_base_in_four_bits(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    folder = save_decoder(tmp_path, "llama_wide")  # bitsandbytes quantises blocks of 64
+    decoder, rows = load_decoder(folder, "float32"), fresh(folder)[1]
+    four_bits = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+    )
+    attention = decoder.model.config._attn_implementation
+    decoder.model = AutoModelForCausalLM.from_pretrained(
+        folder, quantization_config=four_bits, attn_implementation=attention
+    )
+    add_lora(decoder, rank=4, alpha=8, dropout=0.0, seed=3)
+    decoder.model.train()
+    assert any("4bit" in type(module).__name__ for module in decoder.model.modules())
+    assert_packed_equals_padded(decoder, rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "because"),
+    [("llama", ""), ("mistral_sliding", "sliding attention"), ("gemma2", "sliding attention")],
+)
+def test_an_architecture_that_cannot_share_says_why(kind: str, because: str, tmp_path: Path) -> None:
+    assert because in load_decoder(save_decoder(tmp_path, kind), "float32").padded_because
+
+
+def test_what_backward_keeps_is_measured_and_checkpointing_keeps_less(decoder_folder: Path) -> None:
+    decoder, rows = fresh(decoder_folder)
+    decoder.model.train()
+    whole = kept_per_token(decoder, rows)
+    decoder.model.gradient_checkpointing_enable()
+    assert 0 < kept_per_token(decoder, rows) < 0.5 * whole
+
+
+def test_a_small_memory_halves_the_forward_pass_and_not_the_update(
+    decoder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder, rows = fresh(decoder_folder)
+    plenty = train(decoder, rows, RECIPE)
+    decoder, rows = fresh(decoder_folder)
+    room = kept_per_token(decoder, rows) * 300 / memory_probe.SHARE
+    monkeypatch.setattr(memory_probe, "free_memory", lambda where: room)
+    scarce = train(decoder, rows, RECIPE)
+    assert (plenty.tokens_per_batch, scarce.tokens_per_batch) == (2048, 256)
+    assert scarce.train[-1]["loss"] == pytest.approx(plenty.train[-1]["loss"], rel=1e-4)
 
 
 def test_the_loss_is_over_answer_and_stop_token_only(decoder_folder: Path) -> None:

@@ -19,7 +19,7 @@ class Progress:
         train, validation: the curves.
         rollbacks: every return to an earlier state: step, back_to, why, learning_rate.
         rate_factor: what the recipe's rates are multiplied with since then.
-        tokens_per_batch: the present bound of a forward pass; None for the recipe's.
+        tokens_per_batch: the present bound of a forward pass; None before the first.
         seconds: wall time spent up to here, over all the runs it took.
     """
 

@@ -29,6 +29,7 @@ from tuneworthy.engine.checkpoint import (
 from tuneworthy.engine.encoding import EncodedRow
 from tuneworthy.engine.guards import KEEP_EVERY, GoodState, divergence, roll_back
 from tuneworthy.engine.loss import supervised_loss
+from tuneworthy.engine.memory_probe import fitting_tokens
 from tuneworthy.engine.recipe import Recipe, rate_at
 from tuneworthy.models.decoder import Decoder
 
@@ -56,7 +57,10 @@ Report = Callable[[int, int, dict[str, float]], None]
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What came out: curves, the kept step and why, every rollback, and the seconds of runs before a kill."""
+    """What came out: curves, the kept step and why, every rollback, and the seconds of runs before a kill.
+
+    `tokens_per_batch` is the bound of a forward pass that memory allowed.
+    """
 
     train: list[dict[str, float]]
     validation: list[dict[str, float]]
@@ -65,6 +69,7 @@ class Training:
     stopped_early: bool
     rollbacks: list[dict[str, Any]]
     seconds_before: float
+    tokens_per_batch: int
 
 
 def train(
@@ -98,6 +103,9 @@ def train(
     if checkpoint is not None:
         resumed = load_checkpoint(checkpoint, model, optimizer)
         progress, kept = resumed or (progress, kept)
+    if progress.tokens_per_batch is None:
+        model.train()
+        progress.tokens_per_batch = fitting_tokens(decoder, rows, recipe.tokens_per_batch)
     before, started = progress.seconds, time.perf_counter()
     good = GoodState.of(progress.step, model, optimizer)
     stopped = _out_of_patience(progress.validation, recipe.patience)
@@ -140,6 +148,7 @@ def train(
         stopped,
         progress.rollbacks,
         before,
+        progress.tokens_per_batch,
     )
 
 
@@ -198,6 +207,7 @@ def _gradients(
                 loss = supervised_loss(decoder, piece) / supervised
                 accelerator.backward(loss)
                 total += float(loss.detach())
+                del loss  # or its graph is alive while the next one is built
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise

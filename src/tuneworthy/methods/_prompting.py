@@ -28,6 +28,7 @@ Matrix = NDArray[np.float64]
 Label = tuple[int, ...]
 Correction = Literal["none", "length", "content_free", "batch"]
 CORRECTIONS: tuple[Correction, ...] = ("none", "length", "content_free", "batch")
+UNSHARED = "prompts_computed_one_by_one"  # the fact that says why the engine could not share what they share
 CONTENT_FREE = ("N/A", "[MASK]", "...")  # Zhao et al. 2021, "Calibrate Before Use"
 Demonstrate = Callable[[Example, bool], list[Example]]  # (row, is it a training row) -> demonstrations
 
@@ -135,6 +136,8 @@ class FittedPrompt:
             return []
         raw = self.score(examples, training=False, report=True)
         self.facts["demonstrations_left_out"] = self.left_out
+        if self.decoder.padded_because:
+            self.facts[UNSHARED] = self.decoder.padded_because
         return answers(examples, raw, self._corrected(raw, self.correction, self.prior), self.setting.labels)
 
     def predict_labels(self, examples: Sequence[Example]) -> list[Prediction]:

@@ -27,7 +27,7 @@ from tuneworthy.engine.scoring import score_labels
 from tuneworthy.engine.training import Choice, Training, ValidationScore
 from tuneworthy.engine.training import train as run_training
 from tuneworthy.methods import Setting
-from tuneworthy.methods._prompting import Label, Matrix, answers, named, quiet_unless, softmax
+from tuneworthy.methods._prompting import UNSHARED, Label, Matrix, answers, named, quiet_unless, softmax
 from tuneworthy.models.adapters import add_lora, load_adapter, save_adapter
 from tuneworthy.models.decoder import Decoder, load_decoder
 
@@ -57,7 +57,13 @@ class LoraParameters(Frozen):
     )
     max_input_tokens: int = Field(1024, ge=16, description="longer inputs are cut, in tokens of the model")
     max_tokens: int = Field(2048, ge=32, description="longest training row; a longer one is an error")
-    tokens_per_batch: int = Field(2048, ge=64, description="tokens per forward pass; memory goes with it")
+    tokens_per_batch: int = Field(
+        2048, ge=64, description="tokens per forward pass, fewer where memory does not hold so many"
+    )
+    gradient_checkpointing: bool = Field(
+        False,
+        description="work activations out again in backward: far less memory, a third more time",
+    )
 
 
 @dataclass
@@ -127,6 +133,8 @@ class Lora:
         recipe = make_recipe(parameters, len(rows), decoder.hidden_size, setting.seed, bool(validation))
         alpha = parameters.alpha or 2 * parameters.rank
         add_lora(decoder, parameters.rank, alpha, parameters.dropout, setting.seed)
+        if parameters.gradient_checkpointing:
+            decoder.model.gradient_checkpointing_enable()
         judge = FittedLora(setting, parameters, decoder)
         outcome = run_training(
             decoder,
@@ -139,6 +147,8 @@ class Lora:
         )
         scorer = decoder if setting.dtype == "float32" else _in_float32(decoder, setting)
         facts = _facts(outcome, recipe, parameters, setting, [row.length for row in rows])
+        if decoder.padded_because:
+            facts[UNSHARED] = decoder.padded_because
         facts["inputs_cut"] = sum(a.input != b.input for a, b in zip(cut, train, strict=True))
         return FittedLora(setting, parameters, scorer, facts)
 
@@ -251,6 +261,7 @@ def _facts(
         "rank": parameters.rank,
         "dtype": setting.dtype,
         "tokens_per_step": round(mean_tokens),
+        "tokens_per_forward_pass": outcome.tokens_per_batch,
         "trained_tokens": round(steps * mean_tokens),
         "metric": setting.metric.name,
         "train": outcome.train,

@@ -54,11 +54,20 @@ class Decoder:
     @property
     def full_attention_only(self) -> bool:
         """Whether every layer attends to all earlier tokens, so that a 4D mask means what it says."""
+        return not self.padded_because
+
+    @property
+    def padded_because(self) -> str:
+        """Why rows cannot share what they have in common, in a few words; empty when they can."""
         config = self.model.config.get_text_config()
-        kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-        window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
-        linear_bias = getattr(config, "alibi", False)
-        return kinds == {"full_attention"} and not window and not linear_bias
+        kinds = set(getattr(config, "layer_types", None) or ["full_attention"]) - {"full_attention"}
+        if kinds:
+            return f"layers of another kind: {', '.join(sorted(kinds)).replace('_', ' ')}"
+        if getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True):
+            return "sliding attention"
+        if getattr(config, "alibi", False):
+            return "position biases (ALiBi)"
+        return ""
 
     @property
     def shares_prefix(self) -> bool:

@@ -1,8 +1,12 @@
 """What this machine can do: device and training precision."""
 
 import os
+from pathlib import Path
 
+import psutil
 import torch
+
+CGROUP = Path("/sys/fs/cgroup")
 
 
 def device() -> torch.device:
@@ -21,3 +25,15 @@ def training_dtype() -> str:
 def cores() -> int:
     """Cores this process may use, which in a container can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def free_memory(where: torch.device) -> int:
+    """Bytes that this process could still take on a device; in a container what its limit leaves."""
+    if where.type == "cuda":
+        return int(torch.cuda.mem_get_info(where)[0])
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return free
+    return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
