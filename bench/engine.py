@@ -31,6 +31,7 @@ PEER = PLACE / "trl" / "bin" / "python"
 PEER_PACKAGES = ("trl==1.16.0", "peft==0.21.2", "transformers==5.23.0", "lm-eval==0.4.13", "datasets")
 BATCH = 8
 STOP = "<|im_end|>"
+CURVE = 24  # steps of the loss curves
 WARM = 1  # first steps that are not counted: kernels are generated once per process
 Task = dict[str, Any]
 
@@ -111,14 +112,17 @@ class Texts:
         return made
 
 
-def against_trl(texts: Texts, rows: str, ours: str, peers: list[str], options: argparse.Namespace) -> Task:
+def against_trl(
+    texts: Texts, rows: str, ours: str, peers: list[str], options: argparse.Namespace, batch: int = BATCH
+) -> Task:
     """Seconds per step, losses and peak memory of ours and of TRL at some settings, alternating."""
     steps = WARM + options.steps
     task = {
         "kind": "training",
         "model": str(texts.model),
-        "rows": getattr(texts, rows)(steps * BATCH),
-        "batch": BATCH,
+        "rows": getattr(texts, rows)(steps * batch),
+        "batch": batch,
+        "accumulate": batch // BATCH,  # the peer's; ours cuts by tokens
         "steps": steps,
         "learning_rate": 3e-4,
         "threads": options.threads,
@@ -137,13 +141,13 @@ def against_trl(texts: Texts, rows: str, ours: str, peers: list[str], options: a
             "losses": found[0]["losses"],
         }
         for name, found in runs.items()
-    } | {"tokens": runs["ours"][0]["tokens_per_batch"]}
+    } | {"tokens": runs["ours"][0]["tokens_per_batch"], "products": runs["ours"][0]["products"]}
 
 
-def training_table(title: str, found: Task, goals: dict[str, float], figures: Task) -> None:
+def training_table(title: str, found: Task, goals: dict[str, float | None], figures: Task) -> None:
     """Prints one comparison and notes its figures."""
     ours = found["ours"]
-    print(f"\n{title}: {found['tokens']} tokens a batch of {BATCH}")
+    print(f"\n{title}: {found['tokens']} tokens a batch")
     print(f"{'':28} {'s/step':>8} {'GiB':>6} {'ratio':>7}  losses")
     print(f"{'ours':28} {ours['seconds']:8.2f} {ours['peak_gib']:6.2f} {'':>7}  {shown(ours['losses'])}")
     figures[f"{title}: seconds per step"] = figure(ours["seconds"], "s")
@@ -227,7 +231,7 @@ def scoring_table(texts: Texts, few_shot: bool, options: argparse.Namespace, fig
         figures[f"{title}: {name}, labels that differ"] = figure(other, "texts", n=len(prompts))
 
 
-def matrix_share(texts: Texts, found: Task, options: argparse.Namespace, figures: Task) -> None:
+def matrix_share(found: Task, options: argparse.Namespace, figures: Task) -> None:
     """What share of the machine's matrix rate the plain training step reaches, by the products it needs."""
     peak = measure(
         sys.executable,
@@ -236,18 +240,42 @@ def matrix_share(texts: Texts, found: Task, options: argparse.Namespace, figures
         0,
         options.again,
     )["gflops"]
-    weights = sum(
-        module.weight.numel()
-        for name, module in texts.decoder.model.named_modules()
-        if type(module).__name__ == "Linear" and "head" not in name
+    share = found["products"] / found["ours"]["seconds"] / peak
+    print(
+        f"\nmatrix peak {peak:.0f} GFLOP/s; plain rows need {found['products']:.0f} GFLOP a step: {share:.0%}"
     )
-    needed = 2 * 2 * weights * found["tokens"] / 1e9  # forward, and backward into the activations
-    share = needed / found["ours"]["seconds"] / peak
-    print(f"\nmatrix peak {peak:.0f} GFLOP/s; plain rows need {needed:.0f} GFLOP a step, {share:.0%} of it")
     figures["share of the matrix peak, plain rows"] = figure(share, "share", 0.55)
 
 
-TABLES = ("shared", "plain", "stock", "scoring", "few_shot")
+def curves(texts: Texts, options: argparse.Namespace, figures: Task) -> None:
+    """Losses of ours and of TRL on the same plain rows, step by step, drawn beside each other."""
+    from matplotlib.figure import Figure
+
+    settings = argparse.Namespace(**{**vars(options), "steps": CURVE - WARM, "repeats": 1})
+    found = against_trl(texts, "plain", "bfloat16", ["defaults", "best"], settings)
+    page = Figure(figsize=(6, 3.4), layout="constrained")
+    axes = page.subplots()
+    for name, colour in (("ours", "#1f5fbf"), ("defaults", "#c2571a"), ("best", "#2e8b57")):
+        title = name if name == "ours" else f"TRL {name}"
+        axes.plot(range(1, CURVE + 1), found[name]["losses"], label=title, color=colour)
+    axes.set(
+        xlabel="step",
+        ylabel="loss, nats a token",
+        ylim=(0, None),
+        title="Plain rows, batch 8, the same order",
+    )
+    axes.grid(color="#e5e5e5")
+    axes.legend(frameon=False)
+    page.savefig(HERE.parent / "docs" / "images" / "engine_loss.svg")
+    for name in ("ours", "defaults", "best"):
+        tail = found[name]["losses"][-CURVE // 2 :]
+        print(f"{name:10} mean loss of the last {len(tail)} steps {sum(tail) / len(tail):.4f}")
+        figures[f"plain rows: mean loss of the last {len(tail)} steps, {name}"] = figure(
+            sum(tail) / len(tail), "nats"
+        )
+
+
+TABLES = ("shared", "plain", "stock", "scoring", "few_shot", "shared32", "curves")
 
 
 def main() -> None:
@@ -274,10 +302,17 @@ def main() -> None:
     if "plain" in options.only:
         found = against_trl(texts, "plain", "bfloat16", ["defaults", "best"], options)
         training_table("plain rows", found, {"defaults": 3.5, "best": 2.5}, figures)
-        matrix_share(texts, found, options, figures)
+        matrix_share(found, options, figures)
     if "stock" in options.only:
         found = against_trl(texts, "shared", "float32", ["float32"], options)
         training_table("shared instruction, fp32, stock modules", found, {"float32": 6.5}, figures)
+    if "shared32" in options.only:
+        few = argparse.Namespace(**{**vars(options), "steps": 1, "repeats": 1})
+        found = against_trl(texts, "shared", "bfloat16", ["defaults", "best"], few, batch=32)
+        title = "shared instruction, batch 32"
+        training_table(title, found, {"defaults": 25.0, "best": None}, figures)
+    if "curves" in options.only:
+        curves(texts, options, figures)
     if "scoring" in options.only:
         scoring_table(texts, False, options, figures)
     if "few_shot" in options.only:

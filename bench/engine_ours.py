@@ -1,7 +1,6 @@
 """Our side of `engine.py`: one task file, one line of JSON, a process of its own."""
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -10,14 +9,16 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from peers.peak import peak_gib
 from tuneworthy.engine.best_first import best_labels
 from tuneworthy.engine.checkpoint import Progress
 from tuneworthy.engine.encoding import EncodedRow
+from tuneworthy.engine.packing import pack
 from tuneworthy.engine.recipe import Recipe
 from tuneworthy.engine.scoring import score_labels
 from tuneworthy.engine.training import update
 from tuneworthy.models.adapters import add_lora
-from tuneworthy.models.decoder import Decoder, load_decoder
+from tuneworthy.models.decoder import Decoder, load_decoder, shared_decoder
 
 
 def training(task: dict[str, Any]) -> dict[str, Any]:
@@ -46,13 +47,35 @@ def training(task: dict[str, Any]) -> dict[str, Any]:
         facts = update(decoder, accelerator, optimizer, parameters, batch, recipe, Progress(step=1))
         seconds.append(time.perf_counter() - started)
         losses.append(facts["loss"])
-    tokens = [sum(row.length for row in rows[: task["batch"]])]
-    return {"seconds": seconds, "losses": losses, "tokens_per_batch": tokens[0]}
+    first = rows[: task["batch"]]
+    return {
+        "seconds": seconds,
+        "losses": losses,
+        "tokens_per_batch": sum(row.length for row in first),
+        "products": products(decoder, first) / 1e9,
+    }
+
+
+def products(decoder: Decoder, batch: list[EncodedRow]) -> float:
+    """Floating-point operations of the matrix products that one step cannot do without.
+
+    Frozen weights: forward and into the activations. Adapters: those, and into their own weights. Attention:
+    the pairs that the mask allows. Head: supervised positions. Each token of the packed batch once.
+    """
+    tree = pack(batch)
+    config = decoder.model.config
+    linear = [m for m in decoder.model.get_base_model().model.modules() if isinstance(m, torch.nn.Linear)]
+    adapters = sum(m.weight.numel() for m in linear if m.weight.requires_grad)
+    frozen = sum(m.weight.numel() for m in linear if not m.weight.requires_grad)
+    heads: int = config.num_attention_heads * config.head_dim * config.num_hidden_layers
+    head: int = decoder.model.get_output_embeddings().weight.numel()
+    tokens, pairs = len(tree.tokens), int(tree.allowed.sum())
+    return 4 * frozen * tokens + 6 * adapters * tokens + 12 * heads * pairs + 4 * head * len(tree.targets)
 
 
 def scoring(task: dict[str, Any]) -> dict[str, Any]:
     """Seconds for every option's score, or for the best option alone."""
-    decoder = load_decoder(Path(task["model"]), task["dtype"])
+    decoder = shared_decoder(Path(task["model"]), task["dtype"])
     prompts = [decoder.encode(prompt) for prompt in task["prompts"]]
     options = [decoder.encode(option) for option in task["options"]]
     _warm(decoder, prompts, options)
@@ -94,5 +117,5 @@ if __name__ == "__main__":
     given = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     torch.set_num_threads(given["threads"])
     result = KINDS[given["kind"]](given)
-    result["peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    result["peak_gib"] = peak_gib()
     print(json.dumps(result))

@@ -1,7 +1,6 @@
 """TRL's SFTTrainer with PEFT on the rows of a task file; one line of JSON. Runs in TRL's own environment."""
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
+from peak import peak_gib
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
@@ -51,7 +51,8 @@ with tempfile.TemporaryDirectory() as folder:
         peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
         args=SFTConfig(
             output_dir=folder,
-            per_device_train_batch_size=task["batch"],
+            per_device_train_batch_size=task["batch"] // task["accumulate"],
+            gradient_accumulation_steps=task["accumulate"],
             max_steps=task["steps"],
             learning_rate=task["learning_rate"],
             lr_scheduler_type="constant",
@@ -74,7 +75,7 @@ print(
         {
             "seconds": clock.seconds,
             "losses": clock.losses,
-            "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            "peak_gib": peak_gib(),
         }
     )
 )
