@@ -15,7 +15,13 @@ def figure(
 ) -> dict[str, Any]:
     """One figure with the goal we set out with, and whether it was met (None without a goal)."""
     met = None if goal is None else (value <= goal if lower_is_better else value >= goal)
-    return {"value": round(value, 4), "unit": unit, "goal": goal, "met": met, "n": n}
+    return {
+        "value": round(float(value), 4),
+        "unit": unit,
+        "goal": goal,
+        "met": met if met is None else bool(met),
+        "n": n,
+    }
 
 
 def closing_line(figures: dict[str, Any]) -> str:

@@ -266,7 +266,9 @@ def curves(texts: Texts, options: argparse.Namespace, figures: Task) -> None:
     )
     axes.grid(color="#e5e5e5")
     axes.legend(frameon=False)
-    page.savefig(HERE.parent / "docs" / "images" / "engine_loss.svg")
+    images = HERE.parent / "docs" / "images"
+    images.mkdir(exist_ok=True)
+    page.savefig(images / "engine_loss.svg")
     for name in ("ours", "defaults", "best"):
         tail = found[name]["losses"][-CURVE // 2 :]
         print(f"{name:10} mean loss of the last {len(tail)} steps {sum(tail) / len(tail):.4f}")

@@ -25,7 +25,7 @@ from tuneworthy.engine.recipe import Recipe
 from tuneworthy.engine.scoring import score_labels
 from tuneworthy.engine.training import update
 from tuneworthy.models.adapters import add_lora
-from tuneworthy.models.decoder import Decoder, load_decoder
+from tuneworthy.models.decoder import Decoder, load_decoder, shared_decoder
 
 ROWS = (100, 300, 1000, 2000)
 LABELS = (2, 8, 30, 150)
@@ -75,6 +75,19 @@ def by_shared_prompt(texts: Texts) -> Points:
     return points
 
 
+def by_cached_prompt(texts: Texts, decoder: Decoder) -> Points:
+    """Seconds per text for 3 labels' scores, by tokens of the instruction, which is computed once for all."""
+    points: Points = []
+    labels = [decoder.encode(name + STOP) for name in texts.labels[:3]]
+    for tokens in SHARED:
+        instruction = filler(texts, tokens)
+        prompts = [decoder.encode(texts.prompt(instruction, text)) for text, _ in texts.banking[:64]]
+        once = seconds(partial(score_labels, decoder, prompts[:2], labels), repeats=1)
+        whole = seconds(partial(score_labels, decoder, prompts, labels), repeats=1)
+        points.append((tokens, (whole - once) / (len(prompts) - 2)))
+    return points
+
+
 def by_labels(texts: Texts, decoder: Decoder) -> Points:
     """Seconds per text for every label's score, by the number of labels."""
     names = [*texts.labels, *(f"{label} abroad" for label in texts.labels)]
@@ -107,7 +120,7 @@ def draw(path: Path, curves: dict[str, tuple[str, str, Points]]) -> None:
     """One panel per curve."""
     from matplotlib.figure import Figure
 
-    page = Figure(figsize=(11, 3.2), layout="constrained")
+    page = Figure(figsize=(13, 3.2), layout="constrained")
     for axes, (title, (across, up, points)) in zip(
         page.subplots(1, len(curves)), curves.items(), strict=True
     ):
@@ -119,16 +132,19 @@ def draw(path: Path, curves: dict[str, tuple[str, str, Points]]) -> None:
 
 
 def main() -> None:
-    """Measures the three curves, prints their figures and draws them."""
+    """Measures the curves, prints their figures and draws them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--plot", type=Path, default=None)
     options = parser.parse_args()
     texts = Texts(options.data)
     shared = by_shared_prompt(texts)
-    labels, rows = by_labels(texts, texts.decoder), by_rows(texts, texts.decoder)
+    reader = shared_decoder(texts.model, "float32")
+    cached = by_cached_prompt(texts, reader)
+    labels, rows = by_labels(texts, reader), by_rows(texts, reader)
     curves = {
         "A training step, batch 8": ("tokens of the shared instruction", "seconds", shared),
+        "One more text, 3 labels": ("tokens of the shared instruction", "seconds", cached),
         "Every label's score": ("labels", "seconds per text", labels),
         "The best of 3 labels": ("texts", "seconds", rows),
     }
@@ -142,6 +158,7 @@ def main() -> None:
         closing_line(
             {
                 "training step: seconds per 1,000 shared tokens": figure(1000 * per_token, "s"),
+                "scoring: 2,000 shared tokens over none": figure(cached[-1][1] / cached[0][1], "x"),
                 "rows: growth over linear": figure(linear, "x", 1.0, lower_is_better=True),
                 "labels: 150 over 2": figure(labels[-1][1] / labels[0][1], "x"),
             }

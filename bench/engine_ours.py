@@ -39,7 +39,7 @@ def training(task: dict[str, Any]) -> dict[str, Any]:
     seconds, losses = [], []
     accelerator = Accelerator(cpu=True)
     parameters = [p for p in decoder.model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.0, fused=True)
     decoder.model.train()
     for step in range(task["steps"]):
         batch = rows[step * task["batch"] : (step + 1) * task["batch"]]

@@ -24,7 +24,7 @@ from tuneworthy.metrics import METRICS
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.html import render_html
 from tuneworthy.runfolder.folder import Listener, RunFolder
-from tuneworthy.tasks import Task
+from tuneworthy.tasks import TASKS, Task
 from tuneworthy.units.collect import arm_outputs, unit_metrics
 from tuneworthy.units.executors.local import Executor, LocalExecutor
 from tuneworthy.units.plan import (
@@ -45,13 +45,31 @@ def examine(job: Job, data: Loaded) -> tuple[list[Finding], tuple[str, ...]]:
     Raises:
         JobError: the job accepts a code that no check has.
     """
-    findings = run_checks(Examined(data.dataset.examples, data.test_rows, job.folds))
+    findings = run_checks(examined(job, data))
     unknown = set(job.accept) - {found.code for found in findings}
     if unknown:
         codes = ", ".join(found.code for found in findings)
         raise JobError(f"no check has the code '{min(unknown)}': known: {codes}.")
     blocking = [found for found in findings if found.blocking and found.code not in job.accept]
     return findings, tuple(f"{found.code}: {found.message}" for found in blocking)
+
+
+def examined(job: Job, data: Loaded, slow: bool = False) -> Examined:
+    """What the checks may look at: rows, other columns, and models that are on this machine already."""
+    from tuneworthy.models.resolve import at_hand
+
+    task = TASKS.get(job.task)
+    wanted = {"decoder": job.base_model, "embedder": job.embedding_model}
+    return Examined(
+        examples=data.dataset.examples,
+        test=data.test_rows,
+        folds=job.folds,
+        metric=task.primary_metric(data.dataset.examples) if job.metric == "auto" else job.metric,
+        columns=data.others,
+        group=job.data.group,
+        models={role: folder for role, name in wanted.items() if (folder := at_hand(name)) is not None},
+        slow=slow,
+    )
 
 
 def without_models(job: Job) -> Job:

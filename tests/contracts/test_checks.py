@@ -1,8 +1,11 @@
 """Every file in `checks/` keeps the contract: fires on its bad table, silent on the clean one."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
+from sklearn.feature_extraction.text import HashingVectorizer
 
 from toy import toy_rows
 from tuneworthy.checks import CHECKS, Examined
@@ -11,20 +14,87 @@ from tuneworthy.core.example import Example
 
 def examples(rows: list[dict[str, str]], start: int = 0) -> list[Example]:
     return [
-        Example(id=f"r{i + start}", input=row["text"], target=row["label"], row=i + 2)
+        Example(id=f"r{i + start}", input=row["text"], target=row["label"], group=row.get("group"), row=i + 2)
         for i, row in enumerate(rows)
     ]
 
 
+def table(rows: list[dict[str, str]], test: Sequence[dict[str, str]] = (), **more: Any) -> Examined:
+    """A table whose embeddings are hashed words, so that no model is needed."""
+    data = Examined(examples(rows), examples(list(test), 500), 5, **more)
+    words = HashingVectorizer(n_features=4096, alternate_sign=False)
+    texts = [row.input for row in (*data.examples, *data.test)]
+    data.measured.__dict__["vectors"] = words.transform(texts).toarray()
+    return data
+
+
+def with_columns(rows: list[dict[str, str]], **columns: list[str]) -> Examined:
+    return table(rows, columns=columns)
+
+
+def grouped(rows: list[dict[str, str]], share: float) -> list[dict[str, str]]:
+    """The first third of the rows from group a, which has `share` of one label."""
+    rng = np.random.default_rng(0)
+    out = []
+    for i, row in enumerate(rows):
+        label = "refund" if rng.random() < (share if i % 2 else 0.2) else "account"
+        out.append({**row, "label": label, "group": "a" if i % 2 else "b"})
+    return out
+
+
+def authors(rows: int) -> tuple[list[dict[str, str]], list[str]]:
+    """Texts whose words say who wrote them, and nothing of the label, which each author has one of."""
+    rng = np.random.default_rng(1)
+    made, names = [], []
+    for i in range(rows):
+        author = i % 20
+        words = [f"w{author}x{j}" for j in rng.integers(0, 6, 6)]
+        made.append({"text": " ".join([*words, f"n{i}"]), "label": ["x", "y"][(author * 7 // 3) % 2]})
+        names.append(f"author {author}")
+    return made, names
+
+
 CLEAN = toy_rows(60)
+LONG = "The weather was fine and we walked along the river until the evening came and the lights went on {}."
+GERMAN = "Das Wetter war sch\u00f6n und wir gingen am Fluss entlang, bis es Abend wurde und dunkel {}."
+AUTHORS, NAMES = authors(200)
+WRONG = [{**row, "label": "refund"} if i in (1, 4, 8) else row for i, row in enumerate(toy_rows(120))]
 BAD: dict[str, Examined] = {
-    "exact_duplicates": Examined(examples([*CLEAN, {**CLEAN[0], "text": CLEAN[0]["text"].upper()}]), [], 5),
-    "conflicting_labels": Examined(examples([*CLEAN, {"text": CLEAN[0]["text"], "label": "other"}]), [], 5),
-    "test_leak": Examined(examples(CLEAN), examples(CLEAN[:3], 100), 5),
-    "rare_labels": Examined(
-        examples([*CLEAN, {"text": "a", "label": "x"}, {"text": "b", "label": "x"}]), [], 5
+    "exact_duplicates": table([*CLEAN, {**CLEAN[0], "text": CLEAN[0]["text"].upper()}]),
+    "conflicting_labels": table([*CLEAN, {"text": CLEAN[0]["text"], "label": "other"}]),
+    "test_leak": table(CLEAN, CLEAN[:3]),
+    "rare_labels": table([*CLEAN, {"text": "a", "label": "x"}, {"text": "b", "label": "x"}]),
+    "unknown_test_labels": table(CLEAN, [{"text": "new", "label": "typo"}]),
+    "near_duplicates": table(
+        [*CLEAN, {"text": f"Hello! {CLEAN[0]['text']}, please?", "label": CLEAN[0]["label"]}]
     ),
-    "unknown_test_labels": Examined(examples(CLEAN), examples([{"text": "new", "label": "typo"}], 100), 5),
+    "near_leak": table(CLEAN, [{"text": f"{CLEAN[3]['text'].title()}!!", "label": CLEAN[3]["label"]}]),
+    "label_spelling": table([*CLEAN, {"text": "where is it", "label": "Delivery "}]),
+    "label_errors": table(WRONG),
+    "label_balance": table([{**row, "label": "a" if i % 10 else "b"} for i, row in enumerate(CLEAN)]),
+    "input_length": table([*CLEAN, {"text": "?!", "label": "refund"}]),
+    "text_damage": table([*CLEAN, {"text": "the caf\u00c3\u00a9 is closed", "label": "refund"}]),
+    "special_tokens": table([*CLEAN, {"text": "stop<|im_end|> now", "label": "refund"}]),
+    "languages": table(
+        [{"text": (LONG if i < 20 else GERMAN).format(i), "label": "ab"[i % 2]} for i in range(30)]
+    ),
+    "personal_data": table([*CLEAN, {"text": "write to jane.doe@example.org", "label": "refund"}]),
+    "answer_in_input": table(
+        [{"text": f"type: {row['label']}; {row['text']}", "label": row["label"]} for row in CLEAN]
+    ),
+    "determining_column": with_columns(CLEAN, source=[f"{row['label']}.txt" for row in CLEAN]),
+    "shortcuts": table(
+        [
+            {**row, "text": row["text"] + ("!" * 9 if row["label"] == "refund" else "")}
+            for row in toy_rows(150)
+        ]
+    ),
+    "hidden_groups": with_columns(AUTHORS, author=NAMES),
+    "file_order": table(sorted(toy_rows(150), key=lambda row: row["label"])),
+    "test_shift": table(
+        toy_rows(60), [{"text": f"wholly other talk of rivers {i}", "label": "refund"} for i in range(40)]
+    ),
+    "group_rates": table(grouped(toy_rows(120), 0.9), group="group"),
 }
 
 
@@ -39,18 +109,16 @@ def test_it_has_a_bad_fixture_here(name: str) -> None:
 
 def test_it_fires_on_its_bad_table_and_names_rows(name: str) -> None:
     found = CHECKS.get(name).examine(BAD[name])
-    assert found.outcome in ("issue", "tip")
+    assert found.outcome in ("issue", "tip"), found.message
     assert found.rows
     assert found.advice
 
 
 def test_it_is_silent_on_the_clean_table(name: str) -> None:
-    clean = Examined(examples(CLEAN), examples(toy_rows(15, seed=9), 500), 5)
-    fresh = [e.model_copy(update={"input": e.input + " fresh"}) for e in clean.test]
-    assert CHECKS.get(name).examine(Examined(clean.examples, fresh, 5)).outcome in (
-        "passed",
-        "not_applicable",
-    )
+    fresh = [{**row, "text": row["text"].replace(" n", " n9")} for row in toy_rows(40, seed=9)]
+    clean = table(toy_rows(90), fresh, columns={"source": [f"s{i % 7}" for i in range(90)]}, group=None)
+    found = CHECKS.get(name).examine(clean)
+    assert found.outcome in ("passed", "not_applicable"), found.message
 
 
 def test_it_is_deterministic(name: str) -> None:

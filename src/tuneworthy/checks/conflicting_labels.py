@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 
-from tuneworthy.checks import Examined
-from tuneworthy.core.finding import Finding
+from tuneworthy.checks import Examined, say
+from tuneworthy.core.example import Example
+from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.data.splits import normalised
 
 BLOCKING_SHARE = 0.05  # of all rows: from here on the labels, not the model, limit every arm
@@ -14,34 +15,36 @@ class ConflictingLabels:
 
     code = "TW002"
     title = "same text, different labels"
+    slow = False
+    needs = None
 
     def examine(self, data: Examined) -> Finding:
         """An issue when there are any, blocking from 5% of the rows on."""
-        rows: dict[str, list[int]] = defaultdict(list)
-        labels: dict[str, set[str]] = defaultdict(set)
+        same: dict[str, list[Example]] = defaultdict(list)
         for example in data.examples:
-            key = normalised(example.input)
-            rows[key].append(example.row)
-            labels[key].add(str(example.target))
-        found = sorted(row for key, names in labels.items() if len(names) > 1 for row in rows[key])
+            same[normalised(example.input)].append(example)
+        found = sorted(
+            (row for rows in same.values() if len({str(r.target) for r in rows}) > 1 for row in rows),
+            key=lambda row: row.row,
+        )
         if not found:
-            return Finding(
-                code=self.code,
-                check="conflicting_labels",
-                title=self.title,
-                outcome="passed",
-                message="No text has two labels.",
-            )
+            return say(self, "passed", "No text has two labels.")
         share = len(found) / len(data.examples)
-        return Finding(
-            code=self.code,
-            check="conflicting_labels",
-            title=self.title,
-            outcome="issue",
-            message=f"{len(found)} rows ({share:.1%}) share their text with a row of another label.",
-            advice="Decide which label is right, or remove the rows.",
+        notes = []
+        for row in found:
+            others = [r for r in same[normalised(row.input)] if r.target != row.target]
+            notes.append(
+                RowNote(
+                    row=row.row, note=f"'{row.target}' here, '{others[0].target}' there", other=others[0].row
+                )
+            )
+        return say(
+            self,
+            "issue",
+            f"{len(found)} rows ({share:.1%}) share their text with a row of another label.",
+            "Decide which label is right, or remove the rows.",
+            notes=notes,
             blocking=share >= BLOCKING_SHARE,
-            rows=tuple(found),
         )
 
 

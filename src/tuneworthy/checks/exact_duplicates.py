@@ -1,7 +1,7 @@
 """TW001: the same text more than once."""
 
-from tuneworthy.checks import Examined
-from tuneworthy.core.finding import Finding
+from tuneworthy.checks import Examined, say
+from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.data.splits import normalised
 
 
@@ -10,32 +10,26 @@ class ExactDuplicates:
 
     code = "TW001"
     title = "exact duplicates"
+    slow = False
+    needs = None
 
     def examine(self, data: Examined) -> Finding:
         """A tip when there are any: they count double, in training and in the score."""
-        seen: set[str] = set()
-        repeated = []
+        first: dict[str, int] = {}
+        notes = []
         for example in data.examples:
             key = normalised(example.input)
-            if key in seen:
-                repeated.append(example.row)
-            seen.add(key)
-        if not repeated:
-            return Finding(
-                code=self.code,
-                check="exact_duplicates",
-                title=self.title,
-                outcome="passed",
-                message="No text occurs twice.",
-            )
-        return Finding(
-            code=self.code,
-            check="exact_duplicates",
-            title=self.title,
-            outcome="tip",
-            message=f"{len(repeated)} of {len(data.examples)} rows repeat an earlier text.",
-            advice="Remove repeats that are no independent observations; the split keeps them on one side.",
-            rows=tuple(repeated),
+            if key in first:
+                notes.append(RowNote(row=example.row, note="repeats", other=first[key]))
+            first.setdefault(key, example.row)
+        if not notes:
+            return say(self, "passed", "No text occurs twice.")
+        return say(
+            self,
+            "tip",
+            f"{len(notes)} of {len(data.examples)} rows repeat an earlier text.",
+            "Remove repeats that are no independent observations; the split keeps them on one side.",
+            notes=notes,
         )
 
 

@@ -1,6 +1,6 @@
 """TW004: labels too rare to be learned and tested."""
 
-from tuneworthy.checks import Examined
+from tuneworthy.checks import Examined, say
 from tuneworthy.core.example import label_counts
 from tuneworthy.core.finding import Finding
 
@@ -10,20 +10,21 @@ class RareLabels:
 
     code = "TW004"
     title = "rare labels"
+    slow = False
+    needs = None
 
     def examine(self, data: Examined) -> Finding:
         """A tip that names them."""
         rare = {name: n for name, n in label_counts(data.examples).items() if n < data.folds}
-        common = {"code": self.code, "check": "rare_labels", "title": self.title}
         if not rare:
-            return Finding(**common, outcome="passed", message=f"Every label has at least {data.folds} rows.")
+            return say(self, "passed", f"Every label has at least {data.folds} rows.")
         shown = ", ".join(f"'{name}' ({n})" for name, n in list(rare.items())[:5])
-        return Finding(
-            **common,
-            outcome="tip",
-            message=f"{len(rare)} labels have fewer than {data.folds} rows: {shown}.",
-            advice="Label a few more rows of them, or merge them with a near label.",
-            rows=tuple(row.row for row in data.examples if row.target in rare),
+        return say(
+            self,
+            "tip",
+            f"{len(rare)} labels have fewer than {data.folds} rows: {shown}.",
+            "Label a few more rows of them, or merge them with a near label.",
+            rows=[row.row for row in data.examples if row.target in rare],
         )
 
 

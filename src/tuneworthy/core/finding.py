@@ -7,6 +7,27 @@ from tuneworthy.core.frozen import Frozen
 Outcome = Literal["issue", "tip", "passed", "not_applicable", "skipped", "muted"]
 
 
+class RowNote(Frozen):
+    """What a finding says about one row.
+
+    Attributes:
+        row: the 1-based source row.
+        note: why it is named, a few words; no text of the row itself.
+        other: the source row it is compared with, 0 for none.
+        column: the column a proposal is for; empty without one.
+        before, after: what stands there and what is proposed.
+        doubt: how sure the check is that something is wrong, 0 to 1; orders the rows to look at.
+    """
+
+    row: int
+    note: str = ""
+    other: int = 0
+    column: str = ""
+    before: str = ""
+    after: str = ""
+    doubt: float = 1.0
+
+
 class Finding(Frozen):
     """The outcome of one check.
 
@@ -18,6 +39,7 @@ class Finding(Frozen):
         message: what was found, one sentence.
         advice: what to do about it, one sentence.
         rows: the 1-based source rows concerned.
+        notes: what there is to say about single rows, the likeliest fault first.
     """
 
     code: str
@@ -28,3 +50,4 @@ class Finding(Frozen):
     advice: str = ""
     blocking: bool = False
     rows: tuple[int, ...] = ()
+    notes: tuple[RowNote, ...] = ()

@@ -21,6 +21,7 @@ class Loaded:
         columns: which columns were used and why.
         notes: one sentence for each kind of row that was left out.
         source, test_source: what to call the files in reports.
+        others: the labelled table's other columns, a cell for each row of `dataset`.
     """
 
     dataset: Dataset
@@ -29,6 +30,7 @@ class Loaded:
     notes: tuple[str, ...]
     source: str
     test_source: str | None
+    others: dict[str, list[str | None]]
 
     @property
     def test_rows(self) -> tuple[Example, ...]:
@@ -70,4 +72,13 @@ def load(job: Job, table: Table | None = None) -> Loaded:
         notes=tuple(notes),
         source=Path(spec.path).name,
         test_source=Path(spec.test).name if spec.test else None,
+        others=_other_columns(table, columns, dataset),
     )
+
+
+def _other_columns(table: Table, columns: Columns, dataset: Dataset) -> dict[str, list[str | None]]:
+    """The columns that are neither text nor label, aligned with the examples."""
+    at = {number: index for index, number in enumerate(table.numbers)}
+    used = {*columns.input, columns.target}
+    rows = [table.rows[at[example.row]] for example in dataset.examples]
+    return {name: [row[name] for row in rows] for name in table.columns if name not in used}

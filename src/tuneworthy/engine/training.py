@@ -98,7 +98,7 @@ def train(
     accelerator = Accelerator(cpu=decoder.device.type == "cpu")
     model = decoder.model
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.0, fused=True)
     progress, kept = Progress(), dict[int, State]()
     if checkpoint is not None:
         resumed = load_checkpoint(checkpoint, model, optimizer)

@@ -47,6 +47,18 @@ def resolve(name: str, say: Say = lambda _: None) -> Path:
     )
 
 
+def at_hand(name: str) -> Path | None:
+    """The model's folder when it is on this machine already; nothing is fetched or converted."""
+    if name in CATALOGUE:
+        folder = model_folder(name)
+    elif Path(name).expanduser().is_dir():
+        folder = Path(name).expanduser()
+    else:
+        return None
+    whole = (folder / "config.json").exists() and any(folder.glob("*.safetensors"))
+    return folder if whole else None
+
+
 def _from_hub(name: str, say: Say) -> Path:
     """The Hub snapshot without pickles where safetensors exist; the token comes from the environment."""
     from huggingface_hub import HfApi, snapshot_download

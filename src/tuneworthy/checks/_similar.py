@@ -1,0 +1,94 @@
+"""Which texts are nearly the same: candidates by MinHash, then how much of the shorter one is in both."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rensa import RMinHash, RMinHashLSH
+from scipy.sparse import csr_matrix
+
+ALL_PAIRS = 3_000  # texts: up to here every pair is compared
+PERMUTATIONS, BANDS = 128, 32  # four rows a band: texts with a Jaccard index of 0.6 meet with 0.99
+SHINGLE = 4  # characters
+LONG = 80  # shingles, about 20 words: what a longer text says is not in another one by chance
+FEWEST_WORDS = 4
+SEED = 1
+CROWD = 100  # candidates of one text that are compared at most
+_WORDS = re.compile(r"\w+")
+
+
+def shingles(text: str) -> set[str]:
+    """Runs of four characters of each word: case, punctuation, white space and word order do not count."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return {
+        f"_{word}_"[i : i + SHINGLE]
+        for word in _WORDS.findall(plain)
+        for i in range(max(1, len(word) + 3 - SHINGLE))
+    }
+
+
+def near_pairs(
+    texts: Sequence[str], alike: float, contained: float, until: int | None = None
+) -> list[tuple[int, int, float]]:
+    """Pairs (later, earlier, likeness) of texts that are nearly the same: each later one's likest partner.
+
+    Shingles weigh by their rarity: what every text of the table says tells none apart.
+
+    Args:
+        texts: in the order of the table.
+        alike: weighted Jaccard index from which two texts count as the same.
+        contained: share of the shorter text's weight inside the longer one from which it counts as framed.
+        until: only texts from this position on are looked up, among those before it.
+    """
+    numbers: dict[str, int] = {}
+    rows: list[NDArray[np.int32]] = []
+    for text in texts:
+        found = {numbers.setdefault(s, len(numbers)) for s in sorted(shingles(text))}
+        rows.append(np.array(sorted(found), dtype=np.int32))
+    counts = np.bincount(np.concatenate(rows), minlength=len(numbers)) if numbers else np.zeros(0)
+    weight = np.log(1 + len(texts) / np.maximum(counts, 1))
+    sizes = np.array([weight[row].sum() for row in rows])
+    matrix = csr_matrix(
+        (np.ones(sum(map(len, rows))), np.concatenate(rows), np.cumsum([0, *map(len, rows)])),
+        shape=(len(rows), len(numbers)),
+    )
+    weighted = matrix.multiply(weight).tocsr()
+    pairs = []
+    for i, earlier in _candidates(texts, until):
+        if not len(rows[i]) or not len(earlier):
+            continue
+        shared = np.asarray((weighted[earlier] @ matrix[i].T).todense()).ravel()
+        whole = shared / np.maximum(sizes[earlier] + sizes[i] - shared, 1e-9)
+        inside = shared / np.maximum(np.minimum(sizes[earlier], sizes[i]), 1e-9)
+        likeness = np.where(whole >= alike, whole, 0.0)
+        for k in np.flatnonzero(inside >= contained):
+            if min(len(rows[i]), len(rows[earlier[k]])) >= LONG or _framed(texts[i], texts[earlier[k]]):
+                likeness[k] = max(likeness[k], inside[k])
+        best = int(likeness.argmax())
+        if likeness[best] > 0:
+            pairs.append((i, int(earlier[best]), float(likeness[best])))
+    return pairs
+
+
+def _framed(a: str, b: str) -> bool:
+    """Whether the words of one text stand in a row inside the other."""
+    one, other = sorted((_WORDS.findall(a.casefold()), _WORDS.findall(b.casefold())), key=len)
+    return len(one) >= FEWEST_WORDS and f" {' '.join(one)} " in f" {' '.join(other)} "
+
+
+def _candidates(texts: Sequence[str], until: int | None) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Each text to look up and the earlier ones it may be like: all, or what MinHash finds."""
+    if len(texts) <= ALL_PAIRS:
+        for i in range(until or 1, len(texts)):
+            yield i, np.arange(until if until is not None else i)
+        return
+    index = RMinHashLSH(threshold=0.5, num_perm=PERMUTATIONS, num_bands=BANDS)
+    for i, text in enumerate(texts):
+        sketch = RMinHash(num_perm=PERMUTATIONS, seed=SEED)
+        sketch.update(sorted(shingles(text)))
+        if until is None or i >= until:
+            yield i, np.array(sorted(index.query(sketch))[:CROWD], dtype=np.intp)
+        if until is None or i < until:
+            index.insert(i, sketch)

@@ -1,0 +1,60 @@
+"""TW011: texts too short to say anything, or too long to be read."""
+
+import re
+
+import numpy as np
+
+from tuneworthy.checks import Examined, say
+from tuneworthy.core.finding import Finding, RowNote
+
+LETTERS = 3  # fewer letters or digits than this say nothing, except where that is usual for the table
+LONGEST = 1024  # tokens: what the prompting arms and the fine-tune read of a text by default
+OFTEN = 0.05
+
+
+class InputLength:
+    """Lengths in the decoder's own tokens where it is at hand, else in words."""
+
+    code = "TW011"
+    title = "empty, tiny and over-long texts"
+    slow = False
+    needs = None
+
+    def examine(self, data: Examined) -> Finding:
+        """A tip with the rows; an issue when many texts are cut."""
+        rows = data.examples
+        letters = [len(re.findall(r"\w", row.input)) for row in rows]
+        tiny = [i for i, n in enumerate(letters) if n < LETTERS]
+        if np.median(letters) < 2 * LETTERS:
+            tiny = [i for i in tiny if letters[i] == 0]
+        lengths, unit = _lengths(data)
+        long = [i for i, n in enumerate(lengths) if n > LONGEST]
+        measured = f"{int(np.median(lengths))} {unit} in the middle, {max(lengths)} at most"
+        if not tiny and not long:
+            return say(self, "passed", f"Every text has a usable length ({measured}).")
+        parts = [
+            *([f"{len(tiny)} texts have fewer than {LETTERS} letters"] if tiny else []),
+            *([f"{len(long)} are longer than {LONGEST} {unit}"] if long else []),
+        ]
+        return say(
+            self,
+            "issue" if len(long) > OFTEN * len(rows) else "tip",
+            f"{' and '.join(parts)} ({measured}).",
+            "Look at the tiny ones; long ones are cut unless you shorten them or set max_input_tokens.",
+            notes=[
+                *(RowNote(row=rows[i].row, note=f"{letters[i]} letters") for i in tiny),
+                *(RowNote(row=rows[i].row, note=f"{lengths[i]} {unit}", doubt=0.5) for i in long),
+            ],
+        )
+
+
+def _lengths(data: Examined) -> tuple[list[int], str]:
+    texts = [row.input for row in data.examples]
+    if "decoder" in data.models:
+        from tuneworthy.models.token_counts import count_tokens
+
+        return count_tokens(data.models["decoder"], texts), "tokens"
+    return [len(text.split()) for text in texts], "words"
+
+
+PLUGIN = InputLength()

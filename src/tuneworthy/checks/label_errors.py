@@ -1,0 +1,74 @@
+"""TW009: labels that are probably wrong."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuneworthy.checks import Examined, say
+from tuneworthy.checks._measured import Floats
+from tuneworthy.core.example import label_counts
+from tuneworthy.core.finding import Finding, RowNote
+
+FEWEST = 40  # rows below which a probe's doubts are guesses
+OFTEN = 0.01  # share of the rows from which the finding is an issue, not a tip
+
+
+class LabelErrors:
+    """Confident learning on a probe's out-of-fold probabilities (Northcutt et al. 2021, arXiv:1911.00068)."""
+
+    code = "TW009"
+    title = "probable label errors"
+    slow = True
+    needs = "embedder"
+
+    def examine(self, data: Examined) -> Finding:
+        """An issue with the rows to look at, the likeliest error first, and the ceiling that they imply."""
+        if len(data.examples) < FEWEST or min(label_counts(data.examples).values()) < 2:
+            return say(self, "not_applicable", f"It takes {FEWEST} rows and two of every label.")
+        table, labels = data.measured.probabilities, data.measured.labels
+        given = np.array([labels.index(str(row.target)) for row in data.examples])
+        doubts = label_doubts(table, given)
+        flagged = _flagged(table, given)
+        order = [int(i) for i in np.argsort(-doubts, kind="stable") if flagged[i]]
+        if not order:
+            return say(self, "passed", "No label contradicts its text and the other rows.")
+        notes = [
+            RowNote(
+                row=data.examples[i].row,
+                note=f"reads like '{labels[int(table[i].argmax())]}'",
+                column="label",
+                before=labels[given[i]],
+                after=labels[int(table[i].argmax())],
+                doubt=round(float(doubts[i]), 4),
+            )
+            for i in order
+        ]
+        share = len(order) / len(given)
+        return say(
+            self,
+            "issue" if share >= OFTEN else "tip",
+            f"{len(order)} labels ({share:.1%}) contradict their text, judging by the other rows; if all "
+            f"were wrong in a test set too, a perfect model would score {1 - share:.1%} there.",
+            "Look at them in review.csv (tuneworthy check --fix), the likeliest first; apply what is wrong.",
+            notes=notes,
+        )
+
+
+def label_doubts(table: Floats, given: NDArray[np.intp]) -> Floats:
+    """How doubtful each label is, 0 to 1: one minus its own out-of-fold probability, cleanlab's default.
+
+    Adjusting for each label's mean confidence, or the margin to the next label, ranked planted errors worse.
+    """
+    from cleanlab.rank import get_label_quality_scores
+
+    return np.asarray(1.0 - get_label_quality_scores(given, table, method="self_confidence"))
+
+
+def _flagged(table: Floats, given: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Off the diagonal of the confident joint, and the probe's own answer is another one."""
+    from cleanlab.filter import find_label_issues
+
+    issues = find_label_issues(given, table, filter_by="confident_learning", n_jobs=1)
+    return np.asarray(issues & (table.argmax(1) != given))
+
+
+PLUGIN = LabelErrors()

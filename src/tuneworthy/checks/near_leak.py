@@ -1,0 +1,46 @@
+"""TW007: test rows whose edited copy is in the labelled table."""
+
+from tuneworthy.checks import Examined, say
+from tuneworthy.checks._similar import near_pairs
+from tuneworthy.checks.near_duplicates import ALIKE, CONTAINED
+from tuneworthy.core.finding import Finding, RowNote
+from tuneworthy.data.splits import normalised
+
+
+class NearLeak:
+    """Test rows that a model has nearly seen; exact copies are TW003's."""
+
+    code = "TW007"
+    title = "test rows nearly inside the training table"
+    slow = False
+    needs = None
+
+    def examine(self, data: Examined) -> Finding:
+        """An issue with the pairs."""
+        if not data.test:
+            return say(self, "not_applicable", "There is no test file.")
+        rows = [*data.examples, *data.test]
+        start = len(data.examples)
+        notes = [
+            RowNote(
+                row=rows[j].row,
+                note=f"{likeness:.0%} of test row",
+                other=rows[i].row,
+                doubt=round(likeness, 4),
+            )
+            for i, j, likeness in near_pairs([row.input for row in rows], ALIKE, CONTAINED, until=start)
+            if normalised(rows[i].input) != normalised(rows[j].input)
+        ]
+        if not notes:
+            return say(self, "passed", "No training text is nearly a test text.")
+        notes.sort(key=lambda note: (-note.doubt, note.row))
+        return say(
+            self,
+            "issue",
+            f"{len(notes)} test rows have an edited copy in the training table.",
+            "Remove those rows from the training table, or the score flatters every trained arm.",
+            notes=notes,
+        )
+
+
+PLUGIN = NearLeak()

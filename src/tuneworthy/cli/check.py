@@ -1,0 +1,75 @@
+"""`tuneworthy check`: what is wrong with a table, row by row, and what to do."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuneworthy.cli.options import Group, Input, Set, Source, Target, Test, columns_of, overrides_of
+
+BLOCKED = 1  # the exit code of a table that the main job would refuse
+
+
+def command(
+    source: Source,
+    input: Input = None,
+    target: Target = None,
+    group: Group = None,
+    test: Test = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write the findings with their rows as a page.", metavar="FILE"),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    slow: Annotated[bool, typer.Option("--slow", help="Run slow checks on large tables too.")] = False,
+    mute: Annotated[
+        list[str] | None, typer.Option("--mute", help="Code of a check to leave out; repeat.", metavar="CODE")
+    ] = None,
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="Write clean.csv (safe repairs), changes.csv and review.csv (proposals)."),
+    ] = False,
+    apply: Annotated[
+        Path | None, typer.Option("--apply", help="Apply a review.csv that you filled in.", metavar="FILE")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for what --fix or --apply write.", metavar="DIR")
+    ] = Path("checked"),
+    set: Set = None,
+) -> None:
+    """Examine a table: what is wrong, in which rows, what to do. Exit code 1 when a fault blocks training."""
+    from tuneworthy.api import make_job
+    from tuneworthy.checking import apply_review, check_job
+    from tuneworthy.checking import fix as write_fixed
+    from tuneworthy.core.errors import JobError
+    from tuneworthy.reports.doctor import doctor_page, doctor_text, findings_json
+    from tuneworthy.runfolder.folder import write_text
+
+    if fix and apply is not None:
+        raise JobError("--fix and --apply exclude each other: apply the review that --fix wrote.")
+    job, table = make_job(source, columns_of(input, target, group, test), {}, overrides_of(set, None, None))
+    checked = check_job(job, table, slow, tuple(mute or ()))
+    if json:
+        typer.echo(findings_json(checked.findings))
+    else:
+        from tuneworthy.cli.progress import console
+
+        console.print(doctor_text(checked.data.source, len(checked.data.dataset), checked.findings))
+    if html is not None:
+        texts = {row.row: row for row in checked.data.dataset.examples}
+        held = {row.row: row for row in checked.data.test_rows}
+        write_text(html, doctor_page(checked.data.source, checked.findings, texts, held))
+        typer.echo(f"Wrote {html}.", err=json)
+    if fix:
+        changes, proposals = write_fixed(checked, output)
+        typer.echo(
+            f"Wrote {output / 'clean.csv'} ({len(changes)} safe changes, listed in changes.csv) and "
+            f"{output / 'review.csv'} ({proposals} proposals: write yes, another value or delete into "
+            "'decision', then tuneworthy check --apply).",
+            err=json,
+        )
+    if apply is not None:
+        changes = apply_review(checked, apply, output)
+        typer.echo(f"Wrote {output / 'clean.csv'}: {len(changes)} decisions applied.", err=json)
+    if checked.blocking:
+        raise typer.Exit(BLOCKED)

@@ -1,0 +1,108 @@
+"""The data doctor's findings: in a terminal, as JSON, and as a page with the rows."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tuneworthy.core.example import Example
+from tuneworthy.core.finding import Finding, RowNote
+from tuneworthy.reports.templating import environment, writable
+
+LOUD = ("issue", "tip")
+STYLES = {"issue": "red", "tip": "yellow", "passed": "green", "skipped": "dim", "muted": "dim"}
+ROWS_IN_TERMINAL = 3
+ROWS_ON_PAGE = 50
+LONGEST_TEXT = 400
+
+
+def doctor_text(source: str, rows: int, findings: Sequence[Finding]) -> RenderableType:
+    """What needs attention, the worst first, each with its first rows; then one line for all the rest."""
+    parts: list[RenderableType] = [Text(f"{source}: {rows} rows, {len(findings)} checks")]
+    for found in ordered(findings):
+        if found.outcome not in LOUD:
+            continue
+        word = "blocks training" if found.blocking else found.outcome
+        parts.append(
+            Text.assemble("\n", (f"{found.code} {found.title}", "bold"), "  ", (word, STYLES[found.outcome]))
+        )
+        parts.append(Text(f"  {found.message}"))
+        shown = found.notes[:ROWS_IN_TERMINAL]
+        for note in shown:
+            parts.append(Text(f"    row {note.row}: {said(note)}", style="dim"))
+        left = len(found.rows) - len(shown)
+        if shown and left > 0:
+            parts.append(Text(f"    and {left} more rows (--html FILE shows them)", style="dim"))
+        parts.append(Text(f"  {found.advice}"))
+    counts = {
+        outcome: [f for f in findings if f.outcome == outcome]
+        for outcome in dict.fromkeys(f.outcome for f in findings)
+    }
+    quiet = Table.grid(padding=(0, 1))
+    for outcome, those in counts.items():
+        if outcome not in LOUD:
+            quiet.add_row(
+                Text(outcome.replace("_", " "), style=STYLES.get(outcome, "dim")),
+                Text(", ".join(f.code for f in those), style="dim"),
+            )
+    return Group(*parts, Text(""), quiet)
+
+
+def ordered(findings: Sequence[Finding]) -> list[Finding]:
+    """Blocking first, then issues, tips and the rest; by code among equals."""
+    rank = {"issue": 0, "tip": 1, "skipped": 2, "muted": 3, "not_applicable": 4, "passed": 5}
+    return sorted(findings, key=lambda found: (not found.blocking, rank[found.outcome], found.code))
+
+
+def said(note: RowNote) -> str:
+    """A note in words: what, compared with which row, and what is proposed."""
+    other = f" row {note.other}" if note.other else ""
+    change = f" ('{note.before}' to '{note.after}')" if note.column == "label" and note.after else ""
+    return f"{note.note}{other}{change}"
+
+
+def findings_json(findings: Sequence[Finding]) -> str:
+    """All findings, as they stand in a run folder."""
+    return json.dumps([found.model_dump(mode="json") for found in findings], indent=2, ensure_ascii=False)
+
+
+def doctor_page(
+    source: str, findings: Sequence[Finding], texts: Mapping[int, Example], test: Mapping[int, Example]
+) -> str:
+    """One self-contained page: every finding with the text of its rows.
+
+    Args:
+        source: the file's name.
+        findings: of `run_checks`.
+        texts: the labelled rows by source row.
+        test: the test rows by source row.
+    """
+    views = [
+        {
+            "finding": found,
+            "loud": found.outcome in LOUD,
+            "rows": [
+                {
+                    "note": note,
+                    "said": said(note),
+                    "text": _excerpt(texts, note.row),
+                    "label": texts[note.row].target if note.row in texts else "",
+                    "other": _excerpt(test if found.code in ("TW003", "TW007") else texts, note.other),
+                }
+                for note in found.notes[:ROWS_ON_PAGE]
+            ],
+            "more": max(0, len(found.notes) - ROWS_ON_PAGE),
+        }
+        for found in ordered(findings)
+    ]
+    page = environment().get_template("doctor.html.j2").render(source=source, rows=len(texts), views=views)
+    return writable(page)
+
+
+def _excerpt(rows: Mapping[int, Example], number: int) -> str:
+    if number not in rows:
+        return ""
+    text = rows[number].input
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}\N{HORIZONTAL ELLIPSIS}"

@@ -1,0 +1,128 @@
+"""`tuneworthy check`: findings in the terminal, safe repairs, and a review that a person filled in."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from toy import toy_rows, write_csv
+from tuneworthy.cli.main import app
+from tuneworthy.core.errors import TuneworthyError
+
+BAD = [
+    *toy_rows(60),
+    {"text": toy_rows(60)[0]["text"].upper(), "label": toy_rows(60)[0]["label"]},
+    {"text": "the caf\u00c3\u00a9 wants my order back", "label": "refund"},
+    {"text": "=SUM(A1) where is the parcel", "label": "delivery "},
+    {"text": "<b>bold</b> question on my login", "label": "Account"},
+]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return write_csv(tmp_path / "bad.csv", BAD)
+
+
+def check(*arguments: object) -> str:
+    done = CliRunner().invoke(app, ["check", *map(str, arguments)])
+    if isinstance(done.exception, TuneworthyError):
+        raise done.exception
+    assert done.exit_code in (0, 1), done.output
+    return done.output
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_fault_is_named_with_its_row(table: Path) -> None:
+    said = check(table)
+    for code in ("TW001", "TW008", "TW012"):
+        assert code in said
+    assert "row 62" in said
+
+
+def test_json_has_every_check(table: Path) -> None:
+    found = json.loads(check(table, "--json"))
+    assert len({item["code"] for item in found}) == len(found) >= 20
+
+
+def test_a_table_that_blocks_training_exits_with_1(tmp_path: Path) -> None:
+    rows = toy_rows(30)
+    conflicting = [*rows, *({**row, "label": "other"} for row in rows[:6])]
+    done = CliRunner().invoke(app, ["check", str(write_csv(tmp_path / "c.csv", conflicting))])
+    assert done.exit_code == 1
+    assert "blocks training" in done.output
+
+
+def test_fixing_mends_what_is_safe_and_lists_it(table: Path, tmp_path: Path) -> None:
+    before = table.read_bytes()
+    check(table, "--fix", "--output", tmp_path / "out")
+    clean = read(tmp_path / "out" / "clean.csv")
+    assert len(clean) == len(BAD) - 1  # the repeat is gone
+    assert any("caf\u00e9" in row["text"] for row in clean)
+    assert "delivery " not in {row["label"] for row in clean}
+    assert {row["rule"] for row in read(tmp_path / "out" / "changes.csv")} == {"TW001", "TW008", "TW012"}
+    assert table.read_bytes() == before
+
+
+def test_fixing_twice_changes_nothing(table: Path, tmp_path: Path) -> None:
+    check(table, "--fix", "--output", tmp_path / "a")
+    check(tmp_path / "a" / "clean.csv", "--fix", "--output", tmp_path / "b")
+    assert read(tmp_path / "b" / "changes.csv") == []
+    assert (tmp_path / "b" / "clean.csv").read_bytes() == (tmp_path / "a" / "clean.csv").read_bytes()
+
+
+def test_no_cell_is_written_that_a_spreadsheet_would_execute(table: Path, tmp_path: Path) -> None:
+    check(table, "--fix", "--output", tmp_path / "out")
+    for name in ("clean.csv", "changes.csv", "review.csv"):
+        for row in read(tmp_path / "out" / name):
+            assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row.values() if cell)
+
+
+def test_a_filled_in_review_is_applied(table: Path, tmp_path: Path) -> None:
+    check(table, "--fix", "--output", tmp_path / "out")
+    clean = tmp_path / "out" / "clean.csv"
+    check(clean, "--fix", "--output", tmp_path / "again")
+    review = read(tmp_path / "again" / "review.csv")
+    spelling = next(row for row in review if row["code"] == "TW008")
+    markup = next(row for row in review if row["code"] == "TW012")
+    spelling["decision"], markup["decision"] = "yes", "delete"
+    filled = write_csv(tmp_path / "filled.csv", review)
+    check(clean, "--apply", filled, "--output", tmp_path / "done")
+    result = read(tmp_path / "done" / "clean.csv")
+    assert "Account" not in {row["label"] for row in result} or spelling["before"] != "Account"
+    assert len(result) == len(read(clean)) - 1
+
+
+def test_a_review_of_another_table_is_refused(table: Path, tmp_path: Path) -> None:
+    check(table, "--fix", "--output", tmp_path / "out")
+    review = [{**row, "decision": "yes"} for row in read(tmp_path / "out" / "review.csv") if row["column"]]
+    filled = write_csv(tmp_path / "filled.csv", review)
+    other = write_csv(tmp_path / "other.csv", toy_rows(90, seed=4))
+    with pytest.raises(TuneworthyError, match="has changed since"):
+        check(other, "--apply", filled, "--output", tmp_path / "done")
+    assert not (tmp_path / "done").exists()
+
+
+def test_nothing_is_overwritten(table: Path, tmp_path: Path) -> None:
+    check(table, "--fix", "--output", tmp_path / "out")
+    with pytest.raises(TuneworthyError, match="exists already"):
+        check(table, "--fix", "--output", tmp_path / "out")
+
+
+def test_a_muted_check_is_named_and_an_unknown_one_refused(table: Path) -> None:
+    found = {item["code"]: item for item in json.loads(check(table, "--json", "--mute", "TW012"))}
+    assert found["TW012"]["outcome"] == "muted"
+    with pytest.raises(TuneworthyError, match="no check has the code"):
+        check(table, "--mute", "TW999")
+
+
+def test_the_page_shows_the_rows_and_runs_nothing_of_theirs(table: Path, tmp_path: Path) -> None:
+    check(table, "--html", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;bold" in page
+    assert "<b>bold" not in page
