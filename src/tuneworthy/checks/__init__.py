@@ -105,7 +105,7 @@ def say(
     named = tuple(rows) or tuple(dict.fromkeys(note.row for note in notes))
     return Finding(
         code=check.code,
-        check=type(check).__module__.rsplit(".", 1)[1],
+        check=type(check).__module__.rsplit(".", 1)[-1],
         title=check.title,
         outcome=outcome,
         message=message,

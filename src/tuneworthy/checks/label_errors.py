@@ -9,6 +9,7 @@ from tuneworthy.core.example import label_counts
 from tuneworthy.core.finding import Finding, RowNote
 
 FEWEST = 40  # rows below which a probe's doubts are guesses
+CLEAR = 0.5  # with many labels and few rows of each, a probe that is merely unsure suspects everybody
 OFTEN = 0.01  # share of the rows from which the finding is an issue, not a tip
 
 
@@ -64,11 +65,11 @@ def label_doubts(table: Floats, given: NDArray[np.intp]) -> Floats:
 
 
 def _flagged(table: Floats, given: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Off the diagonal of the confident joint, and the probe's own answer is another one."""
+    """Off the diagonal of the confident joint, and another label is likelier than all the rest together."""
     from cleanlab.filter import find_label_issues
 
     issues = find_label_issues(given, table, filter_by="confident_learning", n_jobs=1)
-    return np.asarray(issues & (table.argmax(1) != given))
+    return np.asarray(issues & (table.argmax(1) != given) & (table.max(1) > CLEAR))
 
 
 PLUGIN = LabelErrors()
