@@ -79,6 +79,8 @@ def out_of_fold(
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
 
+    from tuneworthy.methods._linear import row_space
+
     table = np.zeros((len(targets), len(labels)))
     folds = max(2, min(FOLDS, max(Counter(targets).values()), len(set(groups))))
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
@@ -89,7 +91,8 @@ def out_of_fold(
         if len(set(targets[fit])) < 2:
             table[np.ix_(held, [labels.index(targets[fit][0])])] = 1.0
             continue
-        model = LogisticRegression(C=PENALTY, max_iter=500).fit(vectors[fit], targets[fit])
+        x_fit, x_held = row_space(vectors[fit], vectors[held])  # the same fit, as wide as there are rows
+        model = LogisticRegression(C=PENALTY, max_iter=500).fit(x_fit, targets[fit])
         columns = [labels.index(label) for label in model.classes_]
-        table[np.ix_(held, columns)] = model.predict_proba(vectors[held])
+        table[np.ix_(held, columns)] = model.predict_proba(x_held)
     return table
