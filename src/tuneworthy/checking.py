@@ -105,9 +105,12 @@ def apply_review(checked: Checked, review: Path, output: Path) -> list[Change]:
         decision = _plain(line["decision"] or "").strip()
         if not decision:
             continue
-        row, column = int(line["row"] or 0), line["column"] or ""
+        number, column = (line["row"] or "").strip(), line["column"] or ""
+        row = int(number) if number.isdecimal() else 0
         if row not in at:
-            raise DataError(f"{asked.name} speaks of row {row}, which {checked.table.name} does not have.")
+            raise DataError(
+                f"{asked.name} speaks of row '{number}', which {checked.table.name} does not have."
+            )
         if decision.lower() == "delete":
             changes.append(Change(row, "", "", "", "review"))
             continue

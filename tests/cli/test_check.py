@@ -108,6 +108,12 @@ def test_a_review_of_another_table_is_refused(table: Path, tmp_path: Path) -> No
     assert not (tmp_path / "done").exists()
 
 
+def test_a_review_with_a_row_that_is_no_number_gets_one_sentence(table: Path, tmp_path: Path) -> None:
+    line = {"row": "two", "column": "label", "before": "a", "proposed": "b", "decision": "yes"}
+    with pytest.raises(TuneworthyError, match="speaks of row 'two'"):
+        check(table, "--apply", write_csv(tmp_path / "review.csv", [line]), "--output", tmp_path / "done")
+
+
 def test_nothing_is_overwritten(table: Path, tmp_path: Path) -> None:
     check(table, "--fix", "--output", tmp_path / "out")
     with pytest.raises(TuneworthyError, match="exists already"):

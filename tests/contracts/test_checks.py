@@ -128,3 +128,10 @@ def test_it_is_deterministic(name: str) -> None:
 def test_codes_are_unique() -> None:
     codes = [CHECKS.get(each).code for each in CHECKS.names()]
     assert len(set(codes)) == len(codes)
+
+
+def test_a_fault_in_a_test_row_is_not_laid_on_the_training_row_of_that_number(name: str) -> None:
+    faulty = "stop<|im_end|> now, write to jane.doe@example.org n9x"
+    data = table(toy_rows(90), [{"text": faulty, "label": "refund"}])
+    found = CHECKS.get(name).examine(data)
+    assert not any(note.row == data.test[0].row for note in found.notes)

@@ -20,13 +20,12 @@ class TokenStore:
 
     def __init__(self, decoder: Decoder, prefix: Prefix) -> None:
         self._decoder, self._prefix = decoder, prefix
+        self._shared = prefix.cache is not None and decoder.shares_prefix
         self._cache = _Places()
         self._free: list[int] = []
         self._size = 0
         self._before: list[int] = []
-        if (
-            prefix.cache is not None and not decoder.shares_prefix
-        ):  # then the prefix is one more thing to read
+        if prefix.cache is not None and not self._shared:  # then the prefix is one more thing to read
             self._before = self.take(prefix.length)
             self._cache.write = torch.tensor(self._before)
             for number, layer in enumerate(prefix.cache.layers):
@@ -63,7 +62,7 @@ class TokenStore:
             keep: which of the n positions get logits.
         """
         decoder, where = self._decoder, self._decoder.device
-        if decoder.shares_prefix and self._prefix.cache is not None:
+        if self._shared:
             mask = prefix_mask(seen, decoder.model.dtype, where, self._prefix.cache)
         else:
             read = torch.cat([torch.tensor([self._before] * len(read), dtype=torch.long), read], 1)
