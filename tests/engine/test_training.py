@@ -80,20 +80,8 @@ def test_packing_is_exact_under_gradient_checkpointing(kind: str, tmp_path: Path
 
 def test_packing_is_exact_on_a_base_in_four_bits(tmp_path: Path) -> None:
     pytest.importorskip("bitsandbytes")
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-
     folder = save_decoder(tmp_path, "llama_wide")  # bitsandbytes quantises blocks of 64
-    decoder, rows = load_decoder(folder, "float32"), fresh(folder)[1]
-    four_bits = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.float32,
-    )
-    attention = decoder.model.config._attn_implementation
-    decoder.model = AutoModelForCausalLM.from_pretrained(
-        folder, quantization_config=four_bits, attn_implementation=attention
-    )
+    decoder, rows = load_decoder(folder, "float32", four_bits=True), fresh(folder)[1]
     add_lora(decoder, rank=4, alpha=8, dropout=0.0, seed=3)
     decoder.model.train()
     assert any("4bit" in type(module).__name__ for module in decoder.model.modules())

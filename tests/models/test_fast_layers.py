@@ -14,8 +14,8 @@ from tuneworthy.models.packed_linear import pack_weights
 from tuneworthy.models.tree_attention import tree_mask
 
 
-def adapted(folder: Path, dtype: str = "float32") -> Decoder:
-    decoder = load_decoder(folder, dtype)
+def adapted(folder: Path, dtype: str = "float32", four_bits: bool = False) -> Decoder:
+    decoder = load_decoder(folder, dtype, four_bits)
     add_lora(decoder, rank=4, alpha=8, dropout=0.0, seed=1)
     for parameter in decoder.model.parameters():  # B starts at zero: move it, or A has no gradient
         if parameter.requires_grad:
@@ -44,6 +44,31 @@ def test_quick_lora_layers_give_the_gradients_of_pefts_own(
     quick = gradients(adapted(folder).model, IDS)
     monkeypatch.setattr("tuneworthy.models.adapters.quicken", lambda model: 0)
     assert closeness(quick, gradients(adapted(folder).model, IDS)) < 1e-5
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_quick_lora_layers_give_the_gradients_of_pefts_own_on_four_bits(
+    dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    folder = save_decoder(tmp_path, "llama_wide")  # bitsandbytes quantises blocks of 64
+    decoder = adapted(folder, dtype, four_bits=True)
+    assert lora_linear.quicken(decoder.model) == 2 * 7
+    quick = gradients(decoder.model, IDS)
+    monkeypatch.setattr("tuneworthy.models.adapters.quicken", lambda model: 0)
+    theirs = gradients(adapted(folder, dtype, four_bits=True).model.train(), IDS)
+    assert closeness(quick, theirs) < (1e-5 if dtype == "float32" else 0.05)
+
+
+def test_scoring_on_four_bits_does_not_end_training(tmp_path: Path) -> None:
+    """bitsandbytes' own layer, asked without gradients on a CPU, passes none afterwards."""
+    pytest.importorskip("bitsandbytes")
+    decoder = adapted(save_decoder(tmp_path, "llama_wide"), four_bits=True)
+    before = gradients(decoder.model, IDS)
+    with torch.no_grad():
+        decoder.model.eval()(input_ids=IDS)
+    decoder.model.train()
+    assert torch.equal(gradients(decoder.model, IDS), before)
 
 
 def test_every_linear_layer_of_a_llama_is_quick(decoder_folder: Path) -> None:

@@ -11,9 +11,10 @@ import torch
 
 from tuneworthy.engine.encoding import EncodedRow
 from tuneworthy.engine.head import slices_head, summed_cross_entropy, without_head
-from tuneworthy.engine.packing import pack
+from tuneworthy.engine.packing import TokenTree, pack
 from tuneworthy.models.decoder import Decoder
 from tuneworthy.models.tree_attention import tree_mask
+from tuneworthy.models.tree_flex import flex_mask
 
 IGNORE = -100
 WIDTH_MULTIPLE = 32  # few distinct shapes: matrix kernels are generated once per shape
@@ -31,7 +32,7 @@ def packed_loss(decoder: Decoder, rows: Sequence[EncodedRow]) -> torch.Tensor:
     targets = tree.targets.to(where)
     inputs = {
         "input_ids": tree.tokens.unsqueeze(0).to(where),
-        "attention_mask": tree_mask(tree.allowed, decoder.model.dtype, where),
+        "attention_mask": _mask(decoder, tree),
         "position_ids": tree.positions.unsqueeze(0).to(where),
         "logits_to_keep": tree.sources.to(where),
         "use_cache": False,
@@ -42,6 +43,12 @@ def packed_loss(decoder: Decoder, rows: Sequence[EncodedRow]) -> torch.Tensor:
         return summed_cross_entropy(hidden, head, targets)
     logits = decoder.model(**inputs).logits[0]
     return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
+
+
+def _mask(decoder: Decoder, tree: TokenTree) -> torch.Tensor:
+    if decoder.flex_attention:
+        return flex_mask(tree.ends.to(decoder.device))
+    return tree_mask(tree.allowed, decoder.model.dtype, decoder.device)
 
 
 def padded_loss(decoder: Decoder, rows: Sequence[EncodedRow]) -> torch.Tensor:

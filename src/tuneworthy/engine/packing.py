@@ -20,16 +20,22 @@ class TokenTree:
     Attributes:
         tokens: token ids in layout order, shape [T].
         positions: distance from the beginning of the row, shape [T].
-        allowed: allowed[i, j] is True when token i attends to token j, shape [T, T].
+        ends: one past the last token below each, shape [T]: token i sees token j when j <= i < ends[j].
         sources: where each supervised token is predicted, shape [S].
         targets: the supervised tokens, shape [S].
     """
 
     tokens: torch.Tensor
     positions: torch.Tensor
-    allowed: torch.Tensor
+    ends: torch.Tensor
     sources: torch.Tensor
     targets: torch.Tensor
+
+    @property
+    def allowed(self) -> torch.Tensor:
+        """allowed[i, j] is True when token i attends to token j, shape [T, T]; computed at each call."""
+        at = torch.arange(len(self.tokens))
+        return (at <= at.unsqueeze(1)) & (at.unsqueeze(1) < self.ends)
 
 
 def pack(rows: Sequence[EncodedRow], width_multiple: int = 1, filler: int = 0) -> TokenTree:
@@ -43,9 +49,7 @@ def pack(rows: Sequence[EncodedRow], width_multiple: int = 1, filler: int = 0) -
     ordered = sorted(rows, key=lambda row: row.prompt + row.answer)
     tokens: list[int] = []
     depths: list[int] = []
-    grown: list[
-        tuple[int, int, list[int]]
-    ] = []  # per row: its own tokens' span, and where its ancestors stand
+    ends: list[int] = []
     path: list[int] = []  # where each token of the last row stands
     sources: list[int] = []
     targets: list[int] = []
@@ -53,28 +57,25 @@ def pack(rows: Sequence[EncodedRow], width_multiple: int = 1, filler: int = 0) -
     for row in ordered:
         laid = [*row.prompt, *row.answer[:-1]]
         shared = _common(last, laid)
-        del path[shared:]
         start = len(tokens)
+        for left in path[shared:]:
+            ends[left] = start
+        del path[shared:]
         tokens += laid[shared:]
         depths += range(shared, len(laid))
-        grown.append((start, len(tokens), list(path)))
         path += range(start, len(tokens))
+        ends += [0] * (len(tokens) - start)
         sources += path[len(row.prompt) - 1 :]
         targets += row.answer
         last = laid
     width = -(-len(tokens) // width_multiple) * width_multiple
-    allowed = torch.eye(width, dtype=torch.bool)
-    for start, end, ancestors in grown:
-        allowed[start:end, ancestors] = True
-        allowed[start:end, start:end] = torch.ones((end - start, end - start), dtype=torch.bool).tril()
     filled = width - len(tokens)
-    if filled:  # goes on where the last row ends, which costs attention least
-        allowed[len(tokens) :] |= allowed[len(tokens) - 1]
-        allowed[len(tokens) :, len(tokens) :] = torch.ones((filled, filled), dtype=torch.bool).tril()
+    for left in path:
+        ends[left] = width  # filler goes on where the last row ends, which costs attention least
     return TokenTree(
         tokens=torch.tensor([*tokens, *[filler] * filled]),
         positions=torch.tensor([*depths, *[0] * filled]),
-        allowed=allowed,
+        ends=torch.tensor([*ends, *[width] * filled]),
         sources=torch.tensor(sources),
         targets=torch.tensor(targets),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,11 @@ class Decoder:
         return ""
 
     @property
+    def flex_attention(self) -> bool:
+        """Whether a token tree goes through FlexAttention: on a GPU with a compiler for its kernels."""
+        return self.device.type == "cuda" and find_spec("triton") is not None and self.shares_prefix
+
+    @property
     def shares_prefix(self) -> bool:
         """Whether every layer's attention is a plain softmax, so that rows can read one prefix's cache."""
         config = self.model.config.get_text_config()
@@ -110,8 +116,11 @@ class Decoder:
         return [*self.encode(answer), stop]
 
 
-def load_decoder(folder: Path, dtype: str) -> Decoder:
+def load_decoder(folder: Path, dtype: str, four_bits: bool = False) -> Decoder:
     """Loads a decoder from a local folder, no remote code, safetensors only.
+
+    With `four_bits` its linear layers are packed as they are read (NF4, double quantisation; Dettmers et al.
+    2023, arXiv:2305.14314) and multiply in `dtype`; the whole model is never in memory at 16 bits.
 
     Attention is plain matrix products (transformers' "eager", by blocks where the mask has some): it takes 4D
     masks on every device, and on a CPU its bfloat16 backward pass is faster than the fused kernel's.
@@ -122,6 +131,7 @@ def load_decoder(folder: Path, dtype: str) -> Decoder:
     quiet()
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    where = device()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(
@@ -130,6 +140,7 @@ def load_decoder(folder: Path, dtype: str) -> Decoder:
             use_safetensors=True,
             attn_implementation=register_tree_attention(),
             dtype=getattr(torch, dtype),
+            **(_four_bits(getattr(torch, dtype), where) if four_bits else {}),
         )
     except (OSError, ValueError, KeyError) as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
@@ -138,12 +149,30 @@ def load_decoder(folder: Path, dtype: str) -> Decoder:
         raise ModelError(f"the tokenizer of {folder} has no end-of-sequence token.")
     if tokenizer.chat_template is None:
         tokenizer.chat_template = PLAIN_TEMPLATE
-    where = device()
-    model = model.to(where).eval()
+    model = (model if four_bits else model.to(where)).eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)  # adapters bring their own
     quicken_norms(model)
     return Decoder(model=model, tokenizer=tokenizer, folder=folder, device=where)
+
+
+def _four_bits(dtype: torch.dtype, where: torch.device) -> dict[str, Any]:
+    """What `from_pretrained` needs to pack a model on the way to its device."""
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise ModelError(
+            "a base model in four bits needs bitsandbytes: pip install 'tuneworthy[qlora]'."
+        ) from error
+    from transformers import BitsAndBytesConfig
+
+    packing = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    return {"quantization_config": packing, "device_map": {"": where}}
 
 
 def new_cache(decoder: Decoder) -> Any:

@@ -2,9 +2,11 @@
 
 PEFT's layers stay where they are and keep their parameters, so an adapter saves and loads as PEFT's own; only
 the arithmetic is replaced. The frozen base stays in its precision and gets no gradient, adapters are float32
-and are multiplied in the base's precision, and the input is kept once for all that backward needs.
+and are multiplied in the base's precision, and the input is kept once for all that backward needs. A base in
+four bits is unpacked where it is needed and again in backward, one layer at a time.
 """
 
+import sys
 import types
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +22,7 @@ class Product:
     """What a LoRA layer multiplies by, in the base's precision: x W' + bias + scale (x A') B'.
 
     Attributes:
-        weight, bias: of the frozen base, shapes [out, in] and [out].
+        weight, bias: of the frozen base, shapes [out, in] and [out]; the weight may be packed in four bits.
         a, b: the adapter, shapes [rank, in] and [out, rank].
         scale: alpha / rank.
     """
@@ -33,8 +35,8 @@ class Product:
 
     def of(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The layer's output for rows [T, in], and x A' for `gradients`."""
-        low = rows @ self.a.T
-        out = rows @ self.weight.T if self.bias is None else torch.addmm(self.bias, rows, self.weight.T)
+        low, weight = rows @ self.a.T, _unpacked(self.weight, rows.dtype)
+        out = rows @ weight.T if self.bias is None else torch.addmm(self.bias, rows, weight.T)
         return out.addmm_(low, self.b.T, alpha=self.scale), low
 
     def gradients(
@@ -44,8 +46,21 @@ class Product:
         into_low = (gradient @ self.b).mul_(self.scale)
         into_b = (low.T @ gradient).T.float().mul_(self.scale)
         into_a = (into_low.T @ rows).float()
-        into_x = (gradient @ self.weight).addmm_(into_low, self.a) if into_rows else None
+        if not into_rows:
+            return None, into_a, into_b
+        into_x = (gradient @ _unpacked(self.weight, rows.dtype)).addmm_(into_low, self.a)
         return into_x, into_a, into_b
+
+
+def _unpacked(weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A base weight as a matrix [out, in] to multiply by."""
+    packing = getattr(weight, "quant_state", None)
+    if packing is None:
+        return weight
+    from bitsandbytes.functional import dequantize_4bit
+
+    dense: torch.Tensor = dequantize_4bit(weight.data, packing)
+    return dense.to(dtype)
 
 
 class _LoraLinear(torch.autograd.Function):
@@ -128,9 +143,14 @@ def _forward(layer: Any, x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
 
 
 def _scored(layer: Any, x: torch.Tensor) -> torch.Tensor:
-    """The same without gradients, whatever has become of the base layer's weight."""
-    _, _, a, b, scale = _adapter(layer)
+    """The same without gradients, whatever has become of the base layer's weight.
+
+    On a CPU bitsandbytes' own layer would repack a four-bit weight for good, and no gradient passes it then.
+    """
+    weight, bias, a, b, scale = _adapter(layer)
     rows = x.reshape(-1, x.shape[-1])
+    if hasattr(weight, "quant_state") and weight.device.type == "cpu":
+        return Product(weight, bias, a.to(x.dtype), b.to(x.dtype), scale).of(rows)[0].view(*x.shape[:-1], -1)
     out: torch.Tensor = layer.base_layer(rows)
     out.addmm_(rows @ a.to(x.dtype).T, b.to(x.dtype).T, alpha=scale)
     return out.view(*x.shape[:-1], -1)
@@ -150,14 +170,12 @@ def quicken(model: Any) -> int:
 
     So too that of the feed-forward blocks around them, where they are silu-gated.
 
-    Left alone: layers with dropout, DoRA or another variant, quantised bases, and bases that are not
-    `torch.nn.Linear` (GPT-2's transposed ones).
+    Left alone: layers with dropout, DoRA or another variant, and bases that are neither `torch.nn.Linear` nor
+    bitsandbytes' four bits (GPT-2's transposed ones, eight bits).
     """
-    from peft.tuners.lora.layer import Linear
-
     count = 0
     for layer in model.modules():
-        if type(layer) is not Linear or type(layer.base_layer) is not torch.nn.Linear:
+        if not _is_plain(layer):
             continue
         name = layer.active_adapters[0]
         dropout = getattr(layer.lora_dropout[name], "p", 0.0)
@@ -171,13 +189,27 @@ def quicken(model: Any) -> int:
     return count
 
 
+def _is_plain(layer: Any) -> bool:
+    """Whether a layer is PEFT's LoRA on an ordinary linear layer, packed in four bits or not."""
+    from peft.tuners.lora import layer as dense
+
+    if type(layer) is dense.Linear:
+        return type(layer.base_layer) is torch.nn.Linear
+    if "bitsandbytes" not in sys.modules:
+        return False
+    from peft.tuners.lora import bnb
+
+    return type(layer) is bnb.Linear4bit
+
+
 def _is_gated(block: Any) -> bool:
     """Whether a block is down(silu(gate(x)) * up(x)) and all three layers are quick ones, by trial."""
     layers = [getattr(block, name, None) for name in ("gate_proj", "up_proj", "down_proj")]
     if any(layer is None or "forward" not in vars(layer) for layer in layers):
         return False
-    weight = block.gate_proj.base_layer.weight
-    trial = torch.linspace(-3, 2, weight.shape[1]).to(weight).unsqueeze(0)
+    base = block.gate_proj.base_layer
+    precision = getattr(base, "compute_dtype", None) or base.weight.dtype  # four bits multiply in another
+    trial = torch.linspace(-3, 2, base.in_features).to(base.weight.device, precision).unsqueeze(0)
     with torch.no_grad():
         theirs, ours = block(trial).float(), _gated_forward(block, trial).float()
     return bool((theirs - ours).norm() <= CLOSE * theirs.norm())

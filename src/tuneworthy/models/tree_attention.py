@@ -2,9 +2,10 @@
 
 A mask goes through the model as an ordinary additive 4D mask, so any architecture understands it, and carries
 a hint along. In training the hint is the mask's blocks: only the keys that a block of queries may see are
-touched, less than half of the square for a packed batch. In scoring it is the key/value cache of the prefix
-that all rows share: every row attends to the one copy. A layer that adds something of its own (a soft cap,
-attention sinks) computes with the dense mask as ever, and is never given a shared prefix.
+touched, less than half of the square for a packed batch; on a GPU it is FlexAttention's, see `tree_flex`.
+In scoring it is the key/value cache of the prefix that all rows share: every row attends to the one copy. A
+layer that adds something of its own (a soft cap, attention sinks) computes with the dense mask as ever, and
+is never given a shared prefix.
 """
 
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 from tuneworthy.models.tree_blocks import Blocks, Sheet, cut_blocks
+from tuneworthy.models.tree_flex import flex
 
 NAME = "tuneworthy_tree"
 SCORES_AT_A_TIME = 500_000  # 2 MB in float32: a core's second-level cache
@@ -70,6 +72,9 @@ def tree_attention(
     """An attention function for transformers: by blocks where the mask has some, else the module's own."""
     blocks, prefix = getattr(attention_mask, "blocks", None), getattr(attention_mask, "prefix", None)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    tiles = getattr(attention_mask, "flex", None)
+    if tiles is not None:
+        return flex(query, key, value, tiles, scale), None
     if prefix is not None:
         assert attention_mask is not None
         return _with_prefix(query, key, value, attention_mask, prefix[module.layer_idx], scale), None
