@@ -1,9 +1,11 @@
 """The engine against its peers: training against TRL with PEFT, label scoring against lm-evaluation-harness.
 
     python bench/engine.py --data FOLDER [--only TABLE ...] [--repeats 3] [--threads N]
+    python bench/engine.py --data FOLDER --peers defaults best flash unsloth --only ... qlora    (with a GPU)
 
 FOLDER holds `banking77/` (PolyAI banking77, CC BY 4.0: columns text and category) and `imdb_label_errors/`
 (IMDb reviews, column review). Peers run in an environment of their own, `.bench/trl`, made on first use.
+On a machine with a GPU everything runs there; --peer-python names an environment that has the peers already.
 Runs alternate, ours and theirs; figures are ratios of medians of the same session. Results are kept in
 `.bench/engine/` as they come, so a bench that was stopped goes on; --again measures anew.
 """
@@ -17,7 +19,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
+
 from common import closing_line, figure
+from peers.random_llama import SHAPES, write_random_llama
 from tuneworthy.core.example import Example
 from tuneworthy.core.hashing import address
 from tuneworthy.models.decoder import load_decoder
@@ -31,17 +36,22 @@ PEER = PLACE / "trl" / "bin" / "python"
 PEER_PACKAGES = ("trl==1.16.0", "peft==0.21.2", "transformers==5.23.0", "lm-eval==0.4.13", "datasets")
 BATCH = 8
 STOP = "<|im_end|>"
+CARD_GB = 16
 CURVE = 24  # steps of the loss curves
 WARM = 1  # first steps that are not counted: kernels are generated once per process
 Task = dict[str, Any]
 
 
-def prepare_peer() -> None:
+class PeerError(RuntimeError):
+    """A side did not finish; the message ends with its own."""
+
+
+def prepare_peer(python: Path) -> None:
     """Makes the peers' environment when it is not there."""
-    if PEER.exists():
+    if python.exists():
         return
     subprocess.run([sys.executable, "-m", "venv", str(PLACE / "trl")], check=True)
-    pip = [str(PEER), "-m", "pip", "install", "--quiet"]
+    pip = [str(python), "-m", "pip", "install", "--quiet"]
     subprocess.run([*pip, "torch==2.13.0"], check=True)
     subprocess.run([*pip, *PEER_PACKAGES], check=True)
 
@@ -50,7 +60,8 @@ def measure(python: Path | str, script: str, task: Task, repeat: int, again: boo
     """One run in a process of its own; remembered by its task."""
     folder = PLACE / "engine"
     folder.mkdir(parents=True, exist_ok=True)
-    name = address([script, {**task, "model": "smollm2-135m"}, repeat])
+    machine = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
+    name = address([script, {**task, "model": Path(task["model"]).name}, repeat, *machine])
     kept = folder / f"{name}.json"
     if kept.exists() and not again:
         found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
@@ -60,7 +71,7 @@ def measure(python: Path | str, script: str, task: Task, repeat: int, again: boo
     done = subprocess.run([str(python), str(HERE / script), str(asked)], capture_output=True, text=True)
     asked.unlink()
     if done.returncode:
-        raise RuntimeError(f"{script} failed:\n{done.stderr[-3000:]}")
+        raise PeerError(f"{script} failed:\n{done.stderr[-3000:]}")
     result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     kept.write_text(json.dumps(result), encoding="utf-8")
     return result
@@ -113,9 +124,18 @@ class Texts:
 
 
 def against_trl(
-    texts: Texts, rows: str, ours: str, peers: list[str], options: argparse.Namespace, batch: int = BATCH
+    texts: Texts,
+    rows: str,
+    ours: str,
+    peers: list[str],
+    options: argparse.Namespace,
+    batch: int = BATCH,
+    extra: Task | None = None,
 ) -> Task:
-    """Seconds per step, losses and peak memory of ours and of TRL at some settings, alternating."""
+    """Seconds per step, losses and peak memory of ours and of TRL at some settings, alternating.
+
+    A peer that does not run (a kernel not installed, memory) is said and left out; ours has to.
+    """
     steps = WARM + options.steps
     task = {
         "kind": "training",
@@ -126,6 +146,7 @@ def against_trl(
         "steps": steps,
         "learning_rate": 3e-4,
         "threads": options.threads,
+        **(extra or {}),
     }
     runs: dict[str, list[dict[str, Any]]] = {"ours": [], **{name: [] for name in peers}}
     for repeat in range(options.repeats):
@@ -133,7 +154,11 @@ def against_trl(
         runs["ours"].append(measure(sys.executable, "engine_ours.py", mine, repeat, options.again))
         for name in peers if repeat == 0 or options.all_peers else []:
             theirs = {**task, "settings": name, "kind": "trl"}
-            runs[name].append(measure(PEER, "peers/trl_sft.py", theirs, repeat, options.again))
+            script = "peers/unsloth_sft.py" if name == "unsloth" else "peers/trl_sft.py"
+            try:
+                runs[name].append(measure(options.peer_python, script, theirs, repeat, options.again))
+            except PeerError as failure:
+                print(f"TRL {name} did not run: {str(failure).strip().splitlines()[-1][:200]}")
     return {
         name: {
             "seconds": median(s for run in found for s in run["seconds"][WARM:]),
@@ -141,6 +166,7 @@ def against_trl(
             "losses": found[0]["losses"],
         }
         for name, found in runs.items()
+        if found
     } | {"tokens": runs["ours"][0]["tokens_per_batch"], "products": runs["ours"][0]["products"]}
 
 
@@ -151,8 +177,10 @@ def training_table(title: str, found: Task, goals: dict[str, float | None], figu
     print(f"{'':28} {'s/step':>8} {'GiB':>6} {'ratio':>7}  losses")
     print(f"{'ours':28} {ours['seconds']:8.2f} {ours['peak_gib']:6.2f} {'':>7}  {shown(ours['losses'])}")
     figures[f"{title}: seconds per step"] = figure(ours["seconds"], "s")
-    for name, goal in goals.items():
-        peer = found[name]
+    for name, peer in found.items():
+        if name in ("ours", "tokens", "products"):
+            continue
+        goal = goals.get(name)
         ratio = peer["seconds"] / ours["seconds"]
         print(
             f"{'TRL ' + name:28} {peer['seconds']:8.2f} {peer['peak_gib']:6.2f} {ratio:6.1f}x  "
@@ -198,7 +226,7 @@ def scoring_table(texts: Texts, few_shot: bool, options: argparse.Namespace, fig
     asked_of_peer = prompts[:few]
     peers = {
         batch: measure(
-            PEER,
+            options.peer_python,
             "peers/lm_eval_options.py",
             {**base, "prompts": asked_of_peer, "batch": batch},
             0,
@@ -277,7 +305,28 @@ def curves(texts: Texts, options: argparse.Namespace, figures: Task) -> None:
         )
 
 
-TABLES = ("shared", "plain", "stock", "scoring", "few_shot", "shared32", "curves")
+def four_bits(texts: Texts, options: argparse.Namespace, figures: Task) -> None:
+    """A Llama-shaped base of random weights in four bits on a card of 16 GB: speed and peak memory."""
+    folder = write_random_llama(
+        PLACE / f"random_llama_{options.qlora_shape}",
+        options.qlora_shape,
+        texts.model,
+        len(texts.decoder.tokenizer),
+    )
+    extra = {"model": str(folder), "four_bits": True, "cap_gb": CARD_GB}
+    for rows in ("shared", "plain"):
+        found = against_trl(texts, rows, "bfloat16", options.peers, options, extra=extra)
+        title = f"QLoRA, {options.qlora_shape} Llama shape, {CARD_GB} GB, {rows} rows"
+        training_table(title, found, {}, figures)
+        rate = found["tokens"] / found["ours"]["seconds"]
+        print(f"ours: {rate:.0f} tokens/s")
+        figures[f"{title}: tokens per second"] = figure(rate, "tokens/s")
+        figures[f"{title}: peak memory"] = figure(
+            found["ours"]["peak_gib"], "GiB", CARD_GB * 1e9 / 2**30, lower_is_better=True
+        )
+
+
+TABLES = ("shared", "plain", "stock", "scoring", "few_shot", "shared32", "curves", "qlora")
 
 
 def main() -> None:
@@ -286,7 +335,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES)
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES[:-1])
+    parser.add_argument(
+        "--peers", nargs="+", default=["defaults", "best"], help="and flash, unsloth on a GPU"
+    )
+    parser.add_argument("--peer-python", type=Path, default=PEER, help="an environment with the peers")
+    parser.add_argument("--qlora-shape", choices=list(SHAPES), default="7b")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--texts", type=int, default=128)
@@ -296,13 +350,13 @@ def main() -> None:
     parser.add_argument("--all-peers", action="store_true", help="repeat the peers as often as ours")
     parser.add_argument("--again", action="store_true", help="measure anew what is kept in .bench")
     options = parser.parse_args()
-    prepare_peer()
+    prepare_peer(options.peer_python)
     texts, figures = Texts(options.data), dict[str, Any]()
     if "shared" in options.only:
-        found = against_trl(texts, "shared", "bfloat16", ["defaults", "best"], options)
+        found = against_trl(texts, "shared", "bfloat16", options.peers, options)
         training_table("shared instruction", found, {"defaults": 12.0, "best": 10.0}, figures)
     if "plain" in options.only:
-        found = against_trl(texts, "plain", "bfloat16", ["defaults", "best"], options)
+        found = against_trl(texts, "plain", "bfloat16", options.peers, options)
         training_table("plain rows", found, {"defaults": 3.5, "best": 2.5}, figures)
         matrix_share(found, options, figures)
     if "stock" in options.only:
@@ -310,7 +364,7 @@ def main() -> None:
         training_table("shared instruction, fp32, stock modules", found, {"float32": 6.5}, figures)
     if "shared32" in options.only:
         few = argparse.Namespace(**{**vars(options), "steps": 1, "repeats": 1})
-        found = against_trl(texts, "shared", "bfloat16", ["defaults", "best"], few, batch=32)
+        found = against_trl(texts, "shared", "bfloat16", options.peers, few, batch=32)
         title = "shared instruction, batch 32"
         training_table(title, found, {"defaults": 25.0, "best": None}, figures)
     if "curves" in options.only:
@@ -319,6 +373,10 @@ def main() -> None:
         scoring_table(texts, False, options, figures)
     if "few_shot" in options.only:
         scoring_table(texts, True, options, figures)
+    if "qlora" in options.only:
+        four_bits(texts, options, figures)
+    if torch.cuda.is_available():
+        print(f"on {torch.cuda.get_device_name()}")
     print(closing_line(figures))
 
 

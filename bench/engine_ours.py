@@ -9,22 +9,27 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from peers.peak import peak_gib
+from peers.peak import cap, peak_gib
 from tuneworthy.engine.best_first import best_labels
 from tuneworthy.engine.checkpoint import Progress
 from tuneworthy.engine.encoding import EncodedRow
+from tuneworthy.engine.memory_probe import fitting_tokens
 from tuneworthy.engine.packing import pack
 from tuneworthy.engine.recipe import Recipe
 from tuneworthy.engine.scoring import score_labels
 from tuneworthy.engine.training import update
 from tuneworthy.models.adapters import add_lora
 from tuneworthy.models.decoder import Decoder, load_decoder, shared_decoder
+from tuneworthy.models.hardware import device
 
 
 def training(task: dict[str, Any]) -> dict[str, Any]:
     """Seconds and loss of every step; rows in the order given, constant rate, as the peer does it."""
     stock = task["settings"] == "float32"
-    decoder = load_decoder(Path(task["model"]), "float32" if stock else "bfloat16")
+    cap(task.get("cap_gb"))
+    decoder = load_decoder(
+        Path(task["model"]), "float32" if stock else "bfloat16", task.get("four_bits", False)
+    )
     add_lora(decoder, rank=16, alpha=32, dropout=0.0, seed=0)
     if stock:  # packing alone, with the layers and the attention of transformers and PEFT
         decoder.model.set_attn_implementation("eager")
@@ -35,9 +40,11 @@ def training(task: dict[str, Any]) -> dict[str, Any]:
         for i, row in enumerate(task["rows"])
     ]
     rate = task["learning_rate"]
-    recipe = Recipe(steps=1, batch=task["batch"], learning_rate=rate, warmup_steps=1, tokens_per_batch=4096)
+    on_gpu = decoder.device.type == "cuda"
+    tokens = fitting_tokens(decoder, rows, 16384) if on_gpu else 4096
+    recipe = Recipe(steps=1, batch=task["batch"], learning_rate=rate, warmup_steps=1, tokens_per_batch=tokens)
     seconds, losses = [], []
-    accelerator = Accelerator(cpu=True)
+    accelerator = Accelerator(cpu=not on_gpu)
     parameters = [p for p in decoder.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.0, fused=True)
     decoder.model.train()
@@ -45,6 +52,7 @@ def training(task: dict[str, Any]) -> dict[str, Any]:
         batch = rows[step * task["batch"] : (step + 1) * task["batch"]]
         started = time.perf_counter()
         facts = update(decoder, accelerator, optimizer, parameters, batch, recipe, Progress(step=1))
+        _finish()
         seconds.append(time.perf_counter() - started)
         losses.append(facts["loss"])
     first = rows[: task["batch"]]
@@ -56,6 +64,12 @@ def training(task: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _finish() -> None:
+    """A GPU is asked and not waited for; what is timed has to have happened."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def products(decoder: Decoder, batch: list[EncodedRow]) -> float:
     """Floating-point operations of the matrix products that one step cannot do without.
 
@@ -65,8 +79,8 @@ def products(decoder: Decoder, batch: list[EncodedRow]) -> float:
     tree = pack(batch)
     config = decoder.model.config
     linear = [m for m in decoder.model.get_base_model().model.modules() if isinstance(m, torch.nn.Linear)]
-    adapters = sum(m.weight.numel() for m in linear if m.weight.requires_grad)
-    frozen = sum(m.weight.numel() for m in linear if not m.weight.requires_grad)
+    adapters = sum(m.in_features * m.out_features for m in linear if m.weight.requires_grad)
+    frozen = sum(m.in_features * m.out_features for m in linear if not m.weight.requires_grad)
     heads: int = config.num_attention_heads * config.head_dim * config.num_hidden_layers
     head: int = decoder.model.get_output_embeddings().weight.numel()
     tokens, pairs = len(tree.tokens), int(tree.allowed.sum())
@@ -99,14 +113,19 @@ def _warm(decoder: Decoder, prompts: list[list[int]], options: list[list[int]]) 
 def matrix_peak(task: dict[str, Any]) -> dict[str, Any]:
     """The machine's own rate, GFLOP/s: the best of several shapes of this model's products."""
     dtype = getattr(torch, task["dtype"])
-    best = 0.0
-    for inner, outer in ((576, 1536), (1536, 576), (1024, 1024)):
-        a, b = torch.randn(1024, inner).to(dtype), torch.randn(outer, inner).to(dtype)
+    where, best = device(), 0.0
+    shapes = [(1024, 576, 1536), (1024, 1536, 576), (1024, 1024, 1024)]
+    if where.type == "cuda":
+        shapes += [(4096, 4096, 4096), (8192, 8192, 8192)]
+    for rows, inner, outer in shapes:
+        a = torch.randn(rows, inner, device=where).to(dtype)
+        b = torch.randn(outer, inner, device=where).to(dtype)
         for _ in range(5):
             started = time.perf_counter()
             for _ in range(20):
                 a @ b.T
-            best = max(best, 20 * 2 * 1024 * inner * outer / (time.perf_counter() - started) / 1e9)
+            _finish()
+            best = max(best, 20 * 2 * rows * inner * outer / (time.perf_counter() - started) / 1e9)
     return {"gflops": best}
 
 

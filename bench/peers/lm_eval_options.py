@@ -12,7 +12,11 @@ from lm_eval.models.huggingface import HFLM
 task = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 torch.set_num_threads(task["threads"])
 harness = HFLM(
-    pretrained=task["model"], device="cpu", dtype="float32", batch_size=task["batch"], add_bos_token=False
+    pretrained=task["model"],
+    device="cuda" if torch.cuda.is_available() else "cpu",
+    dtype="float32",
+    batch_size=task["batch"],
+    add_bos_token=False,
 )
 requests = [
     Instance(request_type="loglikelihood", doc={}, arguments=(prompt, option), idx=0)
