@@ -161,6 +161,8 @@ def _proposals(checked: Checked) -> list[tuple[object, ...]]:
         if found.code not in worth or found.outcome not in ("issue", "tip"):
             continue
         for note in found.notes:
+            if note.test:
+                continue  # its number is another file's
             if found.code == "TW012" and note.note in ("wrong encoding", "control characters"):
                 continue  # mended already
             column = real.get(note.column, note.column)

@@ -69,6 +69,7 @@ def examined(job: Job, data: Loaded, slow: bool = False) -> Examined:
         group=job.data.group,
         models={role: folder for role, name in wanted.items() if (folder := at_hand(name)) is not None},
         slow=slow,
+        instruction=job.instruction,
     )
 
 

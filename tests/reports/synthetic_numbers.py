@@ -377,9 +377,20 @@ class SyntheticNumbers:
                         "against": self.predictions[against][place],
                     }
                 )
+        groups = [
+            {
+                "group": INJECTIONS[0] if self.variant.hostile else "Acme",
+                "n": 30,
+                "wrong": 12,
+                "low": 0.25,
+                "high": 0.58,
+            },
+            {"group": "Zenith", "n": 40, "wrong": 4, "low": 0.04, "high": 0.23},
+        ]
         odd = INJECTIONS[0] if self.variant.hostile else "Sure! The clause is about"
         return {
             "confusion": confusion,
+            "groups": {self.recommended: {"groups": groups, "left": 3, "p": 0.004}},
             "won": {
                 "winner": won,
                 "against": against,

@@ -220,6 +220,16 @@ def test_sections_of_what_did_not_happen_are_left_out(run_of):
     assert 'id="cost"' not in blocked
 
 
+def test_error_rates_by_group_stand_with_their_intervals(run_of):
+    contents = run_of("holdout")
+    text = Page(render_html(contents)).text
+    assert "Acme 12 30 40.0% 25.0% to 58.0% Zenith 4 40 10.0% 4.0% to 23.0%" in text
+    assert "They differ by more than chance (p 0.004" in text
+    assert "3 rows are in groups of fewer than ten" in text
+    without = contents.details.model_copy(update={"groups": {}})
+    assert 'id="groups"' not in render_html(contents.model_copy(update={"details": without}))
+
+
 def test_rows_that_decide_are_shown_up_to_eight_a_side(run_of):
     contents = run_of("holdout")
     source = render_html(contents)

@@ -1,11 +1,12 @@
 """The data doctor: one file per check; the main job runs them before it spends compute."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from tuneworthy.core.counting import counted
 from tuneworthy.core.example import Example
 from tuneworthy.core.finding import Finding, Outcome, RowNote
 from tuneworthy.core.registry import Registry
@@ -30,6 +31,7 @@ class Examined:
         group: the column the user named as the group, or none.
         models: folders of models that are at hand, by role; nothing is fetched for a check.
         slow: run slow checks whatever the number of rows.
+        instruction: what the user tells the model to do, or none.
     """
 
     examples: Sequence[Example]
@@ -40,6 +42,13 @@ class Examined:
     group: str | None = None
     models: Mapping[str, Path] = field(default_factory=dict)
     slow: bool = False
+    instruction: str | None = None
+
+    @property
+    def both(self) -> Iterator[tuple[Example, bool]]:
+        """Every row, and whether it is of the test file."""
+        yield from ((row, False) for row in self.examples)
+        yield from ((row, True) for row in self.test)
 
     @cached_property
     def measured(self) -> "Measured":
@@ -101,8 +110,8 @@ def say(
     notes: Sequence[RowNote] = (),
     blocking: bool = False,
 ) -> Finding:
-    """The finding of a check; rows are those given, or those of the notes."""
-    named = tuple(rows) or tuple(dict.fromkeys(note.row for note in notes))
+    """The finding of a check; rows are those given, or those of the notes that are of the labelled table."""
+    named = tuple(rows) or tuple(dict.fromkeys(note.row for note in notes if not note.test))
     return Finding(
         code=check.code,
         check=type(check).__module__.rsplit(".", 1)[-1],
@@ -114,6 +123,13 @@ def say(
         rows=named,
         notes=tuple(notes)[:ROWS_NAMED],
     )
+
+
+def noted(notes: Sequence[RowNote], verb: str, verbs: str) -> str:
+    """ "1 row holds", "3 rows hold", "3 rows (1 of the test file) hold"."""
+    held = sum(note.test for note in notes)
+    of_test = f" ({held:,} of the test file)" if held else ""
+    return counted(len(notes), f"row{of_test} {verb}", f"rows{of_test} {verbs}")
 
 
 def names(found: Sequence[str], shown: int = 5) -> str:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 from tuneworthy.checks import Examined, say
+from tuneworthy.core.counting import counted
 from tuneworthy.core.example import Example
 from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.data.splits import normalised
@@ -41,7 +42,8 @@ class ConflictingLabels:
         return say(
             self,
             "issue",
-            f"{len(found)} rows ({share:.1%}) share their text with a row of another label.",
+            f"{counted(len(found), 'row shares its', 'rows share their')} text with a row of another label "
+            f"({share:.1%} of all).",
             "Decide which label is right, or remove the rows.",
             notes=notes,
             blocking=share >= BLOCKING_SHARE,

@@ -1,6 +1,6 @@
 """TW001: the same text more than once."""
 
-from tuneworthy.checks import Examined, say
+from tuneworthy.checks import Examined, noted, say
 from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.data.splits import normalised
 
@@ -27,7 +27,7 @@ class ExactDuplicates:
         return say(
             self,
             "tip",
-            f"{len(notes)} of {len(data.examples)} rows repeat an earlier text.",
+            f"{noted(notes, 'repeats', 'repeat')} an earlier text, of {len(data.examples):,}.",
             "Remove repeats that are no independent observations; the split keeps them on one side.",
             notes=notes,
         )

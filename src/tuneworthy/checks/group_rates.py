@@ -36,7 +36,7 @@ class GroupRates:
         p = float(chi2_contingency([[counts[label] for label in labels] for counts in shown.values()]).pvalue)
         if p >= SURE:
             return say(
-                self, "passed", f"Chance explains how label rates differ between groups (p = {p:.3f})."
+                self, "passed", f"Chance could explain how label rates differ between groups (p = {p:.3f})."
             )
         label, low, high = max(
             (

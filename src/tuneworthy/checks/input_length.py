@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from tuneworthy.checks import Examined, say
+from tuneworthy.core.counting import counted
 from tuneworthy.core.finding import Finding, RowNote
 
 LETTERS = 3  # fewer letters or digits than this say nothing, except where that is usual for the table
@@ -32,9 +33,10 @@ class InputLength:
         measured = f"{int(np.median(lengths))} {unit} in the middle, {max(lengths)} at most"
         if not tiny and not long:
             return say(self, "passed", f"Every text has a usable length ({measured}).")
+        few, many = counted(len(tiny), "text has", "texts have"), counted(len(long), "text is", "texts are")
         parts = [
-            *([f"{len(tiny)} texts have fewer than {LETTERS} letters"] if tiny else []),
-            *([f"{len(long)} are longer than {LONGEST} {unit}"] if long else []),
+            *([f"{few} fewer than {LETTERS} letters"] if tiny else []),
+            *([f"{many} longer than {LONGEST:,} {unit}"] if long else []),
         ]
         return say(
             self,

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from tuneworthy.checks import Examined, say
 from tuneworthy.checks._measured import Floats
+from tuneworthy.core.counting import counted
 from tuneworthy.core.example import label_counts
 from tuneworthy.core.finding import Finding, RowNote
 
@@ -47,8 +48,9 @@ class LabelErrors:
         return say(
             self,
             "issue" if share >= OFTEN else "tip",
-            f"{len(order)} labels ({share:.1%}) contradict their text, judging by the other rows; if all "
-            f"were wrong in a test set too, a perfect model would score {1 - share:.1%} there.",
+            f"{counted(len(order), 'label contradicts its', 'labels contradict their')} text, judging by the "
+            f"other rows ({share:.1%} of all); if all were wrong in a test set too, a perfect model would "
+            f"score {1 - share:.1%} there.",
             "Look at them in review.csv (tuneworthy check --fix), the likeliest first; apply what is wrong.",
             notes=notes,
         )

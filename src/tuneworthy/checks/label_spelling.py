@@ -5,7 +5,7 @@ import unicodedata
 from collections import defaultdict
 from difflib import SequenceMatcher
 
-from tuneworthy.checks import Examined, say
+from tuneworthy.checks import Examined, noted, say
 from tuneworthy.core.example import label_counts
 from tuneworthy.core.finding import Finding, RowNote
 
@@ -42,8 +42,9 @@ class LabelSpelling:
         return say(
             self,
             "issue",
-            f"{len(notes)} rows have a label that looks like a more frequent one spelt otherwise: {shown}.",
-            "Confirm with tuneworthy check --fix, or keep them apart by clearer names.",
+            f"{noted(notes, 'has', 'have')} a label that looks like a more frequent one spelt "
+            f"otherwise: {shown}.",
+            "Confirm them in review.csv (tuneworthy check --fix), or keep them apart by clearer names.",
             notes=notes,
         )
 

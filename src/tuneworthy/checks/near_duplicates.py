@@ -1,6 +1,6 @@
 """TW006: texts that are nearly the same."""
 
-from tuneworthy.checks import Examined, say
+from tuneworthy.checks import Examined, noted, say
 from tuneworthy.checks._similar import near_pairs
 from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.data.splits import normalised
@@ -35,7 +35,7 @@ class NearDuplicates:
         return say(
             self,
             "tip",
-            f"{len(notes)} of {len(rows)} rows are nearly the same as an earlier one.",
+            f"{noted(notes, 'is', 'are')} nearly the same as an earlier one, of {len(rows):,}.",
             "Remove copies, or give them a common --group, which keeps them on one side of the split.",
             notes=notes,
         )

@@ -3,6 +3,7 @@
 from tuneworthy.checks import Examined, say
 from tuneworthy.checks._similar import near_pairs
 from tuneworthy.checks.near_duplicates import ALIKE, CONTAINED
+from tuneworthy.core.counting import counted
 from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.data.splits import normalised
 
@@ -37,7 +38,7 @@ class NearLeak:
         return say(
             self,
             "issue",
-            f"{len(notes)} test rows have an edited copy in the training table.",
+            f"{counted(len(notes), 'test row has', 'test rows have')} an edited copy in the training table.",
             "Remove those rows from the training table, or the score flatters every trained arm.",
             notes=notes,
         )

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from tuneworthy.checks import Examined, say
+from tuneworthy.checks import Examined, noted, say
 from tuneworthy.core.finding import Finding, RowNote
 
 
@@ -100,18 +100,18 @@ class PersonalData:
     def examine(self, data: Examined) -> Finding:
         """An issue that names kinds and rows; what was found is not repeated."""
         notes, kinds = [], Counter[str]()
-        for row in data.examples:  # a test row's number would mean another row of this table
+        for row, test in data.both:
             found = Counter(kind for kind, _ in personal(row.input))
             if found:
                 kinds.update(found.keys())
-                notes.append(RowNote(row=row.row, note=", ".join(found)))
+                notes.append(RowNote(row=row.row, test=test, note=", ".join(found)))
         if not notes:
             return say(self, "passed", "No mail address, number, key or password was recognised.")
         shown = ", ".join(f"{kind} ({n})" for kind, n in kinds.most_common())
         return say(
             self,
             "issue",
-            f"{len(notes)} rows hold what looks like personal data or a secret: {shown}.",
+            f"{noted(notes, 'holds', 'hold')} what looks like personal data or a secret: {shown}.",
             "Replace it by a placeholder before a model learns it; names and addresses are not looked for.",
             notes=notes,
         )

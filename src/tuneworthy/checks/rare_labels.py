@@ -1,6 +1,7 @@
 """TW004: labels too rare to be learned and tested."""
 
 from tuneworthy.checks import Examined, say
+from tuneworthy.core.counting import counted
 from tuneworthy.core.example import label_counts
 from tuneworthy.core.finding import Finding
 
@@ -22,7 +23,7 @@ class RareLabels:
         return say(
             self,
             "tip",
-            f"{len(rare)} labels have fewer than {data.folds} rows: {shown}.",
+            f"{counted(len(rare), 'label has', 'labels have')} fewer than {data.folds} rows: {shown}.",
             "Label a few more rows of them, or merge them with a near label.",
             rows=[row.row for row in data.examples if row.target in rare],
         )

@@ -2,7 +2,7 @@
 
 import re
 
-from tuneworthy.checks import Examined, names, say
+from tuneworthy.checks import Examined, names, noted, say
 from tuneworthy.core.finding import Finding, RowNote
 
 # What the chat templates of the common model families write around turns.
@@ -22,17 +22,18 @@ class SpecialTokens:
     def examine(self, data: Examined) -> Finding:
         """An issue that names tokens and rows."""
         notes, seen = [], {}
-        for row in data.examples:  # a test row's number would mean another row of this table
+        for row, test in data.both:
             found = KNOWN.findall(row.input) + KNOWN.findall(row.target or "")
             if found:
-                notes.append(RowNote(row=row.row, note=found[0]))
+                notes.append(RowNote(row=row.row, test=test, note=found[0]))
                 seen.update(dict.fromkeys(found))
         if not notes:
             return say(self, "passed", "No text holds a chat template's tokens.")
         return say(
             self,
             "issue",
-            f"{len(notes)} rows hold tokens that end or begin a turn for a model: {names(list(seen))}.",
+            f"{noted(notes, 'holds', 'hold')} tokens that end or begin a turn for a model: "
+            f"{names(list(seen))}.",
             "Remove them, or write them apart, e.g. with a space inside.",
             notes=notes,
         )

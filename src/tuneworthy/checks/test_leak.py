@@ -1,6 +1,7 @@
 """TW003: rows of the user's test file that are also in the labelled table."""
 
 from tuneworthy.checks import Examined, say
+from tuneworthy.core.counting import counted
 from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.data.splits import normalised
 
@@ -28,7 +29,8 @@ class TestLeak:
         return say(
             self,
             "issue",
-            f"{len(notes)} training rows are also in the test file; they were left out of training.",
+            f"{counted(len(notes), 'training row is', 'training rows are')} also in the test file, "
+            "and left out of training.",
             "Remove them from the training table.",
             notes=notes,
         )

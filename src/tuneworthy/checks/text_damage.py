@@ -2,10 +2,11 @@
 
 import html
 import re
+from typing import Any
 
 import ftfy
 
-from tuneworthy.checks import Examined, say
+from tuneworthy.checks import Examined, noted, say
 from tuneworthy.core.example import Example
 from tuneworthy.core.finding import Finding, RowNote
 
@@ -28,7 +29,7 @@ class TextDamage:
 
     def examine(self, data: Examined) -> Finding:
         """An issue from 2% of the rows on, else a tip; each row with what is wrong and how it would read."""
-        notes = [note for row in data.examples if (note := _note(row))]
+        notes = [note for row, test in data.both if (note := _note(row, test))]
         if not notes:
             return say(self, "passed", "No text is damaged or holds markup.")
         kinds = {
@@ -38,7 +39,7 @@ class TextDamage:
         return say(
             self,
             "issue" if len(notes) >= OFTEN * len(data.examples) else "tip",
-            f"{len(notes)} rows are damaged: {shown}.",
+            f"{noted(notes, 'is', 'are')} damaged: {shown}.",
             "tuneworthy check --fix mends encodings and control characters; markup is left to review.csv.",
             notes=notes,
         )
@@ -55,11 +56,11 @@ def without_markup(text: str) -> str:
     return html.unescape(TAG.sub(" ", plain)).strip()
 
 
-def _note(row: Example) -> RowNote | None:
+def _note(row: Example, test: bool) -> RowNote | None:
     text = row.input
-    common = {"row": row.row, "column": "input"}
+    common: dict[str, Any] = {"row": row.row, "test": test, "column": "input"}
     if "\ufffd" in text:
-        return RowNote(row=row.row, note="lost characters")
+        return RowNote(row=row.row, test=test, note="lost characters")
     if not text.isascii() and ftfy.fix_encoding(text) != text:
         return RowNote(**common, note="wrong encoding", before=text, after=repaired(text))
     if CONTROL.search(text):

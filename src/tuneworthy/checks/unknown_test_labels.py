@@ -1,6 +1,7 @@
 """TW005: labels of the test file that the training table does not have."""
 
 from tuneworthy.checks import Examined, say
+from tuneworthy.core.counting import counted
 from tuneworthy.core.example import label_counts
 from tuneworthy.core.finding import Finding
 from tuneworthy.data.splits import normalised
@@ -27,8 +28,8 @@ class UnknownTestLabels:
         return say(
             self,
             "issue",
-            f"{len(unknown)} labels of the test file have no row to learn from: {shown}; training rows that "
-            "are also in the test file do not count.",
+            f"{counted(len(unknown), 'label of the test file has', 'labels of the test file have')} no row "
+            f"to learn from: {shown}; training rows that are also in the test file do not count.",
             "Correct their spelling, add training rows, or remove those test rows; when accepted they are "
             "left out.",
             rows=[row.row for row in data.test if row.target in unknown],

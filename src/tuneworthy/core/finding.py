@@ -11,7 +11,8 @@ class RowNote(Frozen):
     """What a finding says about one row.
 
     Attributes:
-        row: the 1-based source row.
+        row: the 1-based source row, of the labelled table unless `test`.
+        test: whether it is a row of the test file.
         note: why it is named, a few words; no text of the row itself.
         other: the source row it is compared with, 0 for none.
         column: the column a proposal is for; empty without one.
@@ -20,6 +21,7 @@ class RowNote(Frozen):
     """
 
     row: int
+    test: bool = False
     note: str = ""
     other: int = 0
     column: str = ""
@@ -38,7 +40,7 @@ class Finding(Frozen):
         outcome: an "issue" with `blocking` refuses compute unless accepted.
         message: what was found, one sentence.
         advice: what to do about it, one sentence.
-        rows: the 1-based source rows concerned.
+        rows: the 1-based source rows of the labelled table concerned.
         notes: what there is to say about single rows, the likeliest fault first.
     """
 

@@ -11,6 +11,7 @@ from tuneworthy.core.job import Job
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind
 from tuneworthy.evaluation.details import confusion, won
+from tuneworthy.evaluation.groups import group_errors
 from tuneworthy.evaluation.intervals import estimate, label_estimates
 from tuneworthy.evaluation.paired import adjust, compare
 from tuneworthy.metrics import METRICS
@@ -100,9 +101,13 @@ def score_arms(
         if name in {primary, "accuracy", "macro_f1"}
     ]
     scores = Scores(tuple(arms), tuple(estimates), adjust(comparisons), {})
-    return Scores(
-        scores.arms, scores.estimates, scores.comparisons, _details(scores, outputs, examples, labels)
-    )
+    details = _details(scores, outputs, examples, labels)
+    by_group = {
+        output.method: found
+        for output in outputs
+        if (found := group_errors(output.predictions, examples, job.confidence, job.seed)) is not None
+    }
+    return Scores(scores.arms, scores.estimates, scores.comparisons, {**details, "groups": by_group})
 
 
 def _pairs(outputs: Sequence[ArmOutput]) -> list[tuple[ArmOutput, ArmOutput]]:

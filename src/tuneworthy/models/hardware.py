@@ -30,10 +30,10 @@ def cores() -> int:
 def free_memory(where: torch.device) -> int:
     """Bytes that this process could still take on a device; where it has a limit, what that leaves."""
     if where.type == "cuda":
-        free, total = torch.cuda.mem_get_info(where)
-        used = torch.cuda.memory_allocated(where)
-        limit = int(total * torch.cuda.get_per_process_memory_fraction(where))
-        return max(0, min(free + torch.cuda.memory_reserved(where), limit) - used)
+        unused, total = torch.cuda.mem_get_info(where)
+        share = torch.cuda.get_per_process_memory_fraction(where)
+        ours = min(unused + torch.cuda.memory_reserved(where), int(share * total))
+        return max(0, ours - torch.cuda.memory_allocated(where))
     free = int(psutil.virtual_memory().available)
     try:
         limit, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))

@@ -90,9 +90,28 @@ class Won(Stored):
     only_against: tuple[Disagreement, ...] = ()
 
 
+class GroupRow(Stored):
+    """Errors of one group, with the interval of their rate."""
+
+    group: str
+    n: int
+    wrong: int
+    low: float
+    high: float
+
+
+class GroupErrors(Stored):
+    """Errors by group, the highest rate first, and the p value that chance explains the difference."""
+
+    groups: tuple[GroupRow, ...]
+    left: int = 0
+    p: float
+
+
 class Details(Stored):
     """`details.json`."""
 
+    groups: dict[str, GroupErrors] = {}
     confusion: dict[str, Confusion] = {}
     won: Won | None = None
     samples: dict[str, tuple[Any, ...]] = {}

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tuneworthy.core.counting import counted
 from tuneworthy.core.example import Example
 from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.reports.templating import environment, writable
@@ -20,7 +21,7 @@ LONGEST_TEXT = 400
 
 def doctor_text(source: str, rows: int, findings: Sequence[Finding]) -> RenderableType:
     """What needs attention, the worst first, each with its first rows; then one line for all the rest."""
-    parts: list[RenderableType] = [Text(f"{source}: {rows} rows, {len(findings)} checks")]
+    parts: list[RenderableType] = [Text(f"{source}: {counted(rows, 'row')}, {len(findings)} checks")]
     for found in ordered(findings):
         if found.outcome not in LOUD:
             continue
@@ -31,10 +32,11 @@ def doctor_text(source: str, rows: int, findings: Sequence[Finding]) -> Renderab
         parts.append(Text(f"  {found.message}"))
         shown = found.notes[:ROWS_IN_TERMINAL]
         for note in shown:
-            parts.append(Text(f"    row {note.row}: {said(note)}", style="dim"))
-        left = len(found.rows) - len(shown)
+            parts.append(Text(f"    {_row(note)}: {said(note)}", style="dim"))
+        left = max(len(found.rows), len(found.notes)) - len(shown)
         if shown and left > 0:
-            parts.append(Text(f"    and {left} more rows (--html FILE shows them)", style="dim"))
+            more = counted(left, "more row")
+            parts.append(Text(f"    and {more} (--html FILE shows them)", style="dim"))
         parts.append(Text(f"  {found.advice}"))
     counts = {
         outcome: [f for f in findings if f.outcome == outcome]
@@ -87,8 +89,9 @@ def doctor_page(
                 {
                     "note": note,
                     "said": said(note),
-                    "text": _excerpt(texts, note.row),
-                    "label": texts[note.row].target if note.row in texts else "",
+                    "row": _row(note),
+                    "text": _excerpt(test if note.test else texts, note.row),
+                    "label": _label(test if note.test else texts, note.row),
                     "other": _excerpt(test if found.code in ("TW003", "TW007") else texts, note.other),
                 }
                 for note in found.notes[:ROWS_ON_PAGE]
@@ -99,6 +102,14 @@ def doctor_page(
     ]
     page = environment().get_template("doctor.html.j2").render(source=source, rows=len(texts), views=views)
     return writable(page)
+
+
+def _row(note: RowNote) -> str:
+    return f"test row {note.row}" if note.test else f"row {note.row}"
+
+
+def _label(rows: Mapping[int, Example], number: int) -> str:
+    return str(rows[number].target) if number in rows else ""
 
 
 def _excerpt(rows: Mapping[int, Example], number: int) -> str:

@@ -15,7 +15,7 @@ from tuneworthy.reports.views_record import (
     lockbox_view,
     record_view,
 )
-from tuneworthy.reports.views_rows import classes_view, confusion_view, samples_view, won_view
+from tuneworthy.reports.views_rows import classes_view, confusion_view, groups_view, samples_view, won_view
 from tuneworthy.reports.views_scores import View, arms_view, comparisons_view, verdict_view
 
 
@@ -57,6 +57,7 @@ def _views(contents: Contents) -> View:
         ],
         "confusion": confusion_view(contents),
         "classes": classes_view(contents),
+        "groups": groups_view(contents),
         "curves": curves,
         "won": won_view(contents),
         "samples": samples_view(contents),

@@ -108,6 +108,30 @@ def classes_view(contents: Contents) -> View | None:
     }
 
 
+def groups_view(contents: Contents) -> View | None:
+    """Error rates of the recommended method by the group column, the highest first."""
+    found = contents.details.groups.get(contents.verdict.recommended_method)
+    if found is None:
+        return None
+    return {
+        "column": contents.dataset.group_column or "group",
+        "rows": [
+            {
+                "group": row.group,
+                "n": row.n,
+                "wrong": row.wrong,
+                "rate": formats.percent(row.wrong / row.n),
+                "range": f"{formats.percent(row.low)} to {formats.percent(row.high)}",
+            }
+            for row in found.groups[:SHOWN_CLASSES]
+        ],
+        "more": max(0, len(found.groups) - SHOWN_CLASSES),
+        "left": found.left,
+        "p": formats.p_value(found.p),
+        "differ": found.p < contents.verdict.thresholds.alpha,
+    }
+
+
 def won_view(contents: Contents) -> View | None:
     """Rows that only the winner has right, and rows that only the best untuned arm has right."""
     won = contents.details.won

@@ -6,6 +6,7 @@ where an interval ends below the smallest gain worth having, never because a tes
 
 from collections.abc import Callable
 
+from tuneworthy.core.counting import counted
 from tuneworthy.core.evidence import Arm, Decision, Evidence, Verdict
 from tuneworthy.verdict import facts, words
 
@@ -29,7 +30,7 @@ def fix_data(evidence: Evidence) -> Verdict | None:
     """A blocking finding: no score of these rows would mean what it seems to mean."""
     if not evidence.blocking:
         return None
-    count = words.counted(len(evidence.blocking), "finding blocks", "findings block")
+    count = counted(len(evidence.blocking), "finding blocks", "findings block")
     return _verdict(
         evidence,
         rule="fix_data",
@@ -136,7 +137,7 @@ def fine_tune(evidence: Evidence) -> Verdict | None:
         opening="Fine-tuning is worth it on these rows.",
         because=(
             f"{arm.method} beats every untuned arm: the largest one-sided p is {words.p_value(p)}, "
-            f"{words.p_value(adjusted)} after Holm's correction for {words.counted(family, 'tuned arm')}, "
+            f"{words.p_value(adjusted)} after Holm's correction for {counted(family, 'tuned arm')}, "
             f"at or below {thresholds.alpha:g}.",
             f"Against the best of them, {words.gap(found, arm.method, against.method)}, at least the "
             f"{words.points(thresholds.smallest_gain_worth_having)} worth having.",
@@ -202,7 +203,7 @@ def too_few_rows(evidence: Evidence) -> Verdict | None:
     fewest = evidence.thresholds.fewest_rows_to_train
     if evidence.tuned_skipped is None or facts.tuned(evidence) or evidence.rows >= fewest:
         return None
-    missing = words.counted(fewest - evidence.rows, "more row")
+    missing = counted(fewest - evidence.rows, "more row")
     arm = facts.best_so_far(evidence)
     return _verdict(
         evidence,
@@ -212,7 +213,7 @@ def too_few_rows(evidence: Evidence) -> Verdict | None:
         headline=f"Too few rows to fine-tune: label {missing}.",
         opening="There are too few rows to fine-tune.",
         because=(
-            f"The table has {words.counted(evidence.rows, 'row')}; nothing is fine-tuned below {fewest:,}.",
+            f"The table has {counted(evidence.rows, 'row')}; nothing is fine-tuned below {fewest:,}.",
             f"Until then {arm.method if arm else NO_ARM} is the best of the arms that were run.",
         ),
         next_action=f"Label at least {missing} and run again.",

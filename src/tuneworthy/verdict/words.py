@@ -1,5 +1,6 @@
 """The sentences of a verdict: numbers as percent, differences as points, each beside its threshold."""
 
+from tuneworthy.core.counting import counted
 from tuneworthy.core.evidence import Arm, Comparison, Evidence
 from tuneworthy.verdict import facts
 
@@ -17,11 +18,6 @@ def points(share: float) -> str:
 def p_value(p: float) -> str:
     """ "0.012", and "below 0.001" for less."""
     return "below 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def counted(number: int, noun: str, nouns: str = "") -> str:
-    """ "1 row", "1,200 rows"."""
-    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def about(number: int) -> str:

@@ -1,0 +1,6 @@
+"""Numbers of things in words."""
+
+
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """ "1 row", "1,200 rows"; with `nouns` any words that follow the number: "1 row holds", "2 rows hold"."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
