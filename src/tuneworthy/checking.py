@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tuneworthy import steps
 from tuneworthy.checks import run_checks
+from tuneworthy.checks.personal_data import masked
 from tuneworthy.checks.text_damage import repaired
 from tuneworthy.core.errors import DataError, JobError
 from tuneworthy.core.finding import Finding
@@ -21,6 +22,7 @@ from tuneworthy.runfolder.folder import write_text
 CHANGES = ("row", "column", "before", "after", "rule")
 REVIEW = ("row", "column", "before", "proposed", "decision", "why", "other_row", "doubt", "code")
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula
+MENDED = ("wrong encoding", "control characters", "entities")  # by --fix, without asking
 TAKEN = ("yes", "y", "1", "x", "true", "apply")
 
 
@@ -156,6 +158,7 @@ def _proposals(checked: Checked) -> list[tuple[object, ...]]:
     """What a person should decide, the likeliest gain first: a wrong label costs more than a stray tag."""
     worth = {"TW002": 0, "TW009": 1, "TW008": 2, "TW013": 3, "TW015": 4, "TW007": 5, "TW006": 6, "TW012": 7}
     real = {"label": checked.data.columns.target, "input": checked.data.columns.input[0]}
+    texts = {row.row: row.input for row in checked.data.dataset.examples}
     rows = []
     for found in checked.findings:
         if found.code not in worth or found.outcome not in ("issue", "tip"):
@@ -163,8 +166,11 @@ def _proposals(checked: Checked) -> list[tuple[object, ...]]:
         for note in found.notes:
             if note.test:
                 continue  # its number is another file's
-            if found.code == "TW012" and note.note in ("wrong encoding", "control characters"):
-                continue  # mended already
+            if found.code == "TW012" and note.note in MENDED:
+                continue
+            if found.code == "TW015":
+                text = texts[note.row]
+                note = note.model_copy(update={"column": "input", "before": text, "after": masked(text)})
             column = real.get(note.column, note.column)
             if column and len(checked.data.columns.input) > 1 and note.column == "input":
                 column = (

@@ -406,7 +406,7 @@ def test_a_huge_line_is_refused_without_loading_it(tmp_path: Path) -> None:
 def test_a_sparse_file_of_nothing_is_refused_at_once(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     with path.open("wb") as file:
-        file.truncate(1 << 34)
+        file.truncate(1 << 30)
     assert "NUL" in error_of(path)
 
 
@@ -570,3 +570,11 @@ def test_anything_else_is_no_frame(frame: Any) -> None:
 def test_an_empty_list_is_an_empty_table() -> None:
     with pytest.raises(DataError, match="the table is empty"):
         table_from_frame([])
+
+
+def test_a_file_too_large_for_memory_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "big.csv"
+    with path.open("wb") as file:
+        file.write(b"text,label\n")
+        file.truncate(5_000_000_000)  # sparse: takes no room on the disk
+    assert "big.csv has 5.0 GB" in error_of(path)

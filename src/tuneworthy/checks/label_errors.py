@@ -11,7 +11,8 @@ from tuneworthy.core.finding import Finding, RowNote
 
 FEWEST = 40  # rows below which a probe's doubts are guesses
 CLEAR = 0.5  # with many labels and few rows of each, a probe that is merely unsure suspects everybody
-OFTEN = 0.01  # share of the rows from which the finding is an issue, not a tip
+OFTEN = 0.03  # share of the rows from which the finding is an issue, not a tip
+ABLE = 0.5  # the probe's skill below which its word against a label counts for little
 
 
 class LabelErrors:
@@ -45,15 +46,33 @@ class LabelErrors:
             for i in order
         ]
         share = len(order) / len(given)
+        found = counted(len(order), "label contradicts its", "labels contradict their")
+        skill = _skill(table, given)
+        if skill < ABLE:
+            return say(
+                self,
+                "tip",
+                f"{found} text, judging by the other rows ({share:.1%} of all); but the judge, a probe, "
+                f"is no good at this task ({skill:.0%} of the way from always guessing the commonest label "
+                "to always right), so most of them may be fine.",
+                "Look at the first few in review.csv (tuneworthy check --fix).",
+                notes=notes,
+            )
         return say(
             self,
             "issue" if share >= OFTEN else "tip",
-            f"{counted(len(order), 'label contradicts its', 'labels contradict their')} text, judging by the "
-            f"other rows ({share:.1%} of all); if all were wrong in a test set too, a perfect model would "
-            f"score {1 - share:.1%} there.",
+            f"{found} text, judging by the other rows ({share:.1%} of all); if all were wrong in a test set "
+            f"too, a perfect model would score {1 - share:.1%} there.",
             "Look at them in review.csv (tuneworthy check --fix), the likeliest first; apply what is wrong.",
             notes=notes,
         )
+
+
+def _skill(table: Floats, given: NDArray[np.intp]) -> float:
+    """How far the probe gets from the accuracy of the commonest label (0) to that of always right (1)."""
+    floor = np.bincount(given).max() / len(given)
+    right = (table.argmax(1) == given).mean()
+    return float(max(0.0, (right - floor) / (1 - floor)))
 
 
 def label_doubts(table: Floats, given: NDArray[np.intp]) -> Floats:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from tuneworthy.checks import Examined, noted, say
+from tuneworthy.checks._national_ids import at_hand, national_ids
 from tuneworthy.core.finding import Finding, RowNote
 
 
@@ -105,25 +106,38 @@ class PersonalData:
             if found:
                 kinds.update(found.keys())
                 notes.append(RowNote(row=row.row, test=test, note=", ".join(found)))
+        more = "" if at_hand() else "For national ids of more countries: pip install 'tuneworthy[presidio]'."
         if not notes:
-            return say(self, "passed", "No mail address, number, key or password was recognised.")
+            return say(self, "passed", "No mail address, number, key or password was recognised.", more)
         shown = ", ".join(f"{kind} ({n})" for kind, n in kinds.most_common())
         return say(
             self,
             "issue",
             f"{noted(notes, 'holds', 'hold')} what looks like personal data or a secret: {shown}.",
-            "Replace it by a placeholder before a model learns it; names and addresses are not looked for.",
+            "Replace it by a placeholder before a model learns it; names and addresses are not looked for. "
+            f"{more}".strip(),
             notes=notes,
         )
 
 
 def personal(text: str) -> Iterator[tuple[str, str]]:
-    """Kind and characters of each find, every character claimed once."""
+    """Kind and characters of each find; every character is claimed once by the patterns here, and what they
+    leave is shown to presidio's.
+    """
     for kind, pattern, holds in PATTERNS:
         for match in pattern.finditer(text):
             if holds(match.group()):
                 yield kind, match.group()
                 text = text[: match.start()] + "\0" * len(match.group()) + text[match.end() :]
+    for kind, start, end in national_ids(text):
+        yield kind, text[start:end]
+
+
+def masked(text: str) -> str:
+    """The text with every find replaced by what it is, in brackets."""
+    for kind, found in list(personal(text)):
+        text = text.replace(found, f"[{kind}]")
+    return text
 
 
 PLUGIN = PersonalData()

@@ -40,14 +40,21 @@ class TextDamage:
             self,
             "issue" if len(notes) >= OFTEN * len(data.examples) else "tip",
             f"{noted(notes, 'is', 'are')} damaged: {shown}.",
-            "tuneworthy check --fix mends encodings and control characters; markup is left to review.csv.",
+            "tuneworthy check --fix mends all but markup, which is left to review.csv.",
             notes=notes,
         )
 
 
 def repaired(text: str) -> str:
-    """The text with its encoding mended and control characters gone; nothing else changes."""
-    return CONTROL.sub("", ftfy.fix_encoding(text))
+    """The text with its encoding mended, control characters gone and, where it holds no "<" and so is no
+    markup, entities resolved (ftfy's rule); nothing else changes.
+    """
+    mended = CONTROL.sub("", ftfy.fix_encoding(text))
+    while "<" not in mended and ENTITY.search(mended):
+        before, mended = mended, ENTITY.sub(lambda found: html.unescape(found.group()), mended)
+        if mended == before:  # an entity that there is not
+            break
+    return mended
 
 
 def without_markup(text: str) -> str:
@@ -65,6 +72,8 @@ def _note(row: Example, test: bool) -> RowNote | None:
         return RowNote(**common, note="wrong encoding", before=text, after=repaired(text))
     if CONTROL.search(text):
         return RowNote(**common, note="control characters", before=text, after=repaired(text))
+    if repaired(text) != text:
+        return RowNote(**common, note="entities", before=text, after=repaired(text))
     if TAG.search(text) or ENTITY.search(text):
         return RowNote(**common, note="markup", before=text, after=without_markup(text))
     return None

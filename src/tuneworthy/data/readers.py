@@ -14,6 +14,8 @@ __all__ = ["SUFFIXES", "Table", "read_table", "table_from_frame"]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 
+LARGEST = 2_000_000_000  # bytes: a table is read into memory whole, at several times its size
+
 _HINTS = {
     ".json": "write one object per line and name it .jsonl",
     ".ndjson": "rename it to .jsonl",
@@ -26,12 +28,13 @@ _HINTS = {
 }
 
 
-def read_table(path: Path, *, longest_line: int = LONGEST_LINE) -> Table:
+def read_table(path: Path, *, longest_line: int = LONGEST_LINE, largest: int = LARGEST) -> Table:
     """Reads a table of text cells; nothing is guessed but the delimiter and the encoding.
 
     Args:
         path: a CSV, TSV, JSONL, Parquet or XLSX file.
         longest_line: characters in a line of a text file, above which it is refused.
+        largest: bytes of a file, above which it is refused before it is read.
 
     Raises:
         NotFoundError: there is no such file.
@@ -40,6 +43,12 @@ def read_table(path: Path, *, longest_line: int = LONGEST_LINE) -> Table:
     path = Path(path)
     require_file(path, SUFFIXES)
     suffix = path.suffix.lower()
+    size = path.stat().st_size
+    if size > largest:
+        raise DataError(
+            f"{path.name} has {size / 1e9:,.1f} GB, and tables are read into memory up to "
+            f"{largest / 1e9:g} GB; write a sample of it to a file, some thousand labelled rows say the same."
+        )
     try:
         if suffix in (".csv", ".tsv"):
             return read_delimited(path, suffix[1:].upper(), longest_line)
