@@ -216,7 +216,7 @@ def clean(data: Path, figures: Figures) -> None:
                 agreed = _agreed(place / "fixed" / "review.csv", place / "agreed.csv")
                 job = Job(data=DataSpec(path=str(path), input=(text,), target=label))
                 apply_review(check_job(job), agreed, place / "applied")
-                path = place / "applied" / "clean.csv"
+                path = place / "applied" / "reviewed.csv"
         left = [each for each in found.findings if each.outcome == "issue"]
         issues += len(left)
         print(f"{name}: {'; '.join(f'{each.code} {each.message}' for each in left) or 'no issue'}")

@@ -82,25 +82,41 @@ def fix(checked: Checked, output: Path) -> tuple[list[Change], int]:
     _refuse_overwriting(checked.table, output, ("clean.csv", "changes.csv", "review.csv"))
     output.mkdir(parents=True, exist_ok=True)
     _write_table(checked.table, changes, output / "clean.csv")
-    write_text(
-        output / "changes.csv", _csv(CHANGES, ((c.row, c.column, c.before, c.after, c.rule) for c in changes))
-    )
+    write_text(output / "changes.csv", _changes_csv(changes))
     write_text(output / "review.csv", _csv(REVIEW, proposals))
     return changes, len(proposals)
 
 
-def apply_review(checked: Checked, review: Path, output: Path) -> list[Change]:
-    """Applies the rows of a filled-in review that say yes, and writes the table and its changes.
+def apply_review(checked: Checked, review: Path, output: Path) -> tuple[list[Change], int]:
+    """Applies a filled-in review on top of the safe repairs: `reviewed.csv` and `reviewed_changes.csv`.
 
     A decision is yes (the proposal is taken), any other text (that text is taken), `delete`, or empty.
+    Returns all changes, and how many of them are decisions.
 
     Raises:
         DataError: the review does not belong to this table, or a file would be overwritten.
     """
+    safe = _safe_changes(checked)
+    decided = _decisions(checked, review, safe)
+    cells = {(change.row, change.column) for change in decided}
+    gone = {change.row for change in decided if not change.column}
+    kept = [c for c in safe if (c.row, c.column) not in cells and c.row not in gone]
+    changes = [*kept, *(c for c in decided if not c.column or c.row not in gone)]
+    names = ("reviewed.csv", "reviewed_changes.csv")
+    _refuse_overwriting(checked.table, output, names)
+    output.mkdir(parents=True, exist_ok=True)
+    _write_table(checked.table, changes, output / names[0])
+    write_text(output / names[1], _changes_csv(changes))
+    return changes, len(decided)
+
+
+def _decisions(checked: Checked, review: Path, safe: Sequence[Change]) -> list[Change]:
+    """What the filled-in lines of a review ask for; each must be about a cell as it is, or as repaired."""
     asked = read_table(review)
     missing = {"row", "column", "before", "proposed", "decision"} - set(asked.columns)
     if missing:
         raise DataError(f"{asked.name} has no column '{min(missing)}': use the review.csv that --fix wrote.")
+    repaired_cells = {(change.row, change.column): change.after for change in safe}
     at = {number: i for i, number in enumerate(checked.table.numbers)}
     changes = []
     for line in asked.rows:
@@ -116,17 +132,17 @@ def apply_review(checked: Checked, review: Path, output: Path) -> list[Change]:
         if decision.lower() == "delete":
             changes.append(Change(row, "", "", "", "review"))
             continue
-        before = checked.table.rows[at[row]].get(column) if column else None
-        if before is None or before != _plain(line["before"] or ""):
+        if not column:
+            raise DataError(
+                f"{asked.name} says '{decision}' about row {row}, where nothing is proposed: write delete, "
+                f"or leave it empty and change the row in {checked.table.name}."
+            )
+        cell = checked.table.rows[at[row]].get(column)
+        before = _plain(line["before"] or "")
+        if cell is None or before not in (cell, repaired_cells.get((row, column))):
             raise DataError(f"row {row} of {checked.table.name} has changed since {asked.name} was written.")
         after = _plain(line["proposed"] or "") if decision.lower() in TAKEN else decision
-        changes.append(Change(row, column, before, after, "review"))
-    _refuse_overwriting(checked.table, output, ("clean.csv", "changes.csv"))
-    output.mkdir(parents=True, exist_ok=True)
-    _write_table(checked.table, changes, output / "clean.csv")
-    write_text(
-        output / "changes.csv", _csv(CHANGES, ((c.row, c.column, c.before, c.after, c.rule) for c in changes))
-    )
+        changes.append(Change(row, column, cell, after, "review"))
     return changes
 
 
@@ -205,6 +221,10 @@ def _write_table(table: Table, changes: Sequence[Change], path: Path) -> None:
         if number not in gone
     )
     write_text(path, _csv(table.columns, rows))
+
+
+def _changes_csv(changes: Sequence[Change]) -> str:
+    return _csv(CHANGES, ((c.row, c.column, c.before, c.after, c.rule) for c in changes))
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -17,6 +17,7 @@ BAD = [
     {"text": "the caf\u00c3\u00a9 wants my order back", "label": "refund"},
     {"text": "=SUM(A1) where is the parcel", "label": "delivery "},
     {"text": "<b>bold</b> question on my login", "label": "Account"},
+    {"text": "where is Smith &amp;amp; Sons now", "label": "delivery"},
 ]
 
 
@@ -64,6 +65,7 @@ def test_fixing_mends_what_is_safe_and_lists_it(table: Path, tmp_path: Path) -> 
     clean = read(tmp_path / "out" / "clean.csv")
     assert len(clean) == len(BAD) - 1  # the repeat is gone
     assert any("caf\u00e9" in row["text"] for row in clean)
+    assert any("Smith & Sons" in row["text"] for row in clean)
     assert "delivery " not in {row["label"] for row in clean}
     assert {row["rule"] for row in read(tmp_path / "out" / "changes.csv")} == {"TW001", "TW008", "TW012"}
     assert table.read_bytes() == before
@@ -83,19 +85,42 @@ def test_no_cell_is_written_that_a_spreadsheet_would_execute(table: Path, tmp_pa
             assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row.values() if cell)
 
 
-def test_a_filled_in_review_is_applied(table: Path, tmp_path: Path) -> None:
+def test_a_filled_in_review_is_applied_on_top_of_the_safe_repairs(table: Path, tmp_path: Path) -> None:
     check(table, "--fix", "--output", tmp_path / "out")
-    clean = tmp_path / "out" / "clean.csv"
-    check(clean, "--fix", "--output", tmp_path / "again")
-    review = read(tmp_path / "again" / "review.csv")
-    spelling = next(row for row in review if row["code"] == "TW008")
+    review = read(tmp_path / "out" / "review.csv")
+    spelling = next(row for row in review if row["code"] == "TW008" and row["before"] == "Account")
     markup = next(row for row in review if row["code"] == "TW012")
     spelling["decision"], markup["decision"] = "yes", "delete"
+    if spelling["row"] == markup["row"]:
+        markup["decision"] = "bold question"
     filled = write_csv(tmp_path / "filled.csv", review)
-    check(clean, "--apply", filled, "--output", tmp_path / "done")
-    result = read(tmp_path / "done" / "clean.csv")
-    assert "Account" not in {row["label"] for row in result} or spelling["before"] != "Account"
-    assert len(result) == len(read(clean)) - 1
+    check(table, "--apply", filled, "--output", tmp_path / "out")
+    result = read(tmp_path / "out" / "reviewed.csv")
+    assert "Account" not in {row["label"] for row in result}
+    assert "bold question" in {row["text"] for row in result}
+    assert any("caf\u00e9" in row["text"] for row in result)
+    rules = [row["rule"] for row in read(tmp_path / "out" / "reviewed_changes.csv")]
+    assert rules.count("review") == 2
+    assert "TW001" in rules
+
+
+def test_a_yes_where_nothing_is_proposed_gets_one_sentence(table: Path, tmp_path: Path) -> None:
+    line = {"row": "3", "column": "", "before": "", "proposed": "", "decision": "yes"}
+    with pytest.raises(TuneworthyError, match="where nothing is proposed"):
+        check(table, "--apply", write_csv(tmp_path / "review.csv", [line]), "--output", tmp_path / "done")
+
+
+def test_personal_data_is_masked_only_when_the_review_says_so(tmp_path: Path) -> None:
+    rows = [*toy_rows(30), {"text": "write to jane.doe@example.org about my order", "label": "delivery"}]
+    table = write_csv(tmp_path / "t.csv", rows)
+    check(table, "--fix", "--output", tmp_path / "out")
+    assert "jane.doe" in (tmp_path / "out" / "clean.csv").read_text()
+    review = read(tmp_path / "out" / "review.csv")
+    line = next(row for row in review if row["code"] == "TW015")
+    assert line["proposed"] == "write to [mail address] about my order"
+    line["decision"] = "yes"
+    check(table, "--apply", write_csv(tmp_path / "filled.csv", review), "--output", tmp_path / "out")
+    assert "jane.doe" not in (tmp_path / "out" / "reviewed.csv").read_text()
 
 
 def test_a_review_of_another_table_is_refused(table: Path, tmp_path: Path) -> None:

@@ -137,3 +137,25 @@ def test_a_fault_in_a_test_row_is_not_laid_on_the_training_row_of_that_number(na
     found = CHECKS.get(name).examine(data)
     assert not any(note.row == data.test[0].row for note in found.notes if not note.test)
     assert data.test[0].row not in found.rows
+
+
+def test_a_judge_that_cannot_tell_the_labels_apart_accuses_nobody_loudly() -> None:
+    rng = np.random.default_rng(5)
+    rows = [{**row, "label": str(rng.choice(["x", "y"], p=[0.6, 0.4]))} for row in toy_rows(120)]
+    found = CHECKS.get("label_errors").examine(table(rows))
+    assert found.outcome == "tip"
+    assert "no good at this task" in found.message
+
+
+@pytest.mark.parametrize(
+    ("copy", "same"),
+    [
+        ("when will the parcel really come to me", True),  # one word replaced
+        ("when did some parcel finally come to you", False),
+        ("when will the parcel finally come to me today", True),  # one word put in
+    ],
+)
+def test_texts_one_word_apart_are_near_duplicates(copy: str, same: bool) -> None:
+    rows = [*CLEAN, {"text": "when will the parcel finally come to me", "label": "delivery"}]
+    found = CHECKS.get("near_duplicates").examine(table([*rows, {"text": copy, "label": "delivery"}]))
+    assert (len(rows) + 2 in found.rows) == same

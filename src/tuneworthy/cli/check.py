@@ -30,7 +30,12 @@ def command(
         typer.Option("--fix", help="Write clean.csv (safe repairs), changes.csv and review.csv (proposals)."),
     ] = False,
     apply: Annotated[
-        Path | None, typer.Option("--apply", help="Apply a review.csv that you filled in.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--apply",
+            help="Write reviewed.csv: safe repairs and the review.csv you filled in.",
+            metavar="FILE",
+        ),
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for what --fix or --apply write.", metavar="DIR")
@@ -41,6 +46,7 @@ def command(
     from tuneworthy.api import make_job
     from tuneworthy.checking import apply_review, check_job
     from tuneworthy.checking import fix as write_fixed
+    from tuneworthy.core.counting import counted
     from tuneworthy.core.errors import JobError
     from tuneworthy.reports.doctor import doctor_page, doctor_text, findings_json
     from tuneworthy.runfolder.folder import write_text
@@ -63,13 +69,22 @@ def command(
     if fix:
         changes, proposals = write_fixed(checked, output)
         typer.echo(
-            f"Wrote {output / 'clean.csv'} ({len(changes)} safe changes, listed in changes.csv) and "
-            f"{output / 'review.csv'} ({proposals} proposals: write yes, another value or delete into "
-            "'decision', then tuneworthy check --apply).",
+            f"Wrote {output / 'clean.csv'} ({counted(len(changes), 'safe change')}, listed in changes.csv) "
+            f"and {output / 'review.csv'} ({counted(proposals, 'proposal')}).",
             err=json,
         )
+        if proposals:
+            typer.echo(
+                "Write yes, another value or delete into its column 'decision', then: "
+                f"tuneworthy check {source} ... --apply {output / 'review.csv'}",
+                err=json,
+            )
     if apply is not None:
-        changes = apply_review(checked, apply, output)
-        typer.echo(f"Wrote {output / 'clean.csv'}: {len(changes)} decisions applied.", err=json)
+        changes, decided = apply_review(checked, apply, output)
+        typer.echo(
+            f"Wrote {output / 'reviewed.csv'}: {counted(decided, 'decision')} and "
+            f"{counted(len(changes) - decided, 'safe change')}, listed in reviewed_changes.csv.",
+            err=json,
+        )
     if checked.blocking:
         raise typer.Exit(BLOCKED)
