@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tuneworthy.cli.main import app
-from tuneworthy.core.job import ARMS, Job
+from tuneworthy.core.job import Job
 from tuneworthy.methods import METHODS
+from tuneworthy.tasks import TASKS
 
 TARGET = Path(__file__).with_name("cli.md")
 PREAMBLE = """\
@@ -100,7 +101,8 @@ def job_fields() -> Iterator[str]:
 def parameters() -> Iterator[str]:
     """A table for each method of this package, in the order of a job's arms."""
     own = [name for name in METHODS.names() if METHODS.module_name(name).startswith("tuneworthy.methods.")]
-    for name in sorted(own, key=lambda name: (ARMS.index(name) if name in ARMS else len(ARMS), name)):
+    ladder = [*dict.fromkeys(arm for task in TASKS.names() for arm in TASKS.get(task).arms)]
+    for name in sorted(own, key=lambda name: (ladder.index(name) if name in ladder else len(ladder), name)):
         method = METHODS.get(name)
         fields = method.Parameters.model_fields
         schema = method.Parameters.model_json_schema().get("properties", {})

@@ -29,8 +29,8 @@ def audit_job(job: Job, table: Table | None, rows: int) -> Audit:
     Raises:
         AuditError: a row would not teach its answer.
     """
-    data = load(job, table)
     task = TASKS.get(job.task)
+    data = load(job, table, task.open)
     examples = data.trainable()
     task.check_examples(examples)
     question = steps.ask(job, task, examples)

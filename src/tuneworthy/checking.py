@@ -18,6 +18,7 @@ from tuneworthy.data.readers import read_table
 from tuneworthy.data.splits import normalised
 from tuneworthy.data.table import Table
 from tuneworthy.runfolder.folder import write_text
+from tuneworthy.tasks import TASKS
 
 CHANGES = ("row", "column", "before", "after", "rule")
 REVIEW = ("row", "column", "before", "proposed", "decision", "why", "other_row", "doubt", "code")
@@ -58,7 +59,7 @@ def check_job(job: Job, table: Table | None = None, slow: bool = False, mute: Se
         DataError, JobError, NotFoundError: the table cannot be read, or a code to mute is unknown.
     """
     table = table or read_table(Path(job.data.path))
-    data = load(job, table)
+    data = load(job, table, TASKS.get(job.task).open)
     findings = run_checks(steps.examined(job, data, slow), mute)
     unknown = set(mute) - {found.code for found in findings}
     if unknown:

@@ -13,8 +13,8 @@ from tuneworthy.data.loading import load
 from tuneworthy.data.lockbox import Lockbox, ledger_path
 from tuneworthy.data.splits import choose_protocol, make_split
 from tuneworthy.data.table import Table
-from tuneworthy.evaluation.assemble import score_arms, untuned_disagreement
-from tuneworthy.evaluation.power import power_table
+from tuneworthy.evaluation.assemble import best_untuned, score_arms
+from tuneworthy.metrics import METRICS
 from tuneworthy.runfolder.environment import environment
 from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.runfolder.unit_output import remove_leftovers
@@ -43,10 +43,11 @@ def run(
         TuneworthyError: the user's mistake, one sentence; nothing is written before data and job are sound.
     """
     # 1. Read and examine. Nothing is written until data and job are sound.
-    data = load(job, table)
     task = TASKS.get(job.task)
+    data = load(job, table, task.open)
     rows, test_rows = data.trainable(), data.scorable_test()
     task.check_examples(rows)
+    job = steps.with_arms(job, task)
     protocol = choose_protocol(job.protocol, len(rows), data.test is not None)
     findings, blocking = steps.examine(job, data)
     asked = job
@@ -82,7 +83,8 @@ def run(
         plan = make_plan(job, split, question, refs, dtype, cores)
         folder.write("environment.json", environment(dtype, cores))
         steps.write_plan(folder, plan, job, data, split)
-        folder.emit("power", table=[row.model_dump() for row in power_table(test_count)])
+        deciding = METRICS.get(question.metric)
+        folder.emit("power", table=[row.model_dump() for row in steps.power_of(deciding, test_count)])
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
         executor = LocalExecutor(cores, job.workers)
@@ -91,8 +93,8 @@ def run(
         truth = lockbox.open(plan.address, job.arms, plan.tuned_methods, folder.path.name)
         metrics = steps.metric_names(task, question.metric)
         scores = score_arms(untuned, truth, question.labels, question.metric, metrics, job, cores)
-        observed = untuned_disagreement(untuned, scores, truth)
-        folder.emit("power", table=[row.model_dump() for row in power_table(test_count, observed)])
+        power = steps.power_of(deciding, test_count, truth, best_untuned(untuned, scores))
+        folder.emit("power", table=[row.model_dump() for row in power])
 
         # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
         skipped = steps.reason_to_skip(job, scores, len(rows))
@@ -111,11 +113,11 @@ def run(
             rows=len(rows),
             test_rows=test_count,
             protocol=protocol,
-            power=power_table(test_count, observed),
+            power=power,
             blocking=blocking,
             past_tuned_arms=lockbox.past_tuned_arms(plan.address),
             tuned_skipped=skipped if plan.tuned_methods else None,
-            rows_to_settle=steps.rows_to_settle_difference(scores, outputs, truth),
+            rows_to_settle=steps.rows_to_settle_difference(deciding, scores, outputs, truth),
         )
         verdict = decide(evidence)
         steps.write_results(folder, scores, evidence, verdict, lockbox)

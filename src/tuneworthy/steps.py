@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuneworthy.checks import Examined, run_checks
 from tuneworthy.core.errors import JobError, RunFolderError
-from tuneworthy.core.evidence import Evidence, Verdict
+from tuneworthy.core.evidence import Evidence, Power, Verdict
 from tuneworthy.core.example import Example, label_counts
 from tuneworthy.core.finding import Finding
 from tuneworthy.core.hashing import address
@@ -17,10 +17,10 @@ from tuneworthy.data.jobfile import dump_job
 from tuneworthy.data.loading import Loaded
 from tuneworthy.data.lockbox import Lockbox
 from tuneworthy.data.splits import Split
-from tuneworthy.evaluation.assemble import ArmOutput, Scores, disagreement
-from tuneworthy.evaluation.power import rows_to_settle
+from tuneworthy.evaluation.assemble import ArmOutput, Scores, disagreement, spread
+from tuneworthy.evaluation.power import power_table, rows_to_settle, rows_to_settle_means, spread_table
 from tuneworthy.methods import METHODS
-from tuneworthy.metrics import METRICS
+from tuneworthy.metrics import METRICS, Metric
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.html import render_html
 from tuneworthy.runfolder.folder import Listener, RunFolder
@@ -70,7 +70,25 @@ def examined(job: Job, data: Loaded, slow: bool = False) -> Examined:
         models={role: folder for role, name in wanted.items() if (folder := at_hand(name)) is not None},
         slow=slow,
         instruction=job.instruction,
+        open=task.open,
     )
+
+
+def with_arms(job: Job, task: Task) -> Job:
+    """The job with the task's own arms where it names none.
+
+    Raises:
+        JobError: an arm is unknown, or gives another kind of answer than the task asks for.
+    """
+    wanted = "texts" if task.open else "labels"
+    for arm in job.arms:
+        if METHODS.get(arm).answers not in (wanted, "any"):
+            suited = [name for name in METHODS.names() if METHODS.get(name).answers in (wanted, "any")]
+            raise JobError(
+                f"{arm} answers with {METHODS.get(arm).answers}, and {task.name} asks for {wanted}: "
+                f"choose among {', '.join(suited)}."
+            )
+    return job if job.arms else job.model_copy(update={"arms": task.arms})
 
 
 def without_models(job: Job) -> Job:
@@ -81,6 +99,7 @@ def without_models(job: Job) -> Job:
 
 def without_tuned_arms(job: Job) -> Job:
     """The job's untuned arms; raises JobError when it has none."""
+    job = with_arms(job, TASKS.get(job.task))
     arms = tuple(arm for arm in job.arms if METHODS.get(arm).kind != "tuned")
     if not arms:
         raise JobError("no untuned arm is left: name at least one, for example --arms tfidf,zero_shot.")
@@ -169,7 +188,8 @@ def write_inputs(
             "input_columns": data.columns.input,
             "target_column": data.columns.target,
             "group_column": job.data.group,
-            "labels": label_counts(data.dataset.examples),
+            "task": job.task,
+            "labels": {} if TASKS.get(job.task).open else label_counts(data.dataset.examples),
             "words": {"mean": round(sum(lengths) / len(lengths), 1), "max": max(lengths)},
             "test": None
             if data.test is None
@@ -284,16 +304,34 @@ def reason_to_skip(job: Job, scores: Scores, rows: int) -> str | None:
     return None
 
 
+def power_of(
+    metric: Metric,
+    rows: int,
+    truth: dict[str, Example] | None = None,
+    pair: tuple[ArmOutput, ArmOutput] | None = None,
+) -> tuple[Power, ...]:
+    """What this many test rows can find: assumed, and as two arms were seen to differ."""
+    seen = None
+    if truth is not None and pair is not None:
+        a, b = pair[0].predictions, pair[1].predictions
+        seen = spread(metric, a, b, truth) if metric.open else disagreement(a, b, truth)
+    return spread_table(rows, seen) if metric.open else power_table(rows, seen)
+
+
 def rows_to_settle_difference(
-    scores: Scores, outputs: Sequence[ArmOutput], truth: dict[str, Example]
+    metric: Metric, scores: Scores, outputs: Sequence[ArmOutput], truth: dict[str, Example]
 ) -> int | None:
-    """Test rows that would settle a difference as large as the observed one, by its observed disagreement."""
+    """Test rows that would settle a difference as large as the observed one, as much as the arms differ."""
     tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
     if tuned is None or untuned is None:
         return None
     by_method = {output.method: output.predictions for output in outputs}
-    rate = disagreement(by_method[tuned.method], by_method[untuned.method], truth)
-    return rows_to_settle(tuned.estimate.value - untuned.estimate.value, rate) if rate else None
+    pair = by_method[tuned.method], by_method[untuned.method]
+    difference = tuned.estimate.value - untuned.estimate.value
+    if metric.open:
+        return rows_to_settle_means(difference, spread(metric, *pair, truth))
+    rate = disagreement(*pair, truth)
+    return rows_to_settle(difference, rate) if rate else None
 
 
 def write_results(

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from tuneworthy.methods import METHODS
+from tuneworthy.metrics import METRICS
 from tuneworthy.tasks import TASKS
 
 GARBAGE = ["", " ", "\x00", "<|im_end|>", "{", "a" * 10_000, "🙂", "no such label", "\n\n"]
@@ -22,7 +24,24 @@ def test_what_is_formatted_is_parsed_back(task: Any, target: str) -> None:
 
 @pytest.mark.parametrize("text", GARBAGE)
 def test_garbage_is_unparseable_and_never_a_crash(task: Any, text: str) -> None:
-    assert task.parse(text, TARGETS) is None
+    found = task.parse(text, TARGETS)
+    assert found is None or (task.open and found.strip() == found != "")
+
+
+def test_a_blank_answer_is_unparseable(task: Any) -> None:
+    assert task.parse(" \n\t", TARGETS) is None
+
+
+def test_its_metrics_and_arms_are_known_and_give_its_kind_of_answer(task: Any) -> None:
+    kinds = ("any", "texts" if task.open else "labels")
+    assert all(METRICS.get(name).open == task.open for name in task.metrics)
+    assert all(METHODS.get(name).answers in kinds for name in task.arms)
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS.names() if TASKS.get(name).open])
+def test_the_first_of_several_acceptable_answers_is_taught(name: str) -> None:
+    task = TASKS.get(name)
+    assert task.parse(task.format('["in Paris", "Paris"]'), ()) == "in Paris"
 
 
 def test_the_prompt_does_not_contain_the_answer_of_its_own_row(task: Any) -> None:

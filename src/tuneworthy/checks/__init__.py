@@ -32,6 +32,7 @@ class Examined:
         models: folders of models that are at hand, by role; nothing is fetched for a check.
         slow: run slow checks whatever the number of rows.
         instruction: what the user tells the model to do, or none.
+        open: whether answers are texts of their own, not labels out of a closed set.
     """
 
     examples: Sequence[Example]
@@ -43,6 +44,7 @@ class Examined:
     models: Mapping[str, Path] = field(default_factory=dict)
     slow: bool = False
     instruction: str | None = None
+    open: bool = False
 
     @property
     def both(self) -> Iterator[tuple[Example, bool]]:
@@ -62,12 +64,14 @@ class Check(Protocol):
     """The contract of a file in `checks/`: fires on a bad table, silent on a clean one, deterministic.
 
     `slow` checks are skipped on large tables unless asked for; `needs` names the role of a model without
-    which the check is skipped.
+    which the check is skipped. `of_labels` checks look at labels of a closed set: where answers are
+    texts they do not apply.
     """
 
     code: str
     title: str
     slow: bool
+    of_labels: bool
 
     @property
     def needs(self) -> str | None:
@@ -89,6 +93,8 @@ def run_checks(data: Examined, mute: Sequence[str] = ()) -> list[Finding]:
 def _examine(check: Check, data: Examined, mute: Sequence[str]) -> Finding:
     if check.code in mute:
         return say(check, "muted", "Muted by --mute.")
+    if data.open and check.of_labels:
+        return say(check, "not_applicable", "Answers are texts here, not labels.")
     if check.slow and len(data.examples) > SLOW_ABOVE and not data.slow:
         return say(check, "skipped", f"Slow on more than {SLOW_ABOVE:,} rows.", "Ask for it with --slow.")
     if check.needs is not None and check.needs not in data.models:

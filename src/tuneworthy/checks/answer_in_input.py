@@ -16,6 +16,7 @@ class AnswerInInput:
     title = "the answer in the text"
     slow = False
     needs = None
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """A tip when most rows name one label, their own."""

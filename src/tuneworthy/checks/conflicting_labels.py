@@ -18,6 +18,7 @@ class ConflictingLabels:
     title = "same text, different labels"
     slow = False
     needs = None
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """An issue when there are any, blocking from 5% of the rows on."""

@@ -17,6 +17,7 @@ class DeterminingColumn:
     title = "a column that determines the label"
     slow = False
     needs = None
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """A tip that names the columns."""

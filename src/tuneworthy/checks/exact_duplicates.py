@@ -12,6 +12,7 @@ class ExactDuplicates:
     title = "exact duplicates"
     slow = False
     needs = None
+    of_labels = False
 
     def examine(self, data: Examined) -> Finding:
         """A tip when there are any: they count double, in training and in the score."""

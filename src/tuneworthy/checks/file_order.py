@@ -17,6 +17,7 @@ class FileOrder:
     title = "file order"
     slow = False
     needs = None
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """A tip when neighbours share their label far more often than chance."""

@@ -16,6 +16,7 @@ class GroupRates:
     title = "label rates by group"
     slow = False
     needs = None
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """A tip with the label and the groups that differ most, with intervals."""

@@ -17,6 +17,7 @@ class HiddenGroups:
     title = "rows that come in groups"
     slow = True
     needs = "embedder"
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """A tip with the column and the points that a grouped split takes off the probe's score."""

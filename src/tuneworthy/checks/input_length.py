@@ -20,6 +20,7 @@ class InputLength:
     title = "empty, tiny and over-long texts"
     slow = False
     needs = None
+    of_labels = False
 
     def examine(self, data: Examined) -> Finding:
         """A tip with the rows; an issue when many texts are cut."""

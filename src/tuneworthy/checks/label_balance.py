@@ -15,6 +15,7 @@ class LabelBalance:
     title = "imbalance"
     slow = False
     needs = None
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """A tip when one label dominates and the metric does not mind."""

@@ -22,6 +22,7 @@ class LabelErrors:
     title = "probable label errors"
     slow = True
     needs = "embedder"
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """An issue with the rows to look at, the likeliest error first, and the ceiling that they imply."""

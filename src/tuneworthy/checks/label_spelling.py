@@ -20,6 +20,7 @@ class LabelSpelling:
     title = "label spelling"
     slow = False
     needs = None
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """An issue when there are any: each spelling is a class of its own to every arm."""

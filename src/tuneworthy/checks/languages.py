@@ -18,6 +18,7 @@ class Languages:
     title = "mixed languages"
     slow = True
     needs = None
+    of_labels = False
 
     def examine(self, data: Examined) -> Finding:
         """A tip when a second language has a share that counts."""

@@ -15,6 +15,7 @@ class NearDuplicates:
     title = "near duplicates"
     slow = False
     needs = None
+    of_labels = False
 
     def examine(self, data: Examined) -> Finding:
         """A tip with the pairs; a test row whose edited copy was trained on is no test."""

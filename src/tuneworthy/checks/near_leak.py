@@ -15,6 +15,7 @@ class NearLeak:
     title = "test rows nearly inside the training table"
     slow = False
     needs = None
+    of_labels = False
 
     def examine(self, data: Examined) -> Finding:
         """An issue with the pairs."""

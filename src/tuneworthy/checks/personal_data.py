@@ -97,6 +97,7 @@ class PersonalData:
     title = "personal data and secrets"
     slow = False
     needs = None
+    of_labels = False
 
     def examine(self, data: Examined) -> Finding:
         """An issue that names kinds and rows; what was found is not repeated."""

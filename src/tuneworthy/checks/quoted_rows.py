@@ -16,6 +16,7 @@ class QuotedRows:
     title = "rows quoted in the instruction"
     slow = False
     needs = None
+    of_labels = False
 
     def examine(self, data: Examined) -> Finding:
         """An issue with the rows."""

@@ -13,6 +13,7 @@ class RareLabels:
     title = "rare labels"
     slow = False
     needs = None
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """A tip that names them."""

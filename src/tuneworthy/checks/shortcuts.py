@@ -29,6 +29,7 @@ class Shortcuts:
     title = "shortcuts"
     slow = False
     needs = None
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """A tip when form alone goes far; it names the features that do it."""

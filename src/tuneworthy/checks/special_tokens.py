@@ -18,6 +18,7 @@ class SpecialTokens:
     title = "chat-template tokens in the text"
     slow = False
     needs = None
+    of_labels = False
 
     def examine(self, data: Examined) -> Finding:
         """An issue that names tokens and rows."""

@@ -13,6 +13,7 @@ class TestLeak:
     title = "test rows inside the training table"
     slow = False
     needs = None
+    of_labels = False
 
     def examine(self, data: Examined) -> Finding:
         """An issue when there are any; the main job leaves those rows out of training."""

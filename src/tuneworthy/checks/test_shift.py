@@ -18,6 +18,7 @@ class TestShift:
     title = "shift between training and test rows"
     slow = True
     needs = "embedder"
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """A tip when the two can be told apart, or their labels are mixed otherwise."""

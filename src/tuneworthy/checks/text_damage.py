@@ -26,6 +26,7 @@ class TextDamage:
     title = "encoding damage and markup"
     slow = False
     needs = None
+    of_labels = False
 
     def examine(self, data: Examined) -> Finding:
         """An issue from 2% of the rows on, else a tip; each row with what is wrong and how it would read."""

@@ -14,6 +14,7 @@ class UnknownTestLabels:
     title = "test labels that are never trained"
     slow = False
     needs = None
+    of_labels = True
 
     def examine(self, data: Examined) -> Finding:
         """An issue, blocking: a misspelt label would be taken for a weak model."""

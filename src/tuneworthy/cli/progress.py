@@ -79,13 +79,17 @@ class Display:
         observed = [row for row in event["table"] if row["source"] == "observed"]
         shown = ", ".join(
             (f"of {100 * difference:.1f} points" if difference else "of no size, however large,")
-            + f" if arms disagree on {row['disagreement']:.0%} of rows"
+            + (
+                f" if arms disagree on {row['disagreement']:.0%} of rows"
+                if row["disagreement"] is not None
+                else f" if rows differ by {100 * row['spread']:.0f} points (standard deviation)"
+            )
             for row in (observed or event["table"])
             for difference in [row["minimum_detectable_difference"]]
         )
         measured = ", as the untuned arms do" if observed else ""
         rows = event["table"][0]["n"]
-        self._say(f"  Power: {rows} test rows find a true accuracy difference {shown}{measured} (80% power).")
+        self._say(f"  Power: {rows} test rows find a true difference {shown}{measured} (80% power).")
 
     def _on_planned(self, event: dict[str, Any]) -> None:
         parts = [f"{len(units)} {name}" for name, units in event["stages"].items()]

@@ -100,10 +100,15 @@ def holm(p_values: Sequence[float], extra: int = 0) -> list[float]:
 
 
 class Power(Frozen):
-    """The smallest true difference this many rows would find, for a given rate of disagreement."""
+    """The smallest true difference this many rows would find.
+
+    Right-or-wrong rows: for a given rate of `disagreement` between the arms. Rows with a score: for a given
+    `spread`, the standard deviation over rows of the difference of the two arms' scores. The other is None.
+    """
 
     n: int
-    disagreement: float
+    disagreement: float | None = None
+    spread: float | None = None
     minimum_detectable_difference: float | None
     power: float = 0.8
     alpha: float = 0.05

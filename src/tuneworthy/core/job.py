@@ -13,8 +13,6 @@ from tuneworthy.core.frozen import Frozen
 
 Protocol = Literal["auto", "holdout", "crossfit"]
 
-ARMS = ("majority", "tfidf", "probe", "zero_shot", "few_shot", "knn_shot", "lora")
-
 
 class DataSpec(Frozen):
     """Where the rows are and which column means what."""
@@ -39,9 +37,13 @@ class Job(Frozen):
         None, description="what the model is told to do; the task writes one when this is absent"
     )
     metric: str = Field(
-        "auto", description="primary metric; auto: accuracy, or macro_f1 when one label holds 80% of the rows"
+        "auto",
+        description="primary metric; auto: the task's (accuracy, or macro_f1 when one label holds 80% of the "
+        "rows; answer_f1, rouge_l, chrf)",
     )
-    arms: tuple[str, ...] = Field(ARMS, description="the methods to compare, by file name in methods/")
+    arms: tuple[str, ...] = Field(
+        (), description="the methods to compare, by file name in methods/; default: all that suit the task"
+    )
     base_model: str = Field(
         "smollm2-135m", description="decoder: a catalogue name, a Hugging Face id or a local folder"
     )

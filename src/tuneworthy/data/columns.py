@@ -18,6 +18,9 @@ from tuneworthy.data.table import Table
 TARGET_NAMES = frozenset(
     ("label", "labels", "target", "class", "category", "sentiment", "intent", "topic", "y", "gold_label")
 )
+OPEN_TARGET_NAMES = frozenset(
+    ("answer", "answers", "summary", "output", "completion", "response", "reply", "reference", "target")
+)
 TEXT_NAMES = frozenset(("text", "input", "sentence", "utterance"))
 
 _MOST_LABELS = 200
@@ -102,7 +105,7 @@ class _Profile:
 
 
 def choose_columns(
-    table: Table, input: Sequence[str], target: str | None, group: str | None = None
+    table: Table, input: Sequence[str], target: str | None, group: str | None = None, open: bool = False
 ) -> Columns:
     """The text and label columns: those that were named, and the obvious ones for those that were not.
 
@@ -115,6 +118,7 @@ def choose_columns(
         input: names of the text columns; empty to find one.
         target: name of the label column; None to find it.
         group: name of the group column, which is then neither.
+        open: the target is a text of its own; it is then found by its name only (answer, summary, ...).
 
     Raises:
         JobError: a name is unknown or used twice, or a column is not obvious; the message then lists the
@@ -134,7 +138,7 @@ def choose_columns(
     if input and target is not None:
         return Columns(tuple(input), target, _explain(tuple(input), target, "as you said"))
     free = [_profile(table, name) for name in table.columns if name not in named]
-    found_target = target if target is not None else _find_target(free)
+    found_target = target if target is not None else _find_target(free, open)
     found_input = tuple(input) or _find_text([one for one in free if one.name != found_target])
     if not found_input or found_target is None:
         raise _unclear(table, free, tuple(input), target, (found_input, found_target))
@@ -238,10 +242,11 @@ def _is_called(profile: _Profile, names: frozenset[str]) -> bool:
     return re.sub(r"[\s\-]+", "_", profile.name.strip().lower()) in names
 
 
-def _find_target(profiles: list[_Profile]) -> str | None:
+def _find_target(profiles: list[_Profile], open: bool) -> str | None:
     """The label column when there is no doubt."""
-    called = [one.name for one in profiles if one.filled and _is_called(one, TARGET_NAMES)]
-    if called:
+    names = OPEN_TARGET_NAMES if open else TARGET_NAMES
+    called = [one.name for one in profiles if one.filled and _is_called(one, names)]
+    if called or open:
         return called[0] if len(called) == 1 else None
     # A column that repeats, yet not as a label does (one value occurs once), is still a rival.
     rivals = [one for one in profiles if one.has_few_values]

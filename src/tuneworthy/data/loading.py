@@ -22,6 +22,7 @@ class Loaded:
         notes: one sentence for each kind of row that was left out.
         source, test_source: what to call the files in reports.
         others: the labelled table's other columns, a cell for each row of `dataset`.
+        open: whether targets are texts of their own.
     """
 
     dataset: Dataset
@@ -31,6 +32,7 @@ class Loaded:
     source: str
     test_source: str | None
     others: dict[str, list[str | None]]
+    open: bool = False
 
     @property
     def test_rows(self) -> tuple[Example, ...]:
@@ -43,20 +45,29 @@ class Loaded:
         return [row for row in self.dataset.examples if normalised(row.input) not in held]
 
     def scorable_test(self) -> list[Example]:
-        """The test rows whose label a trainable row has (the others were accepted as left out)."""
+        """The test rows whose label a trainable row has (the others were accepted as left out); where targets
+        are open, all of them.
+        """
+        if self.open:
+            return list(self.test_rows)
         known = label_counts(self.trainable())
         return [row for row in self.test_rows if row.target in known]
 
 
-def load(job: Job, table: Table | None = None) -> Loaded:
-    """Reads what the job names; `table` stands in for `data.path` when the rows are in memory already.
+def load(job: Job, table: Table | None = None, open: bool = False) -> Loaded:
+    """Reads what the job names.
+
+    Args:
+        job: what to read.
+        table: stands in for `data.path` when the rows are in memory already.
+        open: whether the target is a text of its own, not a label out of a closed set.
 
     Raises:
         NotFoundError, DataError, JobError: one sentence each, see the readers and `choose_columns`.
     """
     spec = job.data
     table = table or read_table(Path(spec.path))
-    columns = choose_columns(table, spec.input, spec.target, spec.group)
+    columns = choose_columns(table, spec.input, spec.target, spec.group, open)
     dataset, left_out = to_dataset(table, columns, spec.group, Path(spec.path).stem)
     notes = [*table.notes, *left_out]
     test = None
@@ -73,6 +84,7 @@ def load(job: Job, table: Table | None = None) -> Loaded:
         source=Path(spec.path).name,
         test_source=Path(spec.test).name if spec.test else None,
         others=_other_columns(table, columns, dataset),
+        open=open,
     )
 
 

@@ -134,7 +134,9 @@ def _share(examples: Sequence[Example], fraction: float, seed: int) -> set[int]:
 
 
 def _partition(examples: Sequence[Example], parts: int, seed: int) -> list[set[int]]:
-    """Row numbers of each of `parts` parts: stratified by label, groups and exact duplicates kept whole."""
+    """Row numbers of each of `parts` parts: groups and exact duplicates kept whole, stratified by label where
+    labels repeat.
+    """
     groups = group_keys(examples)
     distinct = len(set(groups))
     if distinct < parts:
@@ -143,6 +145,8 @@ def _partition(examples: Sequence[Example], parts: int, seed: int) -> list[set[i
             "folds."
         )
     targets = np.array([str(row.target) for row in examples])
+    if max(Counter(targets).values()) < parts:
+        targets = np.zeros(len(examples), dtype=int)  # answers of their own: nothing to stratify by
     blank = np.zeros(len(examples))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a label with fewer rows than parts: said by a check

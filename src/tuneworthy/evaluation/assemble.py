@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tuneworthy.core.evidence import Arm, Comparison, Cost, Estimate
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import Job
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind
-from tuneworthy.evaluation.details import confusion, won
+from tuneworthy.evaluation.details import ahead, confusion, row_scores, won
 from tuneworthy.evaluation.groups import group_errors
 from tuneworthy.evaluation.intervals import estimate, label_estimates
 from tuneworthy.evaluation.paired import adjust, compare
-from tuneworthy.metrics import METRICS
+from tuneworthy.metrics import METRICS, Metric
 
 SAMPLES = 3
 
@@ -74,7 +76,10 @@ def score_arms(
             for name in metrics
         ]
         estimates += own
-        estimates += label_estimates(output.predictions, examples, labels, method=output.method, **options)
+        if labels:
+            estimates += label_estimates(
+                output.predictions, examples, labels, method=output.method, **options
+            )
         arms.append(
             Arm(
                 method=output.method,
@@ -101,10 +106,10 @@ def score_arms(
         if name in {primary, "accuracy", "macro_f1"}
     ]
     scores = Scores(tuple(arms), tuple(estimates), adjust(comparisons), {})
-    details = _details(scores, outputs, examples, labels)
+    details = _details(scores, outputs, examples, labels, METRICS.get(primary))
     by_group = {
         output.method: found
-        for output in outputs
+        for output in (outputs if labels else ())
         if (found := group_errors(output.predictions, examples, job.confidence, job.seed)) is not None
     }
     return Scores(scores.arms, scores.estimates, scores.comparisons, {**details, "groups": by_group})
@@ -123,13 +128,19 @@ def _pairs(outputs: Sequence[ArmOutput]) -> list[tuple[ArmOutput, ArmOutput]]:
 
 
 def _details(
-    scores: Scores, outputs: Sequence[ArmOutput], examples: Sequence[Example], labels: Sequence[str]
+    scores: Scores,
+    outputs: Sequence[ArmOutput],
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    metric: Metric,
 ) -> dict[str, Any]:
     """Confusion matrices, who wins which rows, raw answers of arms no better than the baseline."""
     by_method = {output.method: output for output in outputs}
     details: dict[str, Any] = {
         "confusion": {
-            name: confusion(output.predictions, examples, labels) for name, output in by_method.items()
+            name: confusion(output.predictions, examples, labels)
+            for name, output in by_method.items()
+            if labels
         }
     }
     tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
@@ -137,12 +148,12 @@ def _details(
     pair = (tuned, untuned) if tuned and untuned else (ranked[0], ranked[1]) if len(ranked) > 1 else None
     if pair:
         first, second = pair
-        details["won"] = won(
-            by_method[first.method].predictions,
-            by_method[second.method].predictions,
-            examples,
-            winner=first.method,
-            against=second.method,
+        ours, theirs = by_method[first.method].predictions, by_method[second.method].predictions
+        winner, against = first.method, second.method
+        details["won"] = (
+            won(ours, theirs, examples, winner=winner, against=against)
+            if labels
+            else ahead(metric, ours, theirs, examples, winner=winner, against=against)
         )
     floor = max((arm.estimate.value for arm in scores.arms if arm.kind == "baseline"), default=0.0)
     weak = [arm.method for arm in scores.arms if arm.kind != "baseline" and arm.estimate.value <= floor]
@@ -178,6 +189,14 @@ def total_cost(output: ArmOutput, price_per_hour: float | None, cores: int) -> C
     )
 
 
+def spread(
+    metric: Metric, a: Sequence[Prediction], b: Sequence[Prediction], rows: dict[str, Example]
+) -> float:
+    """Standard deviation over rows of the difference of two arms' scores on the same rows."""
+    examples = [rows[prediction.example_id] for prediction in a]
+    return float(np.std(row_scores(metric, a, examples) - row_scores(metric, b, examples), ddof=1))
+
+
 def disagreement(a: Sequence[Prediction], b: Sequence[Prediction], rows: dict[str, Example]) -> float:
     """Share of rows that exactly one of two arms has right; both predict the same rows in the same order."""
     pairs = list(zip(a, b, strict=True))
@@ -187,13 +206,9 @@ def disagreement(a: Sequence[Prediction], b: Sequence[Prediction], rows: dict[st
     return differ / len(pairs)
 
 
-def untuned_disagreement(
-    outputs: Sequence[ArmOutput], scores: Scores, rows: dict[str, Example]
-) -> float | None:
-    """Disagreement of the two best untuned arms above the baseline; None when there are fewer than two."""
-    by_method = {output.method: output.predictions for output in outputs}
+def best_untuned(outputs: Sequence[ArmOutput], scores: Scores) -> tuple[ArmOutput, ArmOutput] | None:
+    """The two best untuned arms above the baseline; None when there are fewer than two."""
+    by_method = {output.method: output for output in outputs}
     untuned = [arm for arm in scores.arms if arm.kind in ("classifier", "prompt")]
     best = sorted(untuned, key=lambda arm: -arm.estimate.value)[:2]
-    if len(best) < 2:
-        return None
-    return disagreement(by_method[best[0].method], by_method[best[1].method], rows)
+    return (by_method[best[0].method], by_method[best[1].method]) if len(best) == 2 else None

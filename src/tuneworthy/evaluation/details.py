@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.rows import rows_of
+from tuneworthy.metrics import Metric
 
 
 class Confusion(TypedDict):
@@ -78,6 +82,42 @@ def won(
         if len(found) < limit:
             found.append(WonRow(id=ours.example_id, target=target, winner=ours.value, against=theirs.value))
     return Won(winner=winner, against=against, only_winner=only_winner, only_against=only_against)
+
+
+def ahead(
+    metric: Metric,
+    winner_predictions: Sequence[Prediction],
+    other_predictions: Sequence[Prediction],
+    examples: Sequence[Example],
+    limit: int = 20,
+    *,
+    winner: str,
+    against: str,
+) -> Won:
+    """Where answers are texts: up to `limit` rows on which each arm is ahead, the largest lead first.
+
+    Raises:
+        ValueError: predictions for other rows than `examples`.
+    """
+    rows = rows_of(examples)
+    ours, theirs = rows.order(winner_predictions), rows.order(other_predictions)
+    in_order = sorted(examples, key=lambda example: example.id)
+    lead = row_scores(metric, ours, in_order) - row_scores(metric, theirs, in_order)
+    sides: dict[bool, list[WonRow]] = {True: [], False: []}
+    for i in sorted(range(len(lead)), key=lambda i: (-abs(lead[i]), rows.ids[i])):
+        side = sides[bool(lead[i] > 0)]
+        if lead[i] and len(side) < limit:
+            side.append(
+                WonRow(id=rows.ids[i], target=rows.targets[i], winner=ours[i].value, against=theirs[i].value)
+            )
+    return Won(winner=winner, against=against, only_winner=sides[True], only_against=sides[False])
+
+
+def row_scores(
+    metric: Metric, predictions: Sequence[Prediction], examples: Sequence[Example]
+) -> NDArray[np.float64]:
+    """The metric of each row on its own, shape [rows]; both arguments in the same order."""
+    return metric.value(metric.parts(predictions, [str(row.target) for row in examples], ()))
 
 
 def _right(prediction: Prediction, target: str) -> bool:

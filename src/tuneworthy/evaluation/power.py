@@ -9,11 +9,12 @@ from math import ceil, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 from tuneworthy.core.evidence import Power
 
 ASSUMED_DISAGREEMENTS = (0.15, 0.25)
+ASSUMED_SPREADS = (0.2, 0.35)  # standard deviations over rows of a difference of scores between 0 and 1
 SPREAD = 8.0  # standard deviations of the number of disagreements that are summed over
 PROBES = 48  # sizes looked at beyond the first one that is large enough
 
@@ -133,6 +134,43 @@ def power_table(
         )
         for rate, source in rates
     )
+
+
+def spread_table(
+    n: int, observed_spread: float | None = None, power: float = 0.8, alpha: float = 0.05
+) -> tuple[Power, ...]:
+    """The minimum detectable difference of two means over the same rows, by the normal approximation.
+
+    (z(1 - alpha/2) + z(power)) x spread / sqrt(n); at the assumed spreads and at the observed one, if any.
+    """
+    spreads = [(spread, "assumed") for spread in ASSUMED_SPREADS]
+    if observed_spread:
+        spreads.append((observed_spread, "observed"))
+    return tuple(
+        Power(
+            n=n,
+            spread=spread,
+            minimum_detectable_difference=_quantiles(power, alpha) * spread / sqrt(n),
+            power=power,
+            alpha=alpha,
+            source=source,
+        )
+        for spread, source in spreads
+    )
+
+
+def rows_to_settle_means(
+    difference: float, spread: float, power: float = 0.8, alpha: float = 0.05, at_most: int = 100_000
+) -> int | None:
+    """How many rows find a true difference of two means; None above `at_most` rows, or for no difference."""
+    if difference == 0 or spread == 0:
+        return None
+    rows = ceil((_quantiles(power, alpha) * spread / difference) ** 2)
+    return rows if rows <= at_most else None
+
+
+def _quantiles(power: float, alpha: float) -> float:
+    return float(norm.ppf(1 - alpha / 2) + norm.ppf(power))
 
 
 def _check(n: int, **shares: float) -> None:

@@ -7,7 +7,7 @@ which predicts and can be saved. It never sees a target it has to predict: such 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -18,6 +18,7 @@ from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.metrics import Metric
 from tuneworthy.tasks import Task
 
+Answers = Literal["labels", "texts", "any"]
 Report = Callable[[int, int, dict[str, float]], None]
 
 
@@ -78,6 +79,7 @@ class Method(Protocol):
         title: how a report calls it.
         kind: baseline, classifier, prompt or tuned; the verdict goes by it.
         models: the roles of the base models it needs.
+        answers: "labels" out of a closed set, "texts" of its own, or "any".
         Parameters: its parameters, each with unit, effect, default and the default's source.
     """
 
@@ -85,6 +87,7 @@ class Method(Protocol):
     title: str
     kind: ArmKind
     models: tuple[ModelRole, ...]
+    answers: Answers
     Parameters: type[BaseModel]
 
     def fit(

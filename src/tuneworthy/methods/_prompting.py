@@ -1,5 +1,7 @@
 """What the three prompting arms share: score every label, correct the model's prior, answer.
 
+Where answers are texts they are written instead (`_writing`).
+
 Small models prefer some labels whatever the text says. A correction of that prior is tried on training rows
 and kept when it answers more of them right; the raw scores stay in the predictions.
 """
@@ -22,6 +24,7 @@ from tuneworthy.engine.best_first import Offsets, best_labels
 from tuneworthy.engine.encoding import cut_input, encode_fitting_prompt, encode_labels
 from tuneworthy.engine.scoring import Progress, score_labels
 from tuneworthy.methods import Report, Setting
+from tuneworthy.methods._writing import longest_answer, write_answers
 from tuneworthy.models.decoder import Decoder, shared_decoder
 
 Matrix = NDArray[np.float64]
@@ -57,6 +60,7 @@ class FittedPrompt:
     correction: Correction = "none"
     prior: Matrix = field(default_factory=lambda: np.zeros(0))
     facts: dict[str, Any] = field(default_factory=dict)
+    longest: int = 0  # tokens of an answer at most, where answers are texts
     left_out: int = 0  # most demonstrations of one prompt that did not fit into the model's context
 
     @property
@@ -73,7 +77,12 @@ class FittedPrompt:
         """Token ids of each row's prompt, with the demonstrations that fit, and of each label."""
         setting, decoder = self.setting, self.decoder
         labels = encode_labels(decoder, setting.task, setting.instruction, setting.labels)
-        room = decoder.context_length - max(map(len, labels))
+        return self.prompts(rows, training, max(map(len, labels))), labels
+
+    def prompts(self, rows: Sequence[Example], training: bool, answer: int) -> list[list[int]]:
+        """Token ids of each row's prompt, with the demonstrations that fit beside `answer` tokens."""
+        setting, decoder = self.setting, self.decoder
+        room = decoder.context_length - answer
         prompts = []
         for row in rows:
             text = cut_input(decoder, row.input, self.parameters.max_input_tokens)
@@ -82,14 +91,20 @@ class FittedPrompt:
             )
             prompts.append(prompt)
             self.left_out = max(self.left_out, left_out)
-        return prompts, labels
+        return prompts
 
     def calibrate(self, candidates: Sequence[Example]) -> None:
         """Measures the priors, and chooses the correction on training rows (never in their own prompt).
 
+        Where answers are texts there is no prior to correct; how long they are is measured instead.
+
         Raises:
             JobError: the job asks for the batch prior but leaves no row to measure it on.
         """
+        if self.setting.task.open:
+            self.longest = longest_answer(self.decoder, self.setting, candidates)
+            self.facts["longest_answer_tokens"] = self.longest
+            return
         rng = np.random.default_rng([self.setting.seed, 1])
         count = min(self.parameters.calibration_rows, len(candidates))
         rows = [candidates[i] for i in sorted(rng.permutation(len(candidates))[:count])]
@@ -131,9 +146,17 @@ class FittedPrompt:
         return raw - prior if correction != "none" else raw
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
-        """The label with the highest corrected score; an answer outside the labels is impossible."""
+        """The label with the highest corrected score: an answer outside the labels is impossible.
+
+        Where answers are texts, what the model writes.
+        """
         if not examples:
             return []
+        if self.setting.task.open:
+            prompts = self.prompts(examples, training=False, answer=self.longest)
+            self.facts["demonstrations_left_out"] = self.left_out
+            tell = quiet_unless(True, self.setting.report)
+            return write_answers(self.decoder, self.setting, prompts, examples, self.longest, tell)
         raw = self.score(examples, training=False, report=True)
         self.facts["demonstrations_left_out"] = self.left_out
         if self.decoder.padded_because:
@@ -142,6 +165,8 @@ class FittedPrompt:
 
     def predict_labels(self, examples: Sequence[Example]) -> list[Prediction]:
         """The same labels by best-first search, without the other labels' scores."""
+        if self.setting.task.open:
+            return self.predict(examples)
         prompts, labels = self.encode(examples, training=False)
         lengths = np.array([len(label) for label in labels], dtype=np.float64)
         offsets = Offsets(
@@ -153,13 +178,14 @@ class FittedPrompt:
 
     def save_correction(self, folder: Path) -> None:
         """Writes the correction."""
-        stored = {"correction": self.correction, "prior": list(self.prior)}
+        stored = {"correction": self.correction, "prior": list(self.prior), "longest": self.longest}
         (folder / "correction.json").write_text(json.dumps(stored), encoding="utf-8")
 
     def load_correction(self, folder: Path) -> None:
         """Reads the correction."""
         stored = json.loads((folder / "correction.json").read_text(encoding="utf-8"))
         self.correction, self.prior = stored["correction"], np.array(stored["prior"])
+        self.longest = stored["longest"]
 
     def save(self, folder: Path) -> None:
         """Writes the correction; arms with demonstrations write those too."""

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ArmKind, ModelRole
-from tuneworthy.methods import Setting
+from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._prompting import (
     FittedPrompt,
     PromptParameters,
@@ -50,6 +50,7 @@ class FewShot:
     title = "few-shot prompt"
     kind: ArmKind = "prompt"
     models: tuple[ModelRole, ...] = ("decoder",)
+    answers: Answers = "any"
     Parameters = FewShotParameters
 
     def fit(
@@ -61,7 +62,7 @@ class FewShot:
     ) -> FittedFewShot:
         """Draws the demonstrations, then chooses the prior correction on other training rows."""
         rows = [*train, *validation]
-        shown = draw_demonstrations(rows, parameters, setting.seed)
+        shown = draw_demonstrations(rows, parameters, setting.seed, setting.task.open)
         fitted = self._with(setting, parameters, shown)
         used = {row.id for row in shown}
         fitted.calibrate([row for row in rows if row.id not in used])
@@ -88,10 +89,16 @@ class FewShot:
         return fitted
 
 
-def draw_demonstrations(rows: Sequence[Example], parameters: FewShotParameters, seed: int) -> list[Example]:
-    """k rows, label by label in turns from the most frequent label on, in a seeded order."""
+def draw_demonstrations(
+    rows: Sequence[Example], parameters: FewShotParameters, seed: int, open: bool = False
+) -> list[Example]:
+    """k rows, label by label in turns from the most frequent label on, in a seeded order; any k rows where
+    answers are texts.
+    """
     rng = np.random.default_rng([seed, 2])
     usable = [row for row in rows if len(row.input) <= parameters.longest_demonstration]
+    if open:
+        return [usable[int(i)] for i in rng.permutation(len(usable))[: parameters.k]]
     by_label: dict[str, list[Example]] = {}
     for index in rng.permutation(len(usable)):
         row = usable[int(index)]

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ArmKind, ModelRole
-from tuneworthy.methods import Setting
+from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._prompting import (
     FittedPrompt,
     PromptParameters,
@@ -72,6 +72,7 @@ class KnnShot:
     title = "few-shot prompt, retrieved demonstrations"
     kind: ArmKind = "prompt"
     models: tuple[ModelRole, ...] = ("decoder", "embedder")
+    answers: Answers = "any"
     Parameters = KnnShotParameters
 
     def fit(

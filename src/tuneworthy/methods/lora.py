@@ -1,5 +1,6 @@
-"""LoRA: low-rank adapters on every linear layer of a frozen decoder, trained to write the label."""
+"""LoRA: low-rank adapters on every linear layer of a frozen decoder, trained to write the answer."""
 
+import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import Field
 
 from tuneworthy.core.example import Example
@@ -14,8 +16,10 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.engine.audit import audit_rows
+from tuneworthy.engine.batches import micro_batches
 from tuneworthy.engine.best_first import best_labels
 from tuneworthy.engine.encoding import cut_input, encode_labels, encode_prompt, encode_row
+from tuneworthy.engine.loss import supervised_loss
 from tuneworthy.engine.recipe import (
     Recipe,
     default_epochs,
@@ -26,18 +30,26 @@ from tuneworthy.engine.recipe import (
 from tuneworthy.engine.scoring import score_labels
 from tuneworthy.engine.training import Choice, Training, ValidationScore
 from tuneworthy.engine.training import train as run_training
-from tuneworthy.methods import Setting
+from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._prompting import UNSHARED, Label, Matrix, answers, named, quiet_unless, softmax
+from tuneworthy.methods._writing import longest_answer, write_answers
 from tuneworthy.models.adapters import add_lora, load_adapter, save_adapter
 from tuneworthy.models.decoder import Decoder, load_decoder
 
+LABEL_RANK, TEXT_RANK = 8, 16
+WRITTEN = 32  # validation rows for which texts are written; each is hundreds of forward passes
 NOISY_BELOW = 100  # validation rows below which one checkpoint's lead is mostly luck
 
 
 class LoraParameters(Frozen):
     """Parameters of the lora arm; the defaults follow the number of rows."""
 
-    rank: int = Field(8, ge=1, le=512, description="adapter rank (LoRA Without Regret: 8 for classification)")
+    rank: int | None = Field(
+        None,
+        ge=1,
+        le=512,
+        description="adapter rank; default 8 for labels, 16 for texts (LoRA Without Regret)",
+    )
     alpha: int | None = Field(None, ge=1, description="adapter scale; default 2 x rank")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout on adapter inputs")
     learning_rate: float | None = Field(
@@ -74,6 +86,7 @@ class FittedLora:
     parameters: LoraParameters
     decoder: Decoder
     facts: dict[str, Any] = field(default_factory=dict)
+    longest: int = 0  # tokens of an answer at most, where answers are texts
 
     def score(self, examples: Sequence[Example], report: bool) -> Matrix:
         """Raw scores [rows, labels]: summed log p(label, stop | prompt)."""
@@ -82,31 +95,46 @@ class FittedLora:
 
     def encode(self, examples: Sequence[Example]) -> tuple[list[list[int]], list[Label]]:
         """Token ids of each row's prompt and of each label."""
+        setting = self.setting
+        labels = encode_labels(self.decoder, setting.task, setting.instruction, setting.labels)
+        return self.prompts(examples), labels
+
+    def prompts(self, examples: Sequence[Example]) -> list[list[int]]:
+        """Token ids of each row's prompt."""
         setting, limit = self.setting, self.parameters.max_input_tokens
-        prompts = [
+        return [
             encode_prompt(
                 self.decoder, setting.task, setting.instruction, cut_input(self.decoder, row.input, limit)
             )
             for row in examples
         ]
-        return prompts, encode_labels(self.decoder, setting.task, setting.instruction, setting.labels)
+
+    def write(self, examples: Sequence[Example], report: bool) -> list[Prediction]:
+        """What the model writes."""
+        tell = quiet_unless(report, self.setting.report)
+        return write_answers(self.decoder, self.setting, self.prompts(examples), examples, self.longest, tell)
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
-        """The most probable label; an answer outside the labels is impossible."""
+        """The most probable label (an answer outside the labels is impossible), or what the model writes."""
         if not examples:
             return []
+        if self.setting.task.open:
+            return self.write(examples, report=True)
         raw = self.score(examples, report=True)
         return answers(examples, raw, raw, self.setting.labels)
 
     def predict_labels(self, examples: Sequence[Example]) -> list[Prediction]:
         """The same labels by best-first search, without the other labels' scores."""
+        if self.setting.task.open:
+            return self.predict(examples)
         prompts, labels = self.encode(examples)
         tell = quiet_unless(True, self.setting.report)
         return named(examples, best_labels(self.decoder, prompts, labels, None, tell), self.setting.labels)
 
     def save(self, folder: Path) -> None:
-        """Writes an ordinary PEFT folder."""
+        """Writes an ordinary PEFT folder, and how long an answer may be."""
         save_adapter(self.decoder, folder / "adapter")
+        (folder / "lora.json").write_text(json.dumps({"longest": self.longest}), encoding="utf-8")
 
 
 class Lora:
@@ -116,6 +144,7 @@ class Lora:
     title = "LoRA fine-tune"
     kind: ArmKind = "tuned"
     models: tuple[ModelRole, ...] = ("decoder",)
+    answers: Answers = "any"
     Parameters = LoraParameters
 
     def fit(
@@ -131,26 +160,28 @@ class Lora:
         rows = [encode_row(decoder, setting.task, setting.instruction, row) for row in cut]
         audit_rows(decoder, rows, cut, min(parameters.max_tokens, decoder.context_length))
         recipe = make_recipe(parameters, len(rows), decoder.hidden_size, setting.seed, bool(validation))
-        alpha = parameters.alpha or 2 * parameters.rank
-        add_lora(decoder, parameters.rank, alpha, parameters.dropout, setting.seed)
+        rank = parameters.rank or (TEXT_RANK if setting.task.open else LABEL_RANK)
+        add_lora(decoder, rank, parameters.alpha or 2 * rank, parameters.dropout, setting.seed)
         if parameters.gradient_checkpointing:
             decoder.model.gradient_checkpointing_enable()
-        judge = FittedLora(setting, parameters, decoder)
+        longest = longest_answer(decoder, setting, [*train, *validation]) if setting.task.open else 0
+        judge = FittedLora(setting, parameters, decoder, longest=longest)
+        judged = min(WRITTEN, len(validation)) if setting.task.open else len(validation)
         outcome = run_training(
             decoder,
             rows,
             recipe,
             evaluate=(lambda: _validate(judge, validation)) if validation else None,
-            choose=(lambda curve: choose_checkpoint(curve, len(validation))) if validation else None,
+            choose=(lambda curve: choose_checkpoint(curve, judged)) if validation else None,
             checkpoint=setting.checkpoint,
             report=setting.report,
         )
         scorer = decoder if setting.dtype == "float32" else _in_float32(decoder, setting)
-        facts = _facts(outcome, recipe, parameters, setting, [row.length for row in rows])
+        facts = _facts(outcome, recipe, parameters, setting, [row.length for row in rows], rank)
         if decoder.padded_because:
             facts[UNSHARED] = decoder.padded_because
         facts["inputs_cut"] = sum(a.input != b.input for a, b in zip(cut, train, strict=True))
-        return FittedLora(setting, parameters, scorer, facts)
+        return FittedLora(setting, parameters, scorer, facts, longest)
 
     def freeze(
         self, parameters: LoraParameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
@@ -165,7 +196,8 @@ class Lora:
         """The float32 base model with the saved adapter."""
         decoder = load_decoder(setting.models["decoder"], "float32")
         load_adapter(decoder, folder / "adapter")
-        return FittedLora(setting, parameters, decoder)
+        stored = json.loads((folder / "lora.json").read_text(encoding="utf-8"))
+        return FittedLora(setting, parameters, decoder, longest=stored["longest"])
 
 
 def make_recipe(
@@ -219,6 +251,8 @@ def _cut(decoder: Decoder, row: Example, limit: int) -> Example:
 
 def _validate(judge: FittedLora, validation: Sequence[Example]) -> ValidationScore:
     """The primary metric, and the mean log-loss of the right answer among the labels."""
+    if judge.setting.task.open:
+        return _validate_texts(judge, validation[:WRITTEN])
     raw = judge.score(validation, report=False)
     labels, metric = judge.setting.labels, judge.setting.metric
     targets = [str(row.target) for row in validation]
@@ -226,6 +260,24 @@ def _validate(judge: FittedLora, validation: Sequence[Example]) -> ValidationSco
     index = [labels.index(target) for target in targets]
     right = np.clip(softmax(raw)[np.arange(len(targets)), index], 1e-12, 1)
     return ValidationScore(float(metric.value(parts.sum(0))), float(-np.log(right).mean()))
+
+
+def _validate_texts(judge: FittedLora, validation: Sequence[Example]) -> ValidationScore:
+    """The primary metric of what is written, and the mean log-loss of a token of the right answers."""
+    setting, decoder = judge.setting, judge.decoder
+    targets = [str(row.target) for row in validation]
+    parts = setting.metric.parts(judge.write(validation, report=False), targets, setting.labels)
+    rows = [
+        encode_row(
+            decoder, setting.task, setting.instruction, _cut(decoder, row, judge.parameters.max_input_tokens)
+        )
+        for row in validation
+    ]
+    with torch.no_grad():
+        pieces = micro_batches(rows, judge.parameters.tokens_per_batch, packed=decoder.full_attention_only)
+        loss = sum(float(supervised_loss(decoder, piece)) for piece in pieces)
+    tokens = sum(len(row.answer) for row in rows)
+    return ValidationScore(float(setting.metric.value(parts.sum(0))), loss / tokens)
 
 
 def _in_float32(decoder: Decoder, setting: Setting) -> Decoder:
@@ -248,7 +300,12 @@ def _capped(parameters: LoraParameters, recipe: Recipe, rows: int) -> str:
 
 
 def _facts(
-    outcome: Training, recipe: Recipe, parameters: LoraParameters, setting: Setting, lengths: Sequence[int]
+    outcome: Training,
+    recipe: Recipe,
+    parameters: LoraParameters,
+    setting: Setting,
+    lengths: Sequence[int],
+    rank: int,
 ) -> dict[str, Any]:
     mean_tokens = recipe.batch * sum(lengths) / len(lengths)
     steps = len(outcome.train)
@@ -258,7 +315,7 @@ def _facts(
         "batch": recipe.batch,
         "epochs": round(steps * recipe.batch / len(lengths), 2),
         "learning_rate": recipe.learning_rate,
-        "rank": parameters.rank,
+        "rank": rank,
         "dtype": setting.dtype,
         "tokens_per_step": round(mean_tokens),
         "tokens_per_forward_pass": outcome.tokens_per_batch,

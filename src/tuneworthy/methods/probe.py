@@ -14,7 +14,7 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
-from tuneworthy.methods import Setting
+from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods import _linear as linear
 from tuneworthy.models.embedder import Embedder, load_embedder
 
@@ -51,6 +51,7 @@ class Probe:
     title = "frozen embeddings + logistic regression"
     kind: ArmKind = "classifier"
     models: tuple[ModelRole, ...] = ("embedder",)
+    answers: Answers = "labels"
 
     class Parameters(Frozen):
         """Both are chosen by inner cross-validation when C is absent."""

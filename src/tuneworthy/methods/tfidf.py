@@ -15,7 +15,7 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
-from tuneworthy.methods import Setting
+from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods import _linear as linear
 
 
@@ -58,6 +58,7 @@ class Tfidf:
     title = "TF-IDF + logistic regression"
     kind: ArmKind = "classifier"
     models: tuple[ModelRole, ...] = ()
+    answers: Answers = "labels"
 
     class Parameters(Frozen):
         """Both are chosen by inner cross-validation when C is absent."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ArmKind, ModelRole
-from tuneworthy.methods import Setting
+from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._prompting import FittedPrompt, PromptParameters, frozen_correction
 
 
@@ -17,6 +17,7 @@ class ZeroShot:
     title = "zero-shot prompt"
     kind: ArmKind = "prompt"
     models: tuple[ModelRole, ...] = ("decoder",)
+    answers: Answers = "any"
     Parameters = PromptParameters
 
     def fit(

@@ -25,6 +25,7 @@ class Metric(Protocol):
         title: how a report calls it.
         best, worst: the ends of its range.
         binary: True when each row is simply right or wrong (exact tests apply).
+        open: True when it compares texts, False when it counts labels.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Metric(Protocol):
     best: float
     worst: float
     binary: bool
+    open: bool
 
     def parts(
         self, predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]
@@ -72,3 +74,9 @@ def worked(metric: Metric, targets: str, answers: str) -> float:
     ]
     labels = sorted({*truth, *(word for word in given if word != "-")})
     return round(float(metric.value(metric.parts(predictions, truth, labels).sum(0))), 4)
+
+
+def worked_texts(metric: Metric, targets: Sequence[str], answers: Sequence[str]) -> float:
+    """A metric of texts by hand, for docstrings."""
+    predictions = [Prediction(example_id=str(i), value=answer) for i, answer in enumerate(answers)]
+    return round(float(metric.value(metric.parts(predictions, list(targets), ()).sum(0))), 4)

@@ -23,6 +23,7 @@ class Accuracy:
     best = 1.0
     worst = 0.0
     binary = True
+    open = False
 
     def parts(
         self, predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]

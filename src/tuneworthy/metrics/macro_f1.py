@@ -26,6 +26,7 @@ class MacroF1:
     best = 1.0
     worst = 0.0
     binary = False
+    open = False
 
     def parts(
         self, predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]

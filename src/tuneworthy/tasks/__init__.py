@@ -18,11 +18,26 @@ class Message(TypedDict):
 
 
 class Task(Protocol):
-    """The contract of a file in `tasks/`."""
+    """The contract of a file in `tasks/`.
 
-    name: str
-    title: str
-    metrics: tuple[str, ...]
+    Attributes:
+        name: the file name with hyphens: the Hub's pipeline tag.
+        title: how a report calls it.
+        metrics: all that are reported.
+        arms: methods compared when the job names none, cheapest first.
+        open: True when answers are texts of their own, False when they are labels out of a closed set.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def metrics(self) -> tuple[str, ...]: ...
+    @property
+    def arms(self) -> tuple[str, ...]: ...
+    @property
+    def open(self) -> bool: ...
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError, one sentence, when the rows cannot be this task."""

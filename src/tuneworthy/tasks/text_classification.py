@@ -17,6 +17,8 @@ class TextClassification:
     name = "text-classification"
     title = "text classification"
     metrics = ("accuracy", "macro_f1", "macro_precision", "macro_recall")
+    arms = ("majority", "tfidf", "probe", "zero_shot", "few_shot", "knn_shot", "lora")
+    open = False
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError when there are too few rows, one label only, too many, or a label with one row."""

@@ -89,7 +89,11 @@ def resolution(evidence: Evidence) -> str | None:
     if not evidence.power:
         return None
     row = next((row for row in evidence.power if row.source == "observed"), evidence.power[0])
-    rate = f"when the arms disagree on {percent(row.disagreement)} of the rows"
+    rate = (
+        f"when the arms disagree on {percent(row.disagreement)} of the rows"
+        if row.disagreement is not None
+        else f"when the arms' scores differ by a standard deviation of {points(row.spread or 0)} a row"
+    )
     found = row.minimum_detectable_difference
     if found is None:
         return f"With {counted(row.n, 'row')} no difference is found {row.power:.0%} of the time {rate}."

@@ -1,0 +1,86 @@
+"""Targets with several acceptable answers, and SQuAD's rules for comparing an answer with them.
+
+The rules are those of the official evaluation script of SQuAD 1.1 and 2.0 (Rajpurkar et al. 2016 and 2018):
+lower case, punctuation and articles removed, single spaces; the best of the acceptable answers counts.
+"""
+
+import json
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.metrics import Parts, check_lengths
+
+NO_ANSWER = "no answer"  # what is written where the text does not hold an answer
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def alternatives(target: str) -> list[str]:
+    """The acceptable answers: a target is one, or a JSON list of them; an empty list means no answer.
+
+    >>> alternatives("Paris"), alternatives('["Paris", "in Paris"]'), alternatives("[]")
+    (['Paris'], ['Paris', 'in Paris'], ['no answer'])
+    """
+    if target.startswith("[") and target.endswith("]"):
+        try:
+            found = json.loads(target)
+        except ValueError:
+            return [target]
+        if isinstance(found, list) and all(isinstance(one, str) for one in found):
+            return [one for one in found if one.strip()] or [NO_ANSWER]
+    return [target]
+
+
+def squad_normalised(text: str) -> str:
+    """What SQuAD compares.
+
+    >>> squad_normalised("The  Eiffel-Tower, a landmark!")
+    'eiffeltower landmark'
+    """
+    lowered = text.lower().translate(_PUNCTUATION)
+    plain = " ".join(_ARTICLES.sub(" ", lowered).split())
+    return "" if plain == NO_ANSWER else plain
+
+
+def exact(answer: str, gold: str) -> float:
+    """1 when both are the same after normalisation."""
+    return float(squad_normalised(answer) == squad_normalised(gold))
+
+
+def overlap_f1(answer: str, gold: str) -> float:
+    """F1 of the two bags of tokens; when either is empty, 1 if both are."""
+    ours, theirs = squad_normalised(answer).split(), squad_normalised(gold).split()
+    if not ours or not theirs:
+        return float(ours == theirs)
+    same = (Counter(ours) & Counter(theirs)).total()
+    if not same:
+        return 0.0
+    precision, recall = same / len(ours), same / len(theirs)
+    return 2 * precision * recall / (precision + recall)
+
+
+def mean_parts(
+    predictions: Sequence[Prediction], targets: Sequence[str], score: Callable[[str, str], float]
+) -> Parts:
+    """Parts [rows, 2] of a mean over rows: the best score among the acceptable answers, and 1 for the row.
+
+    An answer that is unparseable or failed scores 0.
+    """
+    check_lengths(predictions, targets)
+    found = [
+        max(score(prediction.value, gold) for gold in alternatives(target))
+        if prediction.status == "parsed" and prediction.value is not None
+        else 0.0
+        for prediction, target in zip(predictions, targets, strict=True)
+    ]
+    return np.column_stack([np.array(found), np.ones(len(found))])
+
+
+def mean_value(sums: Parts) -> Parts:
+    """Mean over rows from summed parts, shape [..., 2] -> [...]."""
+    return np.asarray(sums[..., 0] / sums[..., 1], dtype=np.float64)

@@ -1,0 +1,26 @@
+"""The scorer of the ROUGE metrics: Google's rouge-score package, an extra."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from tuneworthy.core.errors import JobError
+
+
+def rouge(kind: str) -> Callable[[str, str], float]:
+    """F1 of "rouge1", "rouge2" or "rougeL" for an answer and one reference."""
+    scorer = _scorer(kind)
+
+    def score(answer: str, reference: str) -> float:
+        return float(scorer.score(reference, answer)[kind].fmeasure)
+
+    return score
+
+
+@lru_cache
+def _scorer(kind: str) -> Any:
+    try:
+        from rouge_score.rouge_scorer import RougeScorer
+    except ImportError as error:
+        raise JobError("ROUGE needs rouge-score: pip install 'tuneworthy[text]'.") from error
+    return RougeScorer([kind], use_stemmer=False)

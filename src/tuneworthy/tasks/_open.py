@@ -1,0 +1,81 @@
+"""`OpenTask`: a task whose answers are texts of their own, not labels out of a closed set."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tuneworthy.core.errors import DataError
+from tuneworthy.core.example import Example
+from tuneworthy.metrics._answers import alternatives
+from tuneworthy.tasks import Message
+
+FEWEST_ROWS = 20
+
+
+def whole(text: str) -> str | None:
+    """The text without white space around it; None when no sign of it is left."""
+    answer = text.strip()
+    return answer if any(c.isprintable() and not c.isspace() for c in answer) else None
+
+
+def first_line(text: str) -> str | None:
+    """The first line that says something: models like to go on."""
+    lines = (whole(line) for line in text.splitlines())
+    return next((line for line in lines if line is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTask:
+    """A target is one text or a JSON list of several acceptable ones, the first of which is taught.
+
+    Attributes:
+        name, title: as every task has them.
+        metrics: the primary one first.
+        arms: methods compared when the job names none, cheapest first.
+        told: the instruction when the job has none of its own.
+        read: from what a model wrote to the answer it meant.
+    """
+
+    name: str
+    title: str
+    metrics: tuple[str, ...]
+    arms: tuple[str, ...]
+    told: str
+    read: Callable[[str], str | None] = whole
+    open: bool = True
+
+    def check_examples(self, examples: Sequence[Example]) -> None:
+        """Raises DataError when there are too few rows to measure anything."""
+        if len(examples) < FEWEST_ROWS:
+            raise DataError(
+                f"{len(examples)} rows with an answer are too few to measure anything: "
+                f"bring at least {FEWEST_ROWS}, better 100."
+            )
+
+    def labels(self, examples: Sequence[Example]) -> tuple[str, ...]:
+        """None: answers are open."""
+        return ()
+
+    def primary_metric(self, examples: Sequence[Example]) -> str:
+        """The first of the task's metrics."""
+        return self.metrics[0]
+
+    def instruction(self, labels: Sequence[str]) -> str:
+        """Shared by every row, so the engine computes it once."""
+        return self.told
+
+    def messages(self, instruction: str, input: str, demonstrations: Sequence[Example] = ()) -> list[Message]:
+        """System turn with the instruction, demonstrations as earlier turns, then the input."""
+        turns: list[Message] = [{"role": "system", "content": instruction}]
+        for example in demonstrations:
+            turns.append({"role": "user", "content": example.input})
+            turns.append({"role": "assistant", "content": self.format(example.target or "")})
+        turns.append({"role": "user", "content": input})
+        return turns
+
+    def format(self, target: str) -> str:
+        """The first acceptable answer."""
+        return alternatives(target)[0]
+
+    def parse(self, text: str, labels: Sequence[str]) -> str | None:
+        """The answer that was meant; None when nothing was written."""
+        return self.read(text)

@@ -1,0 +1,115 @@
+"""Metrics of texts against the rules and the programs that define them."""
+
+import numpy as np
+import pytest
+
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.metrics import METRICS, Metric
+
+ANSWERS = [
+    "the cat sat on the mat in the hall",
+    "a dog ran away from home last night",
+    "nothing",
+    "it was bought, by Acme Corp., for $ 3.5 million in 2019!",
+    "Zürich and Genève are in Switzerland",
+]
+REFERENCES = [
+    "the cat was sitting on the mat",
+    "last night a dog ran away",
+    "something else entirely was said here",
+    "Acme Corp. bought it for $3.5 million",
+    "Zürich, Genève and Bern are Swiss cities",
+]
+
+
+def parts_of(metric: Metric, answers: list[str | None], targets: list[str]) -> np.ndarray:
+    given = [
+        Prediction(example_id=str(i), value=a, status="parsed" if a is not None else "unparseable")
+        for i, a in enumerate(answers)
+    ]
+    return metric.parts(given, targets, ())
+
+
+def value(name: str, answers: list[str | None], targets: list[str]) -> float:
+    metric = METRICS.get(name)
+    return float(metric.value(parts_of(metric, answers, targets).sum(0)))
+
+
+# Written by hand from SQuAD's published rules: lower case, no punctuation, no articles, single spaces.
+@pytest.mark.parametrize(
+    ("answer", "target", "em", "f1"),
+    [
+        ("The Nile", "nile", 1, 1),
+        ("Nile.", "the Nile", 1, 1),
+        ("an  apple", "apple", 1, 1),
+        ("theatre", "atre", 0, 0),  # an article is a whole word
+        ("10,000", "10000", 1, 1),  # punctuation goes without a space
+        ("twenty-one", "twenty one", 0, 0),
+        ("in 1990", "1990", 0, 2 / 3),
+        ("New York City", "New York", 0, 4 / 5),
+        ("to be or not to be", "to be", 0, 2 * 1 * (2 / 6) / (1 + 2 / 6)),  # tokens are counted, not listed
+        ("to to", "to", 0, 2 / 3),
+        ("Denver Broncos", '["Broncos", "The Denver Broncos"]', 1, 1),  # the best of several
+        ("Broncos of Denver", '["Broncos", "Denver Broncos"]', 0, 4 / 5),
+        ("no answer", "[]", 1, 1),
+        ("Paris", "[]", 0, 0),
+        ("no answer", "Paris", 0, 0),
+        ("the", "a", 1, 1),  # nothing is left of either
+        ("", "Paris", 0, 0),
+        ("[sic]", "[sic]", 1, 1),  # brackets alone make no list
+    ],
+)
+def test_squad_by_its_published_rules(answer: str, target: str, em: float, f1: float) -> None:
+    assert value("exact_match", [answer], [target]) == pytest.approx(em, abs=1e-9)
+    assert value("answer_f1", [answer], [target]) == pytest.approx(f1, abs=1e-9)
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("chrf", "CHRF"), ("bleu", "BLEU")])
+@pytest.mark.parametrize("rows", [slice(0, 5), slice(2, 3), slice(0, 1), slice(3, 5)])
+def test_corpus_scores_are_sacrebleus(name: str, theirs: str, rows: slice) -> None:
+    sacrebleu = pytest.importorskip("sacrebleu.metrics")
+    expected = getattr(sacrebleu, theirs)().corpus_score(ANSWERS[rows], [REFERENCES[rows]]).score / 100
+    assert value(name, list(ANSWERS[rows]), REFERENCES[rows]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_corpus_scores_of_resampled_rows_are_sacrebleus() -> None:
+    sacrebleu = pytest.importorskip("sacrebleu.metrics")
+    drawn = [0, 0, 3, 4, 4]
+    for name, theirs in (("chrf", "CHRF"), ("bleu", "BLEU")):
+        metric = METRICS.get(name)
+        sums = parts_of(metric, list(ANSWERS), REFERENCES)[drawn].sum(0)
+        expected = getattr(sacrebleu, theirs)().corpus_score(
+            [ANSWERS[i] for i in drawn], [[REFERENCES[i] for i in drawn]]
+        )
+        assert float(metric.value(sums)) == pytest.approx(expected.score / 100, abs=1e-9)
+
+
+def test_several_references_are_sacrebleus() -> None:
+    sacrebleu = pytest.importorskip("sacrebleu.metrics")
+    targets = ['["the cat sat on a mat", "there sat a cat on the mat"]', "a dog ran off last night"]
+    streams = [
+        ["the cat sat on a mat", "a dog ran off last night"],
+        ["there sat a cat on the mat", "a dog ran off last night"],
+    ]
+    for name, theirs in (("chrf", "CHRF"), ("bleu", "BLEU")):
+        expected = getattr(sacrebleu, theirs)().corpus_score(ANSWERS[:2], streams).score / 100
+        assert value(name, list(ANSWERS[:2]), targets) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("rouge_1", "rouge1"), ("rouge_2", "rouge2"), ("rouge_l", "rougeL")]
+)
+def test_rouge_is_the_packages_mean(name: str, kind: str) -> None:
+    scorer = pytest.importorskip("rouge_score.rouge_scorer").RougeScorer([kind])
+    expected = np.mean(
+        [scorer.score(ref, ours)[kind].fmeasure for ours, ref in zip(ANSWERS, REFERENCES, strict=True)]
+    )
+    assert value(name, list(ANSWERS), REFERENCES) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["exact_match", "answer_f1", "rouge_l", "chrf", "bleu"])
+def test_an_unparseable_answer_counts_as_nothing(name: str) -> None:
+    good = "the cat sat on the mat"
+    whole, half = value(name, [good, good], [good, good]), value(name, [good, None], [good, good])
+    assert whole == pytest.approx(1)
+    assert half < 0.75
