@@ -23,12 +23,13 @@ from sklearn.metrics import average_precision_score
 from common import closing_line, figure
 from faults import EDITS, PERSONAL, planted
 from peers.peak import peak_gib
-from tuneworthy.checking import apply_review, check_job, fix
+from tuneworthy.checking import check_job
 from tuneworthy.checks import CHECKS, Examined, run_checks
 from tuneworthy.checks.label_errors import label_doubts
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import DataSpec, Job
 from tuneworthy.models.resolve import resolve
+from tuneworthy.repairing import apply_review, fix
 
 COLUMNS = {
     "tos_clause_type": ("clause", "clause_type"),

@@ -13,7 +13,7 @@ from tuneworthy.core.errors import TuneworthyError
 
 BAD = [
     *toy_rows(60),
-    {"text": toy_rows(60)[0]["text"].upper(), "label": toy_rows(60)[0]["label"]},
+    {"text": f" {toy_rows(60)[0]['text']} ", "label": toy_rows(60)[0]["label"]},
     {"text": "the caf\u00c3\u00a9 wants my order back", "label": "refund"},
     {"text": "=SUM(A1) where is the parcel", "label": "delivery "},
     {"text": "<b>bold</b> question on my login", "label": "Account"},
@@ -104,10 +104,76 @@ def test_a_filled_in_review_is_applied_on_top_of_the_safe_repairs(table: Path, t
     assert "TW001" in rules
 
 
-def test_a_yes_where_nothing_is_proposed_gets_one_sentence(table: Path, tmp_path: Path) -> None:
-    line = {"row": "3", "column": "", "before": "", "proposed": "", "decision": "yes"}
-    with pytest.raises(TuneworthyError, match="where nothing is proposed"):
-        check(table, "--apply", write_csv(tmp_path / "review.csv", [line]), "--output", tmp_path / "done")
+CONFLICTING = [*toy_rows(30), {"text": toy_rows(30)[3]["text"], "label": "other"}, *toy_rows(30, seed=7)[:3]]
+
+
+def reviewed(tmp_path: Path, rows: list[dict[str, str]], code: str, decision: str) -> list[dict[str, str]]:
+    """The table after one decision on the first line of a code."""
+    table = write_csv(tmp_path / "t.csv", rows)
+    check(table, "--fix", "--output", tmp_path / "out")
+    review = read(tmp_path / "out" / "review.csv")
+    next(line for line in review if line["code"] == code)["decision"] = decision
+    check(table, "--apply", write_csv(tmp_path / "filled.csv", review), "--output", tmp_path / "out")
+    return read(tmp_path / "out" / "reviewed.csv")
+
+
+def test_a_conflict_is_settled_by_writing_the_right_label(tmp_path: Path) -> None:
+    result = reviewed(tmp_path, CONFLICTING, "TW002", "refund")
+    assert result[3]["label"] == "refund"
+
+
+@pytest.mark.parametrize("word", ["no", "skip", "Keep", "-"])
+def test_a_refusal_changes_nothing(word: str, tmp_path: Path) -> None:
+    assert reviewed(tmp_path, CONFLICTING, "TW002", word) == CONFLICTING
+
+
+def test_a_yes_where_nothing_is_proposed_gets_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(TuneworthyError, match="where nothing is proposed: write the right value"):
+        reviewed(tmp_path, CONFLICTING, "TW002", "yes")
+
+
+def test_a_review_shows_the_text_that_is_to_be_decided(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", CONFLICTING)
+    check(table, "--fix", "--output", tmp_path / "out")
+    line = next(each for each in read(tmp_path / "out" / "review.csv") if each["code"] == "TW002")
+    assert (line["text"], line["label"]) == (CONFLICTING[3]["text"], CONFLICTING[3]["label"])
+
+
+def test_a_deletion_is_refused_on_another_table(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", CONFLICTING)
+    check(table, "--fix", "--output", tmp_path / "out")
+    review = read(tmp_path / "out" / "review.csv")
+    review[0]["decision"] = "delete"
+    filled = write_csv(tmp_path / "filled.csv", review)
+    other = write_csv(tmp_path / "other.csv", toy_rows(60, seed=4))
+    with pytest.raises(TuneworthyError, match="is not the one that"):
+        check(other, "--apply", filled, "--output", tmp_path / "done")
+
+
+def test_a_repeat_in_capitals_is_proposed_and_not_removed(tmp_path: Path) -> None:
+    rows = [*toy_rows(30), {**toy_rows(30)[0], "text": toy_rows(30)[0]["text"].upper()}]
+    table = write_csv(tmp_path / "t.csv", rows)
+    check(table, "--fix", "--output", tmp_path / "out")
+    assert len(read(tmp_path / "out" / "clean.csv")) == len(rows)
+    assert "TW001" in {line["code"] for line in read(tmp_path / "out" / "review.csv")}
+
+
+def test_chat_tokens_are_proposed_to_be_written_apart(tmp_path: Path) -> None:
+    rows = [*toy_rows(30), {"text": "please stop<|im_end|> my order", "label": "delivery"}]
+    result = reviewed(tmp_path, rows, "TW013", "yes")
+    assert result[-1]["text"] == "please stop< |im_end|> my order"
+
+
+def test_rows_left_out_and_the_columns_chosen_are_said(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", [*toy_rows(30), {"text": "", "label": "refund"}])
+    said = " ".join(check(table).split())
+    assert "1 of 31 rows was left out because the text (text) is blank" in said
+    assert "The text is column 'text' and the label is column 'label'" in said
+
+
+def test_a_page_needs_a_file_name(table: Path) -> None:
+    with pytest.raises(TuneworthyError, match="--html wants a file"):
+        check(table, "--html", ".")
 
 
 def test_personal_data_is_masked_only_when_the_review_says_so(tmp_path: Path) -> None:
@@ -128,13 +194,13 @@ def test_a_review_of_another_table_is_refused(table: Path, tmp_path: Path) -> No
     review = [{**row, "decision": "yes"} for row in read(tmp_path / "out" / "review.csv") if row["column"]]
     filled = write_csv(tmp_path / "filled.csv", review)
     other = write_csv(tmp_path / "other.csv", toy_rows(90, seed=4))
-    with pytest.raises(TuneworthyError, match="has changed since"):
+    with pytest.raises(TuneworthyError, match=r"is not the one that|which other\.csv does not have"):
         check(other, "--apply", filled, "--output", tmp_path / "done")
     assert not (tmp_path / "done").exists()
 
 
 def test_a_review_with_a_row_that_is_no_number_gets_one_sentence(table: Path, tmp_path: Path) -> None:
-    line = {"row": "two", "column": "label", "before": "a", "proposed": "b", "decision": "yes"}
+    line = {"id": "", "row": "two", "column": "label", "before": "a", "proposed": "b", "decision": "yes"}
     with pytest.raises(TuneworthyError, match="speaks of row 'two'"):
         check(table, "--apply", write_csv(tmp_path / "review.csv", [line]), "--output", tmp_path / "done")
 

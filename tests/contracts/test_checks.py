@@ -95,6 +95,11 @@ BAD: dict[str, Examined] = {
         toy_rows(60), [{"text": f"wholly other talk of rivers {i}", "label": "refund"} for i in range(40)]
     ),
     "quoted_rows": table(CLEAN, instruction=f"Sort messages. For example: {CLEAN[2]['text']} is a refund."),
+    "group_leak": table(
+        [{**row, "group": f"g{i % 9}"} for i, row in enumerate(CLEAN)],
+        [{"text": "quite another text", "label": "refund", "group": "g3"}],
+        group="group",
+    ),
     "group_rates": table(grouped(toy_rows(120), 0.9), group="group"),
 }
 
@@ -111,7 +116,7 @@ def test_it_has_a_bad_fixture_here(name: str) -> None:
 def test_it_fires_on_its_bad_table_and_names_rows(name: str) -> None:
     found = CHECKS.get(name).examine(BAD[name])
     assert found.outcome in ("issue", "tip"), found.message
-    assert found.rows
+    assert found.rows or any(note.test for note in found.notes)
     assert found.advice
 
 
@@ -159,3 +164,31 @@ def test_texts_one_word_apart_are_near_duplicates(copy: str, same: bool) -> None
     rows = [*CLEAN, {"text": "when will the parcel finally come to me", "label": "delivery"}]
     found = CHECKS.get("near_duplicates").examine(table([*rows, {"text": copy, "label": "delivery"}]))
     assert (len(rows) + 2 in found.rows) == same
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("it says my password is wrong.", set()),
+        ("my password is hunter2 by the way", {"password"}),
+        ("password: swordfish", {"password"}),
+        ("12.03.2024 10:30 order 2024-03-12-5521", set()),
+        ("Card 4111 1111 1111 1111 please", {"payment card"}),
+    ],
+)
+def test_what_is_private_is_told_from_what_looks_like_it(text: str, kinds: set[str]) -> None:
+    from tuneworthy.checks.personal_data import personal
+
+    assert {kind for kind, _ in personal(text)} == kinds
+
+
+def test_a_label_with_one_row_does_not_hide_the_errors_of_the_others() -> None:
+    found = CHECKS.get("label_errors").examine(table([*WRONG, {"text": "one of its kind", "label": "odd"}]))
+    assert found.outcome in ("issue", "tip")
+    assert len(WRONG) + 2 not in found.rows
+
+
+def test_a_test_row_that_contradicts_a_training_row_is_a_conflict() -> None:
+    found = CHECKS.get("conflicting_labels").examine(table(CLEAN, [{**CLEAN[5], "label": "other"}]))
+    assert found.outcome == "issue"
+    assert not found.blocking

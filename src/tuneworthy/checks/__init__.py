@@ -1,5 +1,6 @@
 """The data doctor: one file per check; the main job runs them before it spends compute."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -87,7 +88,9 @@ CHECKS: Registry[Check] = Registry("checks", "check")
 def run_checks(data: Examined, mute: Sequence[str] = ()) -> list[Finding]:
     """Every check's finding, in the order of their codes; muted ones are named and not run."""
     checks = sorted((CHECKS.get(name) for name in CHECKS.names()), key=lambda check: check.code)
-    return [_examine(check, data, mute) for check in checks]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the libraries, about labels too rare for their folds
+        return [_examine(check, data, mute) for check in checks]
 
 
 def _examine(check: Check, data: Examined, mute: Sequence[str]) -> Finding:

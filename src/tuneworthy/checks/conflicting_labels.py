@@ -2,8 +2,7 @@
 
 from collections import defaultdict
 
-from tuneworthy.checks import Examined, say
-from tuneworthy.core.counting import counted
+from tuneworthy.checks import Examined, noted, say
 from tuneworthy.core.example import Example
 from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.data.splits import normalised
@@ -22,30 +21,34 @@ class ConflictingLabels:
 
     def examine(self, data: Examined) -> Finding:
         """An issue when there are any, blocking from 5% of the rows on."""
-        same: dict[str, list[Example]] = defaultdict(list)
-        for example in data.examples:
-            same[normalised(example.input)].append(example)
-        found = sorted(
-            (row for rows in same.values() if len({str(r.target) for r in rows}) > 1 for row in rows),
-            key=lambda row: row.row,
-        )
+        same: dict[str, list[tuple[Example, bool]]] = defaultdict(list)
+        for row, test in data.both:
+            same[normalised(row.input)].append((row, test))
+        clashes = [rows for rows in same.values() if len({str(row.target) for row, _ in rows}) > 1]
+        found = sorted((item for rows in clashes for item in rows), key=lambda item: (item[1], item[0].row))
         if not found:
             return say(self, "passed", "No text has two labels.")
-        share = len(found) / len(data.examples)
+        share = sum(not test for _, test in found) / len(data.examples)
         notes = []
-        for row in found:
-            others = [r for r in same[normalised(row.input)] if r.target != row.target]
+        for row, test in found:
+            other, elsewhere = next(r for r in same[normalised(row.input)] if r[0].target != row.target)
+            there = "in the test file" if elsewhere and not test else "there"
             notes.append(
                 RowNote(
-                    row=row.row, note=f"'{row.target}' here, '{others[0].target}' there", other=others[0].row
+                    row=row.row,
+                    test=test,
+                    note=f"'{row.target}' here, '{other.target}' {there},",
+                    other=other.row,
+                    column="label",
+                    before=str(row.target),
                 )
             )
         return say(
             self,
             "issue",
-            f"{counted(len(found), 'row shares its', 'rows share their')} text with a row of another label "
-            f"({share:.1%} of all).",
-            "Decide which label is right, or remove the rows.",
+            f"{noted(notes, 'shares its', 'share their')} text with a row of another label "
+            f"({share:.1%} of the table).",
+            "Write the right label into review.csv (tuneworthy check --fix), or delete there.",
             notes=notes,
             blocking=share >= BLOCKING_SHARE,
         )

@@ -31,7 +31,7 @@ class InputLength:
             tiny = [i for i in tiny if letters[i] == 0]
         lengths, unit = _lengths(data)
         long = [i for i, n in enumerate(lengths) if n > LONGEST]
-        measured = f"{int(np.median(lengths))} {unit} in the middle, {max(lengths)} at most"
+        measured = f"{int(np.median(lengths))} {unit} is the median, {max(lengths)} the most"
         if not tiny and not long:
             return say(self, "passed", f"Every text has a usable length ({measured}).")
         few, many = counted(len(tiny), "text has", "texts have"), counted(len(long), "text is", "texts are")

@@ -12,6 +12,7 @@ from tuneworthy.core.finding import Finding, RowNote
 FEWEST = 40  # rows below which a probe's doubts are guesses
 CLEAR = 0.5  # with many labels and few rows of each, a probe that is merely unsure suspects everybody
 OFTEN = 0.03  # share of the rows from which the finding is an issue, not a tip
+FEW = 10  # rows to look at where the judge is not able
 ABLE = 0.5  # the probe's skill below which its word against a label counts for little
 
 
@@ -26,13 +27,17 @@ class LabelErrors:
 
     def examine(self, data: Examined) -> Finding:
         """An issue with the rows to look at, the likeliest error first, and the ceiling that they imply."""
-        if len(data.examples) < FEWEST or min(label_counts(data.examples).values()) < 2:
-            return say(self, "not_applicable", f"It takes {FEWEST} rows and two of every label.")
+        counts = label_counts(data.examples)
+        single = np.array([counts[str(row.target)] < 2 for row in data.examples])
+        if (~single).sum() < FEWEST or len(counts) < 2:
+            return say(
+                self, "not_applicable", f"It takes {FEWEST} rows of labels that have two, and two labels."
+            )
         table, labels = data.measured.probabilities, data.measured.labels
         given = np.array([labels.index(str(row.target)) for row in data.examples])
         doubts = label_doubts(table, given)
         flagged = _flagged(table, given)
-        order = [int(i) for i in np.argsort(-doubts, kind="stable") if flagged[i]]
+        order = [int(i) for i in np.argsort(-doubts, kind="stable") if flagged[i] and not single[i]]
         if not order:
             return say(self, "passed", "No label contradicts its text and the other rows.")
         notes = [
@@ -57,7 +62,8 @@ class LabelErrors:
                 f"is no good at this task ({skill:.0%} of the way from always guessing the commonest label "
                 "to always right), so most of them may be fine.",
                 "Look at the first few in review.csv (tuneworthy check --fix).",
-                notes=notes,
+                rows=[note.row for note in notes],
+                notes=notes[:FEW],
             )
         return say(
             self,

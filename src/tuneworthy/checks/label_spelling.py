@@ -40,6 +40,7 @@ class LabelSpelling:
             if str(row.target) in meant
         ]
         shown = ", ".join(f"'{wrong}' for '{right}'" for wrong, right in list(meant.items())[:5])
+        shown += f" and {len(meant) - 5} more" if len(meant) > 5 else ""
         return say(
             self,
             "issue",

@@ -23,7 +23,7 @@ class NearDuplicates:
         notes = [
             RowNote(
                 row=rows[i].row,
-                note=f"{likeness:.0%} the same as",
+                note=f"{likeness:.0%} like",
                 other=rows[j].row,
                 doubt=round(likeness, 4),
             )

@@ -26,7 +26,7 @@ class NearLeak:
         notes = [
             RowNote(
                 row=rows[j].row,
-                note=f"{likeness:.0%} of test row",
+                note=f"{likeness:.0%} like test",
                 other=rows[i].row,
                 doubt=round(likeness, 4),
             )

@@ -8,6 +8,8 @@ from tuneworthy.checks import Examined, noted, say
 from tuneworthy.checks._national_ids import at_hand, national_ids
 from tuneworthy.core.finding import Finding, RowNote
 
+_DATES = re.compile(r"\b\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d{2}\b|\b(?:19|20)\d{2}[./-]\d{1,2}[./-]\d{1,2}\b")
+
 
 def luhn(digits: str) -> bool:
     """The check digit of payment cards (ISO/IEC 7812-1)."""
@@ -27,7 +29,7 @@ def _digits(text: str) -> str:
 
 def _card(text: str) -> bool:
     digits = _digits(text)
-    return 13 <= len(digits) <= 19 and digits[0] in "23456" and len(set(digits)) > 2 and luhn(digits)
+    return 13 <= len(digits) <= 19 and digits[0] in "23456" and len(set(digits)) > 1 and luhn(digits)
 
 
 def _iban(text: str) -> bool:
@@ -39,7 +41,16 @@ def _phone(text: str) -> bool:
     digits = _digits(text)
     if not 8 <= len(digits) <= 15 or len(set(digits)) < 3:
         return False
+    if _DATES.search(text):
+        return False
     return text.strip().startswith(("+", "00", "(")) or bool(re.search(r"\d[ ./-]\d", text))
+
+
+def _password(text: str) -> bool:
+    """ "password: x" gives one away; "my password is wrong" does not, "is hunter2" does."""
+    if re.search(r"[:=]", text):
+        return True
+    return bool(re.search(r"[\d!#$%&*+@^_]", text.split()[-1].rstrip(".!,?")))
 
 
 def _address(text: str) -> bool:
@@ -67,10 +78,11 @@ PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
     (
         "password",
         re.compile(
-            r"\b(?:password|passwort|passwd|pwd|mot de passe|contrase\u00f1a)\s*(?:is|ist|[:=])\s*\S{4,}",
+            r"\b(?:password|passwort|passwd|pwd|mot de passe|contrase\u00f1a)"
+            r"(?:\s*[:=]\s*|\s+(?:is|ist)\s+)\S{4,}",
             re.I,
         ),
-        bool,
+        _password,
     ),
     ("mail address", re.compile(r"\b[\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"), bool),
     ("bank account (IBAN)", re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b"), _iban),

@@ -1,6 +1,6 @@
 """TW004: labels too rare to be learned and tested."""
 
-from tuneworthy.checks import Examined, say
+from tuneworthy.checks import Examined, names, say
 from tuneworthy.core.counting import counted
 from tuneworthy.core.example import label_counts
 from tuneworthy.core.finding import Finding
@@ -20,7 +20,7 @@ class RareLabels:
         rare = {name: n for name, n in label_counts(data.examples).items() if n < data.folds}
         if not rare:
             return say(self, "passed", f"Every label has at least {data.folds} rows.")
-        shown = ", ".join(f"'{name}' ({n})" for name, n in list(rare.items())[:5])
+        shown = names([f"{name} ({n})" for name, n in rare.items()])
         return say(
             self,
             "tip",

@@ -40,4 +40,9 @@ class SpecialTokens:
         )
 
 
+def apart(text: str) -> str:
+    """The text with a space inside every such token, so that no tokenizer takes it for one."""
+    return KNOWN.sub(lambda found: f"{found.group()[0]} {found.group()[1:]}", text)
+
+
 PLUGIN = SpecialTokens()

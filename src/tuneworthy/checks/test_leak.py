@@ -21,7 +21,7 @@ class TestLeak:
             return say(self, "not_applicable", "There is no test file.")
         held = {normalised(example.input): example.row for example in data.test}
         notes = [
-            RowNote(row=example.row, note="is test row", other=held[normalised(example.input)])
+            RowNote(row=example.row, note="the same as test", other=held[normalised(example.input)])
             for example in data.examples
             if normalised(example.input) in held
         ]

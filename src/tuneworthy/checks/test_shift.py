@@ -23,7 +23,8 @@ class TestShift:
     def examine(self, data: Examined) -> Finding:
         """A tip when the two can be told apart, or their labels are mixed otherwise."""
         if len(data.test) < FEWEST or len(data.examples) < FEWEST:
-            return say(self, "not_applicable", f"There is no test file, or one part has under {FEWEST} rows.")
+            why = f"It takes {FEWEST} rows on both sides." if data.test else "There is no test file."
+            return say(self, "not_applicable", why)
         auc, error = _told_apart(data)
         low, high = max(0.0, auc - 1.96 * error), min(1.0, auc + 1.96 * error)
         a, b = label_counts(data.examples), label_counts(data.test)

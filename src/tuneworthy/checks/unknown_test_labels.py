@@ -1,6 +1,6 @@
 """TW005: labels of the test file that the training table does not have."""
 
-from tuneworthy.checks import Examined, say
+from tuneworthy.checks import Examined, names, say
 from tuneworthy.core.counting import counted
 from tuneworthy.core.example import label_counts
 from tuneworthy.core.finding import Finding
@@ -25,7 +25,7 @@ class UnknownTestLabels:
         unknown = {name: n for name, n in label_counts(data.test).items() if name not in known}
         if not unknown:
             return say(self, "passed", "Every test label has rows to learn from.")
-        shown = ", ".join(f"'{name}' ({n})" for name, n in list(unknown.items())[:5])
+        shown = names([f"{name} ({n})" for name, n in unknown.items()])
         return say(
             self,
             "issue",

@@ -1,11 +1,14 @@
 """`tuneworthy check`: what is wrong with a table, row by row, and what to do."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tuneworthy.cli.options import Group, Input, Set, Source, Target, Test, columns_of, overrides_of
+
+if TYPE_CHECKING:
+    from tuneworthy.data.table import Table
 
 BLOCKED = 1  # the exit code of a table that the main job would refuse
 
@@ -44,15 +47,18 @@ def command(
 ) -> None:
     """Examine a table: what is wrong, in which rows, what to do. Exit code 1 when a fault blocks training."""
     from tuneworthy.api import make_job
-    from tuneworthy.checking import apply_review, check_job
-    from tuneworthy.checking import fix as write_fixed
+    from tuneworthy.checking import check_job
     from tuneworthy.core.counting import counted
     from tuneworthy.core.errors import JobError
+    from tuneworthy.repairing import apply_review
+    from tuneworthy.repairing import fix as write_fixed
     from tuneworthy.reports.doctor import doctor_page, doctor_text, findings_json
     from tuneworthy.runfolder.folder import write_text
 
     if fix and apply is not None:
         raise JobError("--fix and --apply exclude each other: apply the review that --fix wrote.")
+    if html is not None and (html.is_dir() or html.suffix.lower() not in (".html", ".htm")):
+        raise JobError(f"--html wants a file to write, got '{html}': name one that ends in .html.")
     job, table = make_job(source, columns_of(input, target, group, test), {}, overrides_of(set, None, None))
     checked = check_job(job, table, slow, tuple(mute or ()))
     if json:
@@ -60,11 +66,13 @@ def command(
     else:
         from tuneworthy.cli.progress import console
 
-        console.print(doctor_text(checked.data.source, len(checked.data.dataset), checked.findings))
+        heading = [checked.data.columns.explanation, *checked.data.notes, _numbering(checked.table)]
+        console.print(doctor_text(checked.data.source, len(checked.data.dataset), heading, checked.findings))
     if html is not None:
         texts = {row.row: row for row in checked.data.dataset.examples}
         held = {row.row: row for row in checked.data.test_rows}
-        write_text(html, doctor_page(checked.data.source, checked.findings, texts, held))
+        notes = [checked.data.columns.explanation, *checked.data.notes, _numbering(checked.table)]
+        write_text(html, doctor_page(checked.data.source, notes, checked.findings, texts, held))
         typer.echo(f"Wrote {html}.", err=json)
     if fix:
         changes, proposals = write_fixed(checked, output)
@@ -75,7 +83,7 @@ def command(
         )
         if proposals:
             typer.echo(
-                "Write yes, another value or delete into its column 'decision', then: "
+                "Write yes, no, delete or the right value into its column 'decision', then: "
                 f"tuneworthy check {source} ... --apply {output / 'review.csv'}",
                 err=json,
             )
@@ -88,3 +96,9 @@ def command(
         )
     if checked.blocking:
         raise typer.Exit(BLOCKED)
+
+
+def _numbering(table: "Table") -> str:
+    """What the row numbers count."""
+    what = "lines of the file" if table.counted_in == "line" else "rows of the table"
+    return f"Row numbers count {what}, the column names being the first."

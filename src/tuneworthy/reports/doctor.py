@@ -19,9 +19,12 @@ ROWS_ON_PAGE = 50
 LONGEST_TEXT = 400
 
 
-def doctor_text(source: str, rows: int, findings: Sequence[Finding]) -> RenderableType:
+def doctor_text(
+    source: str, rows: int, heading: Sequence[str], findings: Sequence[Finding]
+) -> RenderableType:
     """What needs attention, the worst first, each with its first rows; then one line for all the rest."""
     parts: list[RenderableType] = [Text(f"{source}: {counted(rows, 'row')}, {len(findings)} checks")]
+    parts += [Text(sentence, style="dim") for sentence in heading]
     for found in ordered(findings):
         if found.outcome not in LOUD:
             continue
@@ -44,11 +47,14 @@ def doctor_text(source: str, rows: int, findings: Sequence[Finding]) -> Renderab
     }
     quiet = Table.grid(padding=(0, 1))
     for outcome, those in counts.items():
-        if outcome not in LOUD:
-            quiet.add_row(
-                Text(outcome.replace("_", " "), style=STYLES.get(outcome, "dim")),
-                Text(", ".join(f.code for f in those), style="dim"),
-            )
+        if outcome in LOUD:
+            continue
+        title = Text(outcome.replace("_", " "), style=STYLES.get(outcome, "dim"))
+        if outcome == "passed":
+            quiet.add_row(title, Text(", ".join(f.code for f in those), style="dim"))
+            continue
+        for found in those:
+            quiet.add_row(title, Text(f"{found.code} {found.title}: {found.message}", style="dim"))
     return Group(*parts, Text(""), quiet)
 
 
@@ -71,12 +77,17 @@ def findings_json(findings: Sequence[Finding]) -> str:
 
 
 def doctor_page(
-    source: str, findings: Sequence[Finding], texts: Mapping[int, Example], test: Mapping[int, Example]
+    source: str,
+    heading: Sequence[str],
+    findings: Sequence[Finding],
+    texts: Mapping[int, Example],
+    test: Mapping[int, Example],
 ) -> str:
     """One self-contained page: every finding with the text of its rows.
 
     Args:
         source: the file's name.
+        heading: sentences on what was read.
         findings: of `run_checks`.
         texts: the labelled rows by source row.
         test: the test rows by source row.
@@ -89,6 +100,7 @@ def doctor_page(
                 {
                     "note": note,
                     "said": said(note),
+                    "proposed": _cut(note.after) if note.column == "input" else "",
                     "row": _row(note),
                     "text": _excerpt(test if note.test else texts, note.row),
                     "label": _label(test if note.test else texts, note.row),
@@ -100,7 +112,12 @@ def doctor_page(
         }
         for found in ordered(findings)
     ]
-    page = environment().get_template("doctor.html.j2").render(source=source, rows=len(texts), views=views)
+    loud = [view for view in views if view["loud"]]
+    page = (
+        environment()
+        .get_template("doctor.html.j2")
+        .render(source=source, heading=heading, rows=len(texts), views=views, loud=loud)
+    )
     return writable(page)
 
 
@@ -115,5 +132,8 @@ def _label(rows: Mapping[int, Example], number: int) -> str:
 def _excerpt(rows: Mapping[int, Example], number: int) -> str:
     if number not in rows:
         return ""
-    text = rows[number].input
+    return _cut(rows[number].input)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}\N{HORIZONTAL ELLIPSIS}"

@@ -1,0 +1,249 @@
+"""What the data doctor mends: safe repairs at once, everything else as proposals that a person decides."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuneworthy.checking import Checked
+from tuneworthy.checks.personal_data import masked
+from tuneworthy.checks.special_tokens import apart
+from tuneworthy.checks.text_damage import repaired
+from tuneworthy.core.errors import DataError
+from tuneworthy.core.finding import Finding, RowNote
+from tuneworthy.core.hashing import address
+from tuneworthy.data.readers import read_table
+from tuneworthy.data.table import Table
+from tuneworthy.runfolder.folder import write_text
+
+CHANGES = ("row", "column", "before", "after", "rule")
+REVIEW = (
+    *("id", "row", "label", "text", "column", "before", "proposed", "decision"),
+    *("why", "other_row", "doubt", "code"),
+)
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula
+MENDED = ("wrong encoding", "control characters", "entities")  # without asking
+TAKEN = ("yes", "y", "1", "x", "true", "apply", "ok")
+REFUSED = ("no", "n", "0", "false", "skip", "keep", "ignore", "leave", "none", "-", "?")
+GONE = "(row removed)"
+EXCERPT = 200  # characters of a row's text in the review
+# The order in which a person's minute is worth most: a wrong label costs more than a stray tag.
+WORTH = ("TW002", "TW009", "TW008", "TW013", "TW015", "TW003", "TW007", "TW001", "TW006", "TW011", "TW012")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One cell that was changed, or one row that was taken out (no column; `before` is its text)."""
+
+    row: int
+    column: str
+    before: str
+    after: str
+    rule: str
+
+
+def fix(checked: Checked, output: Path) -> tuple[list[Change], int]:
+    """Writes `clean.csv`, `changes.csv` and `review.csv`; returns the changes and the proposals to review.
+
+    Only what cannot be wrong is changed: mis-decoded text, control characters, entities, white space at the
+    ends of labels, and repeats of a text with the same label. Doing it again changes nothing.
+
+    Raises:
+        DataError: a file of that name is there already.
+    """
+    changes = _safe_changes(checked)
+    proposals = _proposals(checked)
+    _refuse_overwriting(output, ("clean.csv", "changes.csv", "review.csv"))
+    output.mkdir(parents=True, exist_ok=True)
+    _write_table(checked.table, changes, output / "clean.csv")
+    write_text(output / "changes.csv", _changes_csv(changes))
+    write_text(output / "review.csv", _csv(REVIEW, proposals))
+    return changes, len(proposals)
+
+
+def apply_review(checked: Checked, review: Path, output: Path) -> tuple[list[Change], int]:
+    """Applies a filled-in review on top of the safe repairs: `reviewed.csv` and `reviewed_changes.csv`.
+
+    A decision is yes (the proposal is taken), no or empty (the cell stays), `delete`, or another value.
+    Returns all changes, and how many of them are decisions.
+
+    Raises:
+        DataError: the review does not belong to this table, or a file would be overwritten.
+    """
+    safe = _safe_changes(checked)
+    decided = _decisions(checked, review, safe)
+    cells = {(change.row, change.column) for change in decided}
+    gone = {change.row for change in decided if not change.column}
+    kept = [c for c in safe if (c.row, c.column) not in cells and c.row not in gone]
+    changes = [*kept, *(c for c in decided if not c.column or c.row not in gone)]
+    names = ("reviewed.csv", "reviewed_changes.csv")
+    _refuse_overwriting(output, names)
+    output.mkdir(parents=True, exist_ok=True)
+    _write_table(checked.table, changes, output / names[0])
+    write_text(output / names[1], _changes_csv(changes))
+    return changes, len(decided)
+
+
+def _decisions(checked: Checked, review: Path, safe: Sequence[Change]) -> list[Change]:
+    """What the filled-in lines of a review ask for; each must be about a row as it was then."""
+    asked, table = read_table(review), checked.table
+    missing = {"id", "row", "column", "before", "proposed", "decision"} - set(asked.columns)
+    if missing:
+        raise DataError(f"{asked.name} has no column '{min(missing)}': use the review.csv that --fix wrote.")
+    mended = {(change.row, change.column): change.after for change in safe}
+    at = {number: i for i, number in enumerate(table.numbers)}
+    changes: dict[tuple[int, str], Change] = {}
+    for line in asked.rows:
+        decision = _plain(line["decision"] or "").strip()
+        if not decision or decision.casefold() in REFUSED:
+            continue
+        number, column = (line["row"] or "").strip(), line["column"] or ""
+        row = int(number) if number.isdecimal() else 0
+        if row not in at:
+            raise DataError(f"{asked.name} speaks of row '{number}', which {table.name} does not have.")
+        cells = table.rows[at[row]]
+        if line["id"] != _fingerprint(table, at[row]):
+            raise DataError(
+                f"row {row} of {table.name} is not the one that {asked.name} was written about: apply a "
+                "review to the very table that --fix was given."
+            )
+        if decision.casefold() == "delete":
+            changes[row, ""] = Change(row, "", _text_of(checked, at[row]), GONE, "review")
+            continue
+        takes = decision.casefold() in TAKEN
+        proposed = _plain(line["proposed"] or "")
+        if not column or (takes and not proposed):
+            what = "delete" if not column else "the right value, delete"
+            raise DataError(
+                f"{asked.name} says '{decision}' about row {row}, where nothing is proposed: "
+                f"write {what} or no."
+            )
+        before = cells.get(column) or ""
+        change = Change(row, column, before, proposed if takes else decision, "review")
+        if (row, column) in changes and changes[row, column].after != change.after:
+            raise DataError(
+                f"{asked.name} decides twice about column '{column}' of row {row}: leave one of them empty."
+            )
+        if change.after not in (before, mended.get((row, column))):
+            changes[row, column] = change
+    return list(changes.values())
+
+
+def _safe_changes(checked: Checked) -> list[Change]:
+    table, columns = checked.table, checked.data.columns
+    used = {row.row for row in checked.data.dataset.examples}
+    changes: list[Change] = []
+    seen: set[tuple[str, ...]] = set()
+    for i, (number, cells) in enumerate(zip(table.numbers, table.rows, strict=True)):
+        texts = []
+        for column in columns.input:
+            before = cells[column] or ""
+            after = repaired(before)
+            texts.append(" ".join(after.split()))
+            if after != before:
+                changes.append(Change(number, column, before, after, "TW012"))
+        label = cells[columns.target] or ""
+        tidy = label if checked.data.open else " ".join(label.split())
+        if tidy != label:
+            changes.append(Change(number, columns.target, label, tidy, "TW008"))
+        key = (*texts, tidy)
+        if number in used and key in seen:
+            changes = [change for change in changes if change.row != number]
+            changes.append(Change(number, "", _text_of(checked, i), GONE, "TW001"))
+        seen.add(key)
+    return changes
+
+
+def _proposals(checked: Checked) -> list[tuple[object, ...]]:
+    """What a person should decide, the likeliest gain first."""
+    done = {change.row for change in _safe_changes(checked) if not change.column}
+    at = {number: i for i, number in enumerate(checked.table.numbers)}
+    examples = {row.row: row for row in checked.data.dataset.examples}
+    rows = []
+    for found in checked.findings:
+        if found.code not in WORTH or found.outcome not in ("issue", "tip"):
+            continue
+        for note in found.notes:
+            if note.test or note.row in done or (found.code == "TW012" and note.note in MENDED):
+                continue
+            column, before, after = _proposal(checked, found, note, examples[note.row].input)
+            if found.code == "TW008" and " ".join(before.split()) == after:
+                continue  # white space, mended already
+            example = examples[note.row]
+            text = example.input if len(example.input) <= EXCERPT else f"{example.input[:EXCERPT]}..."
+            rows.append(
+                (
+                    (WORTH.index(found.code), -note.doubt, note.row),
+                    (
+                        *(_fingerprint(checked.table, at[note.row]), note.row, example.target or "", text),
+                        *(column, before, after, "", note.note, note.other or "", note.doubt, found.code),
+                    ),
+                )
+            )
+    return [row for _, row in sorted(rows, key=lambda item: item[0])]
+
+
+def _proposal(checked: Checked, found: Finding, note: RowNote, text: str) -> tuple[str, str, str]:
+    """Column, cell and proposal; several columns that make one text leave the cell to the reader."""
+    columns = checked.data.columns
+    before, after, column = note.before, note.after, note.column
+    if found.code == "TW015":
+        column, before, after = "input", text, masked(text)
+    if found.code == "TW013":
+        column, before, after = "input", text, apart(text)
+    if column == "label":
+        return columns.target, before, after
+    if column == "input":
+        return (columns.input[0], before, after) if len(columns.input) == 1 else ("", "", "")
+    return column, before, after
+
+
+def _fingerprint(table: Table, index: int) -> str:
+    """A row's content in twelve characters, so that a review of another table is noticed."""
+    return address([table.rows[index][column] or "" for column in table.columns])[:12]
+
+
+def _text_of(checked: Checked, index: int) -> str:
+    cells = checked.table.rows[index]
+    return " | ".join(cells[column] or "" for column in checked.data.columns.input)
+
+
+def _write_table(table: Table, changes: Sequence[Change], path: Path) -> None:
+    new = {(change.row, change.column): change.after for change in changes if change.column}
+    gone = {change.row for change in changes if not change.column}
+    rows = (
+        [new.get((number, column), cells[column] or "") for column in table.columns]
+        for number, cells in zip(table.numbers, table.rows, strict=True)
+        if number not in gone
+    )
+    write_text(path, _csv(table.columns, rows))
+
+
+def _changes_csv(changes: Sequence[Change]) -> str:
+    return _csv(CHANGES, ((c.row, c.column, c.before, c.after, c.rule) for c in changes))
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """CSV whose cells no spreadsheet executes: a leading sign that means a formula gets an apostrophe."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([_harmless(cell) for cell in row])
+    return text.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(DANGEROUS) else cell
+
+
+def _plain(cell: str) -> str:
+    """What `_harmless` was given."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(DANGEROUS) else cell
+
+
+def _refuse_overwriting(output: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if (output / name).exists():
+            raise DataError(f"{output / name} exists already: name another folder with --output.")
