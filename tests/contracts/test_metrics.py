@@ -34,7 +34,10 @@ SENTENCES = {
 
 
 def score(metric: Any, values: list[str | None], targets: list[str]) -> float:
-    if metric.open:
+    if metric.name in ("field_f1", "exact_record"):
+        values = [None if v is None else f'{{"field": "{v}"}}' for v in values]
+        targets = [f'{{"field": "{t}"}}' for t in targets]
+    elif metric.open:
         values = [None if v is None else SENTENCES[v] for v in values]
         targets = [SENTENCES[t] for t in targets]
     return float(metric.value(metric.parts(predictions(values), targets, LABELS).sum(0)))

@@ -14,7 +14,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind
 from tuneworthy.evaluation.details import ahead, confusion, row_scores, won
 from tuneworthy.evaluation.groups import group_errors
-from tuneworthy.evaluation.intervals import estimate, label_estimates
+from tuneworthy.evaluation.intervals import estimate, field_estimates, label_estimates
 from tuneworthy.evaluation.paired import adjust, compare
 from tuneworthy.metrics import METRICS, Metric
 
@@ -68,6 +68,7 @@ def score_arms(
     """
     examples = [rows[prediction.example_id] for prediction in outputs[0].predictions]
     options: dict[str, Any] = {"confidence": job.confidence, "resamples": job.resamples, "seed": job.seed}
+    deciding = METRICS.get(primary)
     estimates: list[Estimate] = []
     arms: list[Arm] = []
     for output in outputs:
@@ -76,7 +77,11 @@ def score_arms(
             for name in metrics
         ]
         estimates += own
-        if labels:
+        if deciding.open:
+            estimates += field_estimates(
+                deciding, output.predictions, examples, labels, method=output.method, **options
+            )
+        else:
             estimates += label_estimates(
                 output.predictions, examples, labels, method=output.method, **options
             )
@@ -106,10 +111,10 @@ def score_arms(
         if name in {primary, "accuracy", "macro_f1"}
     ]
     scores = Scores(tuple(arms), tuple(estimates), adjust(comparisons), {})
-    details = _details(scores, outputs, examples, labels, METRICS.get(primary))
+    details = _details(scores, outputs, examples, labels, deciding)
     by_group = {
         output.method: found
-        for output in (outputs if labels else ())
+        for output in (() if deciding.open else outputs)
         if (found := group_errors(output.predictions, examples, job.confidence, job.seed)) is not None
     }
     return Scores(scores.arms, scores.estimates, scores.comparisons, {**details, "groups": by_group})
@@ -140,7 +145,7 @@ def _details(
         "confusion": {
             name: confusion(output.predictions, examples, labels)
             for name, output in by_method.items()
-            if labels
+            if not metric.open
         }
     }
     tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
@@ -152,8 +157,8 @@ def _details(
         winner, against = first.method, second.method
         details["won"] = (
             won(ours, theirs, examples, winner=winner, against=against)
-            if labels
-            else ahead(metric, ours, theirs, examples, winner=winner, against=against)
+            if not metric.open
+            else ahead(metric, labels, ours, theirs, examples, winner=winner, against=against)
         )
     floor = max((arm.estimate.value for arm in scores.arms if arm.kind == "baseline"), default=0.0)
     weak = [arm.method for arm in scores.arms if arm.kind != "baseline" and arm.estimate.value <= floor]

@@ -86,6 +86,7 @@ def won(
 
 def ahead(
     metric: Metric,
+    labels: Sequence[str],
     winner_predictions: Sequence[Prediction],
     other_predictions: Sequence[Prediction],
     examples: Sequence[Example],
@@ -102,7 +103,7 @@ def ahead(
     rows = rows_of(examples)
     ours, theirs = rows.order(winner_predictions), rows.order(other_predictions)
     in_order = sorted(examples, key=lambda example: example.id)
-    lead = row_scores(metric, ours, in_order) - row_scores(metric, theirs, in_order)
+    lead = row_scores(metric, ours, in_order, labels) - row_scores(metric, theirs, in_order, labels)
     sides: dict[bool, list[WonRow]] = {True: [], False: []}
     for i in sorted(range(len(lead)), key=lambda i: (-abs(lead[i]), rows.ids[i])):
         side = sides[bool(lead[i] > 0)]
@@ -114,10 +115,10 @@ def ahead(
 
 
 def row_scores(
-    metric: Metric, predictions: Sequence[Prediction], examples: Sequence[Example]
+    metric: Metric, predictions: Sequence[Prediction], examples: Sequence[Example], labels: Sequence[str] = ()
 ) -> NDArray[np.float64]:
-    """The metric of each row on its own, shape [rows]; both arguments in the same order."""
-    return metric.value(metric.parts(predictions, [str(row.target) for row in examples], ()))
+    """The metric of each row on its own, shape [rows]; predictions and examples in the same order."""
+    return metric.value(metric.parts(predictions, [str(row.target) for row in examples], labels))
 
 
 def _right(prediction: Prediction, target: str) -> bool:

@@ -131,6 +131,60 @@ def label_estimates(
     return tuple(estimates)
 
 
+def field_estimates(
+    metric: Metric,
+    predictions: Sequence[Prediction],
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    *,
+    method: str,
+    split: str = "test",
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> tuple[Estimate, ...]:
+    """A metric of texts for each field or type that it tells apart, with a bootstrap interval; often none.
+
+    `n` counts rows in which the field has a say.
+
+    Raises:
+        ValueError: as `estimate`.
+    """
+    rows = rows_of(examples)
+    parts = metric.parts(rows.order(predictions), rows.targets, labels)
+    whole = metric.per_label(parts.sum(axis=0), labels)
+    if not whole:
+        return ()
+    values = metric.per_label(resampled_sums(rows.by_unit(parts), resamples, seed), labels)
+    width = parts.shape[1] // 3
+    estimates = []
+    for index, label in enumerate(labels):
+        n = int((parts[:, [index, width + index, 2 * width + index]].sum(1) > 0).sum())
+        if not n:
+            continue
+        interval = (
+            percentile_interval(values[label], confidence, rows.bootstrap)
+            if n >= FEWEST_LABEL_ROWS
+            else Interval.absent(f"{n} rows are too few for an interval")
+        )
+        estimates.append(
+            Estimate(
+                method=method,
+                metric=metric.name,
+                split=split,
+                label=label,
+                value=float(whole[label]),
+                low=interval.low,
+                high=interval.high,
+                n=n,
+                confidence=confidence,
+                interval=interval.name,
+                reason=interval.reason,
+            )
+        )
+    return tuple(estimates)
+
+
 def _label_wilson(name: str, tp: int, fp: int, fn: int, confidence: float) -> Interval:
     """Wilson's interval for one label's precision, recall or F1.
 

@@ -139,17 +139,19 @@ def won_view(contents: Contents) -> View | None:
         return None
     compared = contents.compared(won.winner, won.against)
     wins, losses = (compared.wins, compared.losses) if compared else (None, None)  # the lists may be cut
+    open = not contents.details.confusion  # answers are texts: better or worse, not right or wrong
     return {
         "winner": won.winner,
         "against": won.against,
+        "open": open,
         "sides": [
             {
-                "title": f"Only {won.winner} is right",
+                "title": f"{won.winner} is ahead" if open else f"Only {won.winner} is right",
                 "total": wins,
                 "rows": _disagreements(contents, won.only_winner),
             },
             {
-                "title": f"Only {won.against} is right",
+                "title": f"{won.against} is ahead" if open else f"Only {won.against} is right",
                 "total": losses,
                 "rows": _disagreements(contents, won.only_against),
             },

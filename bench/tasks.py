@@ -1,0 +1,226 @@
+"""The main job on public sets of every task, each measured by its own metric, into one table.
+
+    python bench/tasks.py --data FOLDER [--only SET ...] [--rows 300] [--test-rows 150]
+
+FOLDER holds one folder per set with train and test files (CSV or JSON lines):
+
+| set | what it is | columns |
+|---|---|---|
+| tos_clause_type | clauses of terms of service (nlp-unibo, CC BY 4.0) | clause, clause_type |
+| tos_unfair_binary | sentences of the same, fair or unfair | sentence, label |
+| banking77 | customers' questions (PolyAI, CC BY 4.0) | text, category |
+| tweet_sentiment | SemEval tweets | tweet, sentiment |
+| trec | question types (Li and Roth 2002) | question, label |
+| pubmedqa | yes, no or maybe from an abstract (Jin et al. 2019, MIT) | question, context, final_decision |
+| cuad_contract_type | whole contracts (CUAD, CC BY 4.0), cut to the first 512 tokens | text, contract_type |
+| xquad_en | answers out of a paragraph (XQuAD, CC BY-SA 4.0) | question, context, answer |
+| e2e_nlg | restaurants described from their attributes (E2E NLG, CC BY-SA 4.0) | mr, refs |
+| snips_slots | what a spoken order asks for, by slot (SNIPS, CC0) | text, slots |
+| scitldr | one-sentence summaries of abstracts (SciTLDR, Apache-2.0) | abstract, tldrs |
+
+300 training rows (or as many as there are) and 150 test rows are drawn by seed; prompts have 4
+demonstrations. A run that was stopped goes on; each finished set leaves `bench/results/tasks/<set>.json`,
+which holds scores and no text, and is not measured again unless --again.
+"""
+
+import argparse
+import csv
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tuneworthy as tw
+from common import closing_line, figure
+from tuneworthy.core.hashing import address
+
+PLACE = Path(__file__).parent.parent / ".bench" / "tasks"
+RESULTS = Path(__file__).parent / "results" / "tasks"
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Set:
+    """A public set: its task, what makes its columns, and settings of the job."""
+
+    task: str
+    input: tuple[str, ...]
+    target: str
+    group: str | None = None
+    convert: Callable[[Row], Row] = lambda row: row
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def several(column: str) -> Callable[[Row], Row]:
+    """A list of references, or a record, as the JSON that a target may be."""
+    return lambda row: {**row, column: json.dumps(row[column], ensure_ascii=False)}
+
+
+SHORT: dict[str, Any] = {"max_input_tokens": 512}
+SETS: dict[str, Set] = {
+    "trec": Set("text-classification", ("question",), "label"),
+    "tweet_sentiment": Set("text-classification", ("tweet",), "sentiment"),
+    "tos_unfair_binary": Set("text-classification", ("sentence",), "label"),
+    "tos_clause_type": Set("text-classification", ("clause",), "clause_type"),
+    "banking77": Set("text-classification", ("text",), "category"),
+    "e2e_nlg": Set(
+        "text-generation",
+        ("mr",),
+        "refs",
+        convert=several("refs"),
+        settings={"instruction": "Describe the restaurant in one or two sentences."},
+    ),
+    "xquad_en": Set("question-answering", ("question", "context"), "answer", group="context"),
+    "snips_slots": Set("structured-extraction", ("text",), "slots", convert=several("slots")),
+    "scitldr": Set("summarization", ("abstract",), "tldrs", convert=several("tldrs")),
+    "pubmedqa": Set("text-classification", ("question", "context"), "final_decision"),
+    "cuad_contract_type": Set(
+        "text-classification",
+        ("text",),
+        "contract_type",
+        settings=dict.fromkeys(("zero_shot", "few_shot", "knn_shot", "lora"), SHORT),
+    ),
+}
+
+
+def read(folder: Path, part: str) -> list[Row]:
+    """The rows of a set's part."""
+    table = folder / f"{part}.csv"
+    if table.exists():
+        with table.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    lines = (folder / f"{part}.jsonl").read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
+
+
+def drawn(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
+    """So many rows at random, in their order."""
+    chosen = sorted(np.random.default_rng(seed).permutation(len(rows))[:count])
+    return [rows[int(i)] for i in chosen]
+
+
+def written(path: Path, rows: Sequence[Row], given: Set) -> Path:
+    """The columns the job needs, as CSV."""
+    columns = [*given.input, given.target]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(given.convert(row) for row in rows)
+    return path
+
+
+def measure(name: str, options: argparse.Namespace) -> Row:
+    """One set through the main job; what is kept of it."""
+    given, folder = SETS[name], options.data / name
+    place = PLACE / f"{name}-{options.rows}-{options.test_rows}-{options.seed}"
+    place.mkdir(parents=True, exist_ok=True)
+    os.environ["TUNEWORTHY_WORKSPACE"] = str(place)
+    parts = {"train": (options.rows, options.seed), "test": (options.test_rows, options.seed + 1)}
+    rows = {part: drawn(read(folder, part), *wanted) for part, wanted in parts.items()}
+    files = {part: written(place / f"{part}.csv", rows[part], given) for part in parts}
+    settings: dict[str, Any] = {
+        "few_shot": {"k": 4},
+        "knn_shot": {"k": 4},
+        "resamples": 2000,
+        "task": given.task,
+        "accept": ["TW002", "TW005"],
+    }
+    for key, value in given.settings.items():
+        settings[key] = {**settings.get(key, {}), **value} if isinstance(value, dict) else value
+    started = time.perf_counter()
+    run = tw.run(
+        files["train"],
+        input=given.input,
+        target=given.target,
+        group=given.group,
+        test=files["test"],
+        output=place / "run",
+        seed=options.seed,
+        **settings,
+    )
+    minutes = (time.perf_counter() - started) / 60
+    evidence = json.loads((run.path / "evidence.json").read_text(encoding="utf-8"))
+    return {
+        "set": name,
+        "task": given.task,
+        "rows": {part: {"count": len(rows[part]), "hash": address(rows[part])} for part in parts},
+        "metric": evidence["metric"],
+        "arms": {
+            arm["method"]: {
+                **{key: arm["estimate"][key] for key in ("value", "low", "high", "n")},
+                "kind": arm["kind"],
+                "unparseable": arm["unparseable"],
+                "fit_s": round(arm["cost"]["fit_s"], 1),
+                "seconds_per_1000": round(arm["cost"]["seconds_per_1000"], 2),
+            }
+            for arm in evidence["arms"]
+        },
+        "comparisons": [
+            {key: item[key] for key in ("method", "against", "difference", "low", "high", "p_two_sided")}
+            for item in evidence["comparisons"]
+            if item["metric"] == evidence["metric"]
+        ],
+        "decision": run.verdict.decision,
+        "recommended": run.verdict.recommended_method,
+        "minutes": round(minutes, 1),
+    }
+
+
+def table_line(found: Row) -> str:
+    """A line of the table: every arm with its interval, the verdict, minutes."""
+    cells = [
+        f"{name} {100 * arm['value']:.1f}"
+        + (f" ({100 * arm['low']:.1f}-{100 * arm['high']:.1f})" if arm["low"] is not None else "")
+        for name, arm in sorted(found["arms"].items(), key=lambda item: -item[1]["value"])
+    ]
+    return f"{found['set']} [{found['metric']}] {found['decision']} {found['minutes']} min: " + ", ".join(
+        cells
+    )
+
+
+def main() -> None:
+    """Measures the sets asked for and prints the table and the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--rows", type=int, default=300)
+    parser.add_argument("--test-rows", type=int, default=150)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", action="store_true", help="measure anew what bench/results holds")
+    options = parser.parse_args()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    found = []
+    for name in options.only:
+        kept = RESULTS / f"{name}.json"
+        if not kept.exists() or options.again:
+            kept.write_text(json.dumps(measure(name, options), indent=1) + "\n", encoding="utf-8")
+        found.append(json.loads(kept.read_text(encoding="utf-8")))
+        print(table_line(found[-1]), flush=True)
+    figures: dict[str, Any] = {}
+    gains = {}
+    for one in found:
+        arms = one["arms"]
+        if "lora" not in arms:
+            continue
+        rival = "zero_shot" if one["task"] == "text-classification" else "few_shot"
+        gain = 100 * (arms["lora"]["value"] - arms[rival]["value"])
+        gains[one["set"]] = gain
+        figures[f"{one['set']}: lora minus {rival}"] = figure(gain, "points", n=arms["lora"]["n"])
+    classified = [
+        gains[one["set"]] for one in found if one["task"] == "text-classification" and one["set"] in gains
+    ]
+    if classified:
+        median = float(np.median(classified))
+        figures["median classification set: lora minus zero_shot"] = figure(median, "points", 20.0)
+    print(closing_line(figures))
+
+
+if __name__ == "__main__":
+    main()

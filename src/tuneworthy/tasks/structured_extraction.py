@@ -1,0 +1,75 @@
+"""Structured extraction: from a text to a JSON object of fields."""
+
+import json
+from collections.abc import Sequence
+
+from tuneworthy.core.errors import DataError
+from tuneworthy.core.example import Example
+from tuneworthy.metrics._records import canonical, record_of
+from tuneworthy.tasks import Message
+from tuneworthy.tasks._open import OpenTask
+
+_CHAT = OpenTask(name="", title="", metrics=(), arms=(), told="")  # turns are those of every open task
+
+
+class StructuredExtraction:
+    """A target is a JSON object whose fields hold texts, numbers, or lists; the labels are its fields."""
+
+    name = "structured-extraction"
+    title = "structured extraction"
+    metrics = ("field_f1", "exact_record", "validity")
+    arms = ("majority", "nearest", "zero_shot", "few_shot", "knn_shot", "lora")
+    open = True
+
+    def check_examples(self, examples: Sequence[Example]) -> None:
+        """Raises DataError when there are too few rows, or a target is no JSON object."""
+        _CHAT.check_examples(examples)
+        for row in examples:
+            if record_of(str(row.target)) is None:
+                shown = str(row.target)[:60]
+                raise DataError(
+                    f"row {row.row}: the target '{shown}' is no JSON object such as "
+                    '{"city": "Rome"}: check --target.'
+                )
+
+    def labels(self, examples: Sequence[Example]) -> tuple[str, ...]:
+        """The fields that occur, in alphabetical order."""
+        return tuple(sorted({field for row in examples for field in record_of(str(row.target)) or {}}))
+
+    def primary_metric(self, examples: Sequence[Example]) -> str:
+        """F1 of the fields: a record that is nearly right is worth something."""
+        return "field_f1"
+
+    def instruction(self, labels: Sequence[str]) -> str:
+        """One sentence and the fields: shared by every row, so the engine computes it once."""
+        return (
+            "Extract these fields from the text: "
+            + ", ".join(labels)
+            + ". Answer with one JSON object that holds only the fields that the text mentions."
+        )
+
+    def messages(self, instruction: str, input: str, demonstrations: Sequence[Example] = ()) -> list[Message]:
+        """System turn with the instruction, demonstrations as earlier turns, then the text."""
+        shown = [d.model_copy(update={"target": self.format(d.target or "{}")}) for d in demonstrations]
+        return _CHAT.messages(instruction, input, shown)
+
+    def format(self, target: str) -> str:
+        """The object with its fields in alphabetical order."""
+        record = record_of(target)
+        return target if record is None else canonical(record)
+
+    def parse(self, text: str, labels: Sequence[str]) -> str | None:
+        """The first JSON object in the text, whatever stands around it."""
+        start = text.find("{")
+        while start >= 0:
+            try:
+                found, _ = json.JSONDecoder().raw_decode(text, start)
+            except (ValueError, RecursionError):
+                found = None
+            if isinstance(found, dict):
+                return canonical(found)
+            start = text.find("{", start + 1)
+        return None
+
+
+PLUGIN = StructuredExtraction()
