@@ -40,7 +40,7 @@ def audit_job(job: Job, table: Table | None, rows: int) -> Audit:
     cut = [e.model_copy(update={"input": cut_input(decoder, e.input, limit)}) for e in examples]
     encoded = [encode_row(decoder, task, question.instruction, example) for example in cut]
     longest = min(int(parameters["max_tokens"]), decoder.context_length)
-    audit_rows(decoder, encoded, cut, longest)
+    audit_rows(decoder, task, encoded, cut, longest)
     shortened = sum(a.input != b.input for a, b in zip(cut, examples, strict=True))
     supervised = sum(len(row.answer) for row in encoded)
     total = sum(row.length for row in encoded)

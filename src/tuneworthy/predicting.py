@@ -13,9 +13,10 @@ from tuneworthy.data.readers import read_table
 from tuneworthy.data.table import Table
 from tuneworthy.methods import Report
 from tuneworthy.runfolder.folder import RunFolder, write_text
+from tuneworthy.tasks import TASKS
 from tuneworthy.units.predictor import Predictor
 
-ADDED = ("label", "confidence", "abstained")
+LABELLED, ANSWERED = ("label", "confidence", "abstained"), ("answer",)  # columns added
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -40,21 +41,27 @@ def predict_file(
 ) -> Written:
     """Writes `output` (CSV): the columns of `data`, then label, confidence and abstained.
 
-    Blank texts get no label. With `label_only` no confidence is computed where that takes less time. A cell
-    that a spreadsheet would run as a formula is written with a leading apostrophe.
+    Where answers are texts, one column `answer` takes their place. Blank texts get no label. With
+    `label_only` no confidence is computed where that takes less time. A cell that a spreadsheet would run as
+    a formula is written with a leading apostrophe.
 
     Raises:
         JobError, DataError, RunFolderError: one sentence each; nothing is written then.
     """
-    columns = tuple(input) or tuple(RunFolder(run).read("dataset.json")["input_columns"])
+    facts = RunFolder(run).read("dataset.json")
+    columns = tuple(input) or tuple(facts["input_columns"])
+    open = TASKS.get(facts.get("task", "text-classification")).open
+    added = ANSWERED if open else LABELLED
     if output.exists() and output.samefile(data):
         raise JobError(f"{output} is the input itself: name another --output.")
     if label_only and abstain_below:
         raise JobError("abstaining needs the confidence that --label-only leaves out: drop one of the two.")
+    if open and abstain_below:
+        raise JobError("answers that are texts have no confidence to abstain by: drop --abstain-below.")
     table = read_table(data)
     for column in columns:
         require_column(table, column)
-    taken = [name for name in ADDED if name in table.columns]
+    taken = [name for name in added if name in table.columns]
     if taken:
         raise DataError(
             f"{table.name} already has a column '{taken[0]}': rename it, it would be overwritten."
@@ -72,8 +79,9 @@ def predict_file(
         abstained += hides
         label = "" if answer is None or hides else answer.value or ""
         shown = "" if confidence is None else f"{confidence:.4f}"
-        rows.append([*(row[name] or "" for name in table.columns), label, shown, str(hides).lower()])
-    write_text(output, _csv([*table.columns, *ADDED], rows))
+        found = [label] if open else [label, shown, str(hides).lower()]
+        rows.append([*(row[name] or "" for name in table.columns), *found])
+    write_text(output, _csv([*table.columns, *added], rows))
     return Written(len(rows), abstained, len(rows) - len(filled), predictor.unit.method)
 
 

@@ -334,18 +334,21 @@ def test_a_dumped_job_has_every_field() -> None:
     assert set(tree) == {*Job.model_fields, "lora"} - {"methods"}
 
 
+TASK = ("text-classification", ("majority", "tfidf", "lora"))
+
+
 @pytest.mark.parametrize(
     "name", ["clause", "clause: type", "# x", "no", "null", "5", "é😀", 'say "x"', "a\tb", "\x85"]
 )
 def test_a_starter_job_loads_whatever_the_columns_are_called(load: Load, name: str, tmp_path: Path) -> None:
-    text = starter_job("my data.csv", Columns((name, "other"), name + "!"), 500, ["a", "b\n# c"] * 9)
+    text = starter_job("my data.csv", Columns((name, "other"), name + "!"), 500, ["a", "b\n# c"] * 9, *TASK)
     job = load(text)
     data = DataSpec(path=str(tmp_path / "my data.csv"), input=(name, "other"), target=name + "!")
-    assert job == Job(data=data)
+    assert job == Job(data=data, task=TASK[0], arms=TASK[1])
 
 
 def test_a_starter_job_still_loads_when_its_settings_are_uncommented(load: Load) -> None:
-    text = starter_job("t.csv", Columns(("text",), "label"), 500, ["a", "b"])
+    text = starter_job("t.csv", Columns(("text",), "label"), 500, ["a", "b"], *TASK)
     for line in ("target_score: 0.9", "lora:", "  rank: 8", "  learning_rate: 2e-4"):
         assert f"# {line}" in text
         text = text.replace(f"# {line}", line)
@@ -355,7 +358,7 @@ def test_a_starter_job_still_loads_when_its_settings_are_uncommented(load: Load)
 
 
 def test_a_starter_job_is_short_and_says_what_it_saw() -> None:
-    text = starter_job("t.csv", Columns(("text",), "label"), 1500, ["pos", "neg"])
+    text = starter_job("t.csv", Columns(("text",), "label"), 1500, ["pos", "neg"], *TASK)
     assert "1,500 rows" in text and "2 labels: pos, neg" in text
     assert len(text.splitlines()) <= 40
 

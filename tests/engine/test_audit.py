@@ -22,7 +22,7 @@ def decoder(decoder_folder: Path) -> Decoder:
 
 
 def test_a_sound_row_passes(decoder: Decoder) -> None:
-    audit_rows(decoder, [encode_row(decoder, TASK, "Answer.", EXAMPLE)], [EXAMPLE], 512)
+    audit_rows(decoder, TASK, [encode_row(decoder, TASK, "Answer.", EXAMPLE)], [EXAMPLE], 512)
 
 
 def test_the_training_prompt_is_the_serving_prompt_byte_for_byte(decoder: Decoder) -> None:
@@ -38,32 +38,32 @@ def test_the_stop_token_is_supervised(decoder: Decoder) -> None:
 def test_a_missing_stop_token_is_found(decoder: Decoder) -> None:
     row = encode_row(decoder, TASK, "Answer.", EXAMPLE)
     with pytest.raises(AuditError, match=r"row 7.*stop token"):
-        audit_rows(decoder, [replace(row, answer=row.answer[:-1])], [EXAMPLE], 512)
+        audit_rows(decoder, TASK, [replace(row, answer=row.answer[:-1])], [EXAMPLE], 512)
 
 
 def test_a_row_without_supervised_tokens_is_found(decoder: Decoder) -> None:
     row = encode_row(decoder, TASK, "Answer.", EXAMPLE)
     with pytest.raises(AuditError, match="nothing but the stop token"):
-        audit_rows(decoder, [replace(row, answer=row.answer[-1:])], [EXAMPLE], 512)
+        audit_rows(decoder, TASK, [replace(row, answer=row.answer[-1:])], [EXAMPLE], 512)
 
 
 def test_prompt_tokens_among_the_supervised_ones_are_found(decoder: Decoder) -> None:
     row = encode_row(decoder, TASK, "Answer.", EXAMPLE)
     shifted = replace(row, prompt=row.prompt[:-2], answer=(*row.prompt[-2:], *row.answer))
     with pytest.raises(AuditError):
-        audit_rows(decoder, [shifted], [EXAMPLE], 512)
+        audit_rows(decoder, TASK, [shifted], [EXAMPLE], 512)
 
 
 def test_a_truncated_target_is_found(decoder: Decoder) -> None:
     row = encode_row(decoder, TASK, "Answer.", EXAMPLE)
     with pytest.raises(AuditError, match="tokens, more than the"):
-        audit_rows(decoder, [row], [EXAMPLE], row.length - 1)
+        audit_rows(decoder, TASK, [row], [EXAMPLE], row.length - 1)
 
 
 def test_a_label_that_is_a_special_token_is_found(decoder: Decoder) -> None:
     example = EXAMPLE.model_copy(update={"target": "a<|im_end|>b"})
     with pytest.raises(AuditError, match="special token"):
-        audit_rows(decoder, [encode_row(decoder, TASK, "Answer.", example)], [example], 512)
+        audit_rows(decoder, TASK, [encode_row(decoder, TASK, "Answer.", example)], [example], 512)
 
 
 def test_the_shown_row_marks_supervised_tokens_only(decoder: Decoder) -> None:

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from tuneworthy.cli.options import Group, Input, Set, Source, Target, columns_of, overrides_of
+from tuneworthy.cli.options import Group, Input, Set, Source, Target, Task, columns_of, overrides_of
 
 
 def command(
     source: Source,
+    task: Task = None,
     input: Input = None,
     target: Target = None,
     group: Group = None,
@@ -19,7 +20,8 @@ def command(
     from tuneworthy.api import make_job
     from tuneworthy.auditing import audit_job
 
-    job, table = make_job(source, columns_of(input, target, group, None), {}, overrides_of(set, None, None))
+    overrides = overrides_of(set, None, None, task=task)
+    job, table = make_job(source, columns_of(input, target, group, None), {}, overrides)
     result = audit_job(job, table, rows)
     for text in result.shown:
         typer.echo(text)

@@ -13,6 +13,7 @@ from tuneworthy.cli.options import (
     Set,
     Source,
     Target,
+    Task,
     Test,
     columns_of,
     overrides_of,
@@ -21,6 +22,7 @@ from tuneworthy.cli.options import (
 
 def command(
     source: Source,
+    task: Task = None,
     input: Input = None,
     target: Target = None,
     group: Group = None,
@@ -34,5 +36,5 @@ def command(
     """Measure what pre-trained models and cheap classifiers do without any fine-tuning."""
     from tuneworthy.cli.run import execute
 
-    columns, overrides = columns_of(input, target, group, test), overrides_of(set, arms, accept)
+    columns, overrides = columns_of(input, target, group, test), overrides_of(set, arms, accept, task=task)
     execute(source, columns, output, overrides, quiet, untuned_only=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuneworthy.cli.options import Group, Input, Set, Source, Target, Test, columns_of, overrides_of
+from tuneworthy.cli.options import Group, Input, Set, Source, Target, Task, Test, columns_of, overrides_of
 
 if TYPE_CHECKING:
     from tuneworthy.data.table import Table
@@ -15,6 +15,7 @@ BLOCKED = 1  # the exit code of a table that the main job would refuse
 
 def command(
     source: Source,
+    task: Task = None,
     input: Input = None,
     target: Target = None,
     group: Group = None,
@@ -59,7 +60,8 @@ def command(
         raise JobError("--fix and --apply exclude each other: apply the review that --fix wrote.")
     if html is not None and (html.is_dir() or html.suffix.lower() not in (".html", ".htm")):
         raise JobError(f"--html wants a file to write, got '{html}': name one that ends in .html.")
-    job, table = make_job(source, columns_of(input, target, group, test), {}, overrides_of(set, None, None))
+    overrides = overrides_of(set, None, None, task=task)
+    job, table = make_job(source, columns_of(input, target, group, test), {}, overrides)
     checked = check_job(job, table, slow, tuple(mute or ()))
     if json:
         typer.echo(findings_json(checked.findings))

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from tuneworthy.cli.options import Group, Input, Target
+from tuneworthy.cli.options import Group, Input, Target, Task
 
 
 def command(
     data: Annotated[Path, typer.Argument(help="A table of labelled rows.")],
+    task: Task = None,
     input: Input = None,
     target: Target = None,
     group: Group = None,
@@ -18,19 +19,22 @@ def command(
     """Write a short commented job.yaml for a table."""
     from tuneworthy.core.errors import JobError
     from tuneworthy.core.example import label_counts
+    from tuneworthy.core.job import Job
     from tuneworthy.data.columns import choose_columns, to_dataset
     from tuneworthy.data.job_starter import starter_job
     from tuneworthy.data.readers import read_table
     from tuneworthy.runfolder.folder import write_text
+    from tuneworthy.tasks import TASKS
 
     if output.exists():
         raise JobError(f"{output} exists already: name another file with --output, or delete it.")
     table = read_table(data)
-    columns = choose_columns(table, input or (), target, group)
+    kind = TASKS.get(task or Job.model_fields["task"].default)
+    columns = choose_columns(table, input or (), target, group, kind.open)
     dataset, _ = to_dataset(table, columns, group, data.stem)
     shown = data.absolute()
     folder = output.absolute().parent
     relative = shown.relative_to(folder) if shown.is_relative_to(folder) else shown
-    labels = list(label_counts(dataset.examples))
-    write_text(output, starter_job(str(relative), columns, len(dataset), labels))
+    labels = [] if kind.open else list(label_counts(dataset.examples))
+    write_text(output, starter_job(str(relative), columns, len(dataset), labels, kind.name, kind.arms))
     typer.echo(f"{columns.explanation}\nWrote {output}. Next: tuneworthy run {output}")

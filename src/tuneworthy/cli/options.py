@@ -10,11 +10,22 @@ Source = Annotated[
     Path,
     typer.Argument(help="A table of labelled rows (CSV, TSV, JSONL, Parquet, XLSX) or a job file (.yaml)."),
 ]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="What is asked: text-classification (default), question-answering, summarization, "
+        "text-generation, structured-extraction.",
+        metavar="TASK",
+    ),
+]
 Input = Annotated[
     list[str] | None,
     typer.Option("--input", help="Column with the text; repeat for several.", metavar="COLUMN"),
 ]
-Target = Annotated[str | None, typer.Option("--target", help="Column with the label.", metavar="COLUMN")]
+Target = Annotated[
+    str | None, typer.Option("--target", help="Column with the label or answer.", metavar="COLUMN")
+]
 Group = Annotated[
     str | None,
     typer.Option("--group", help="Column whose equal values never straddle a split.", metavar="COLUMN"),
@@ -59,10 +70,16 @@ def columns_of(
 
 
 def overrides_of(
-    settings: Sequence[str] | None, arms: str | None, accept: Sequence[str] | None, train_anyway: bool = False
+    settings: Sequence[str] | None,
+    arms: str | None,
+    accept: Sequence[str] | None,
+    train_anyway: bool = False,
+    task: str | None = None,
 ) -> list[str]:
     """All options that change a field of the job, as overrides; named options win over --set."""
     found = list(settings or ())
+    if task is not None:
+        found.append(f"task={task}")
     if arms is not None:
         found.append(f"arms=[{arms}]")
     if accept:

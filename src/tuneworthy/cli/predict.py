@@ -24,13 +24,13 @@ def command(
         typer.Option("--label-only", help="Only the best label, no confidence: quicker for LLM arms."),
     ] = False,
 ) -> None:
-    """Label new rows with the run's recommended method: label, confidence, abstained."""
+    """Label new rows with the run's recommended method: label, confidence, abstained; or write answers."""
     from tuneworthy.cli.progress import Bar
     from tuneworthy.predicting import predict_file
 
     with Bar("predicting") as bar:
         written = predict_file(run, data, output, input or (), abstain_below, bar, label_only)
-    typer.echo(
-        f"Wrote {output}: {written.rows} rows by {written.method}, {written.abstained} abstained "
-        f"(confidence below {abstain_below:g}), {written.blank} blank."
+    abstained = (
+        f"{written.abstained} abstained (confidence below {abstain_below:g}), " if abstain_below else ""
     )
+    typer.echo(f"Wrote {output}: {written.rows} rows by {written.method}, {abstained}{written.blank} blank.")

@@ -14,6 +14,7 @@ from tuneworthy.cli.options import (
     Set,
     Source,
     Target,
+    Task,
     Test,
     columns_of,
     overrides_of,
@@ -22,6 +23,7 @@ from tuneworthy.cli.options import (
 
 def command(
     source: Source,
+    task: Task = None,
     input: Input = None,
     target: Target = None,
     group: Group = None,
@@ -43,7 +45,7 @@ def command(
         source,
         columns_of(input, target, group, test),
         output,
-        overrides_of(set, arms, accept, train_anyway),
+        overrides_of(set, arms, accept, train_anyway, task),
         quiet,
     )
 

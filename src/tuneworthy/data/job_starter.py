@@ -27,7 +27,7 @@ data:
 
 task: {task}
 
-# {arms_help}; leave out what you would never use
+# the methods to compare, by file name in methods/; leave out what you would never use
 arms: [{arms}]
 
 {protocol_help}
@@ -46,14 +46,18 @@ verdict:
 """
 
 
-def starter_job(data_path: str, columns: Columns, rows: int, labels: Sequence[str]) -> str:
+def starter_job(
+    data_path: str, columns: Columns, rows: int, labels: Sequence[str], task: str, arms: Sequence[str]
+) -> str:
     """A commented job for one table, which `load_job` accepts as it is.
 
     Args:
         data_path: the table, as the job should name it (relative to the job file).
         columns: the text and label columns.
         rows: how many rows the table has.
-        labels: the distinct labels, most frequent first.
+        labels: the distinct labels, most frequent first; none where answers are texts.
+        task: the task's name.
+        arms: the methods that suit it.
     """
     return _TEMPLATE.format(
         path=_scalar(data_path),
@@ -62,9 +66,8 @@ def starter_job(data_path: str, columns: Columns, rows: int, labels: Sequence[st
         target=_scalar(columns.target),
         labels=_labels(labels),
         test_help=DataSpec.model_fields["test"].description,
-        task=Job.model_fields["task"].default,
-        arms=", ".join(Job.model_fields["arms"].default),
-        arms_help=Job.model_fields["arms"].description,
+        task=task,
+        arms=", ".join(arms),
         protocol_help=_comment(Job, "protocol", ""),
         gain_help=_comment(Thresholds, "smallest_gain_worth_having", "  "),
         score_help=_comment(Thresholds, "target_score", "  "),

@@ -10,35 +10,34 @@ from tuneworthy.core.errors import AuditError
 from tuneworthy.core.example import Example
 from tuneworthy.engine.encoding import EncodedRow
 from tuneworthy.models.decoder import Decoder
+from tuneworthy.tasks import Task
 
 
 def audit_rows(
-    decoder: Decoder, rows: Sequence[EncodedRow], examples: Sequence[Example], max_tokens: int
+    decoder: Decoder, task: Task, rows: Sequence[EncodedRow], examples: Sequence[Example], max_tokens: int
 ) -> None:
     """Passes silently, or raises AuditError at the first row that would not teach its answer.
 
     Checked for each row: at least one supervised token besides the stop token; the stop token is supervised
     and last; no supervised token lies in the prompt (the prompt ends where the answer begins); the answer
-    decodes back to the target; prompt and answer fit into `max_tokens`.
+    decodes back to what the task makes of the target; prompt and answer fit into `max_tokens`.
     """
     special = set(decoder.tokenizer.all_special_ids)
     for row, example in zip(rows, examples, strict=True):
         where = f"row {example.row}"
         if len(row.answer) < 2:
-            raise AuditError(f"{where}: nothing but the stop token would be trained; its label is empty.")
+            raise AuditError(f"{where}: nothing but the stop token would be trained; its answer is empty.")
         if row.answer[-1] not in special:
             raise AuditError(
                 f"{where}: the answer does not end in a stop token, so the model would not stop."
             )
         if any(token in special for token in row.answer[:-1]):
+            raise AuditError(f"{where}: its answer contains one of the model's special tokens; rename it.")
+        written, wanted = decoder.tokenizer.decode(list(row.answer[:-1])), task.format(example.target or "")
+        if written.strip() != wanted.strip():
             raise AuditError(
-                f"{where}: its label contains one of the model's special tokens; rename the label."
-            )
-        written = decoder.tokenizer.decode(list(row.answer[:-1]))
-        if written.strip() != (example.target or "").strip():
-            raise AuditError(
-                f"{where}: the supervised tokens read {written!r}, the label is {example.target!r}: the "
-                "tokenizer does not keep this label; rename it."
+                f"{where}: the supervised tokens read {written!r}, the answer is {wanted!r}: the tokenizer "
+                f"does not keep this answer; {'change' if task.open else 'rename'} it."
             )
         if row.length > max_tokens:
             raise AuditError(

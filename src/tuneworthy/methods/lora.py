@@ -158,7 +158,7 @@ class Lora:
         decoder = load_decoder(setting.models["decoder"], setting.dtype)
         cut = [_cut(decoder, row, parameters.max_input_tokens) for row in train]
         rows = [encode_row(decoder, setting.task, setting.instruction, row) for row in cut]
-        audit_rows(decoder, rows, cut, min(parameters.max_tokens, decoder.context_length))
+        audit_rows(decoder, setting.task, rows, cut, min(parameters.max_tokens, decoder.context_length))
         recipe = make_recipe(parameters, len(rows), decoder.hidden_size, setting.seed, bool(validation))
         rank = parameters.rank or (TEXT_RANK if setting.task.open else LABEL_RANK)
         add_lora(decoder, rank, parameters.alpha or 2 * rank, parameters.dropout, setting.seed)
