@@ -16,6 +16,7 @@ FOLDER holds one folder per set with train and test files (CSV or JSON lines):
 | xquad_en | answers out of a paragraph (XQuAD, CC BY-SA 4.0) | question, context, answer |
 | e2e_nlg | restaurants described from their attributes (E2E NLG, CC BY-SA 4.0) | mr, refs |
 | snips_slots | what a spoken order asks for, by slot (SNIPS, CC0) | text, slots |
+| wnut17 | entities in tweets and posts (WNUT 2017, CC BY 4.0) | text, entities |
 | scitldr | one-sentence summaries of abstracts (SciTLDR, Apache-2.0) | abstract, tldrs |
 
 300 training rows (or as many as there are) and 150 test rows are drawn by seed; prompts have 4
@@ -77,6 +78,7 @@ SETS: dict[str, Set] = {
     ),
     "xquad_en": Set("question-answering", ("question", "context"), "answer", group="context"),
     "snips_slots": Set("structured-extraction", ("text",), "slots", convert=several("slots")),
+    "wnut17": Set("token-classification", ("text",), "entities", convert=several("entities")),
     "scitldr": Set("summarization", ("abstract",), "tldrs", convert=several("tldrs")),
     "pubmedqa": Set("text-classification", ("question", "context"), "final_decision"),
     "cuad_contract_type": Set(

@@ -12,6 +12,7 @@ from tuneworthy.core.example import Example, label_counts
 from tuneworthy.core.finding import Finding
 from tuneworthy.core.hashing import address
 from tuneworthy.core.job import Job
+from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef, ModelRole
 from tuneworthy.data.jobfile import dump_job
 from tuneworthy.data.loading import Loaded
@@ -91,6 +92,23 @@ def with_arms(job: Job, task: Task) -> Job:
     return job if job.arms else job.model_copy(update={"arms": task.arms})
 
 
+def not_compared(job: Job, task: Task) -> dict[str, str]:
+    """Every method that is no arm of the job, and why."""
+    wanted = "texts" if task.open else "labels"
+    reasons = {}
+    for name in METHODS.names():
+        method = METHODS.get(name)
+        if name in job.arms:
+            continue
+        if method.answers not in (wanted, "any"):
+            reasons[name] = f"it answers with {method.answers}, and this task asks for {wanted}"
+        elif name in task.arms:
+            reasons[name] = "the job leaves it out"
+        else:
+            reasons[name] = "it is made for another task; --arms asks for it all the same"
+    return reasons
+
+
 def without_models(job: Job) -> Job:
     """The job with only the arms that need no model."""
     arms = tuple(arm for arm in job.arms if not METHODS.get(arm).models)
@@ -107,11 +125,20 @@ def without_tuned_arms(job: Job) -> Job:
 
 
 def ask(job: Job, task: Task, rows: Sequence[Example]) -> Question:
-    """What every unit is asked; raises JobError for an unknown metric or one of another task."""
+    """What every unit is asked.
+
+    Raises:
+        JobError: the metric is unknown or another task's, or its library is not installed.
+    """
     labels = task.labels(rows)
     metric = task.primary_metric(rows) if job.metric == "auto" else METRICS.get(job.metric).name
     if metric not in task.metrics:
         raise JobError(f"metric '{metric}' does not fit {task.name}: known: {', '.join(task.metrics)}.")
+    for name in (
+        task.metrics if task.open else ()
+    ):  # a library that is missing is said now, not after training
+        trial = Prediction(example_id="trial", value=task.format(str(rows[0].target)))
+        METRICS.get(name).parts([trial], [str(rows[0].target)], labels)
     instruction = job.instruction or task.instruction(labels)
     return Question(task=task.name, labels=labels, instruction=instruction, metric=metric)
 
@@ -260,7 +287,13 @@ def write_plan(folder: RunFolder, plan: Plan, job: Job, data: Loaded, split: Spl
         for stage in plan.stages
     ]
     folder.write(
-        "plan.json", {"identity": job_identity(job, data), "address": plan.address, "stages": stages}
+        "plan.json",
+        {
+            "identity": job_identity(job, data),
+            "address": plan.address,
+            "stages": stages,
+            "not_compared": not_compared(job, TASKS.get(job.task)),
+        },
     )
     folder.emit("planned", stages={stage.name: [unit.title for unit in stage.units] for stage in plan.stages})
 

@@ -18,6 +18,7 @@ def task(request: pytest.FixtureRequest) -> Any:
     return TASKS.get(request.param)
 
 
+ENTITIES = ["city: Rome", "city: New York; person: Ada L.", "none", "a-b: 10:30 h"]
 RECORDS = [
     canonical({"city": "Rome", "n": 3}),
     canonical({"tags": ["a", "b"]}),
@@ -28,7 +29,7 @@ RECORDS = [
 
 @pytest.mark.parametrize("number", range(len(TARGETS)))
 def test_what_is_formatted_is_parsed_back(task: Any, number: int) -> None:
-    known = RECORDS if task.name == "structured-extraction" else TARGETS
+    known = {"structured-extraction": RECORDS, "token-classification": ENTITIES}.get(task.name, TARGETS)
     target = known[number % len(known)]
     assert task.parse(task.format(target), TARGETS) == target
 

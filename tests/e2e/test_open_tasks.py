@@ -24,6 +24,10 @@ TABLES: dict[str, list[dict[str, str]]] = {
     "text-generation": [
         {"text": row["text"], "answer": json.dumps([f"about {row['label']}", row["label"]])} for row in ROWS
     ],
+    "token-classification": [
+        {"text": row["text"], "answer": json.dumps([{"type": "topic", "text": row["text"].split()[0]}])}
+        for row in ROWS
+    ],
     "structured-extraction": [
         {"text": row["text"], "answer": json.dumps({"topic": row["label"], "n": 1})} for row in ROWS
     ],
@@ -53,6 +57,7 @@ def test_every_arm_of_the_task_is_measured_and_the_recommended_one_answers(
     assert len({arm["n"] for arm in arms.values()}) == 1
     page = run.report.read_text(encoding="utf-8")
     assert 'id="confusion"' not in page
+    assert "<code>tfidf</code>: it answers with labels, and this task asks for texts." in page
     new = write_csv(tmp_path / "new.csv", [{"text": row["text"]} for row in TABLES[task][:3]])
     predict_file(run.path, new, tmp_path / "out.csv", (), 0.0, lambda done, total, facts: None)
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:

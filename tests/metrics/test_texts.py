@@ -113,3 +113,36 @@ def test_an_unparseable_answer_counts_as_nothing(name: str) -> None:
     whole, half = value(name, [good, good], [good, good]), value(name, [good, None], [good, good])
     assert whole == pytest.approx(1)
     assert half < 0.75
+
+
+def bio(words: list[str], kind: str) -> list[str]:
+    return [f"B-{kind}", *[f"I-{kind}"] * (len(words) - 1)]
+
+
+def test_entities_whose_words_occur_once_have_seqevals_f1() -> None:
+    theirs = pytest.importorskip("seqeval.metrics")
+    rng = np.random.default_rng(0)
+    truth, given, targets, answers = [], [], [], []
+    for row in range(40):
+        true_tags, our_tags, wanted, found = [], [], [], []
+        for i in range(6):
+            words = [f"w{row}x{i}y{j}" for j in range(int(rng.integers(1, 4)))]
+            true_kind, our_kind = (str(rng.choice(["O", "city", "person"])) for _ in range(2))
+            true_tags += bio(words, true_kind) if true_kind != "O" else ["O"] * len(words)
+            our_tags += bio(words, our_kind) if our_kind != "O" else ["O"] * len(words)
+            wanted += [f"{true_kind}: {' '.join(words)}"] if true_kind != "O" else []
+            found += [f"{our_kind}: {' '.join(words)}"] if our_kind != "O" else []
+        truth.append(true_tags)
+        given.append(our_tags)
+        targets.append("; ".join(wanted) or "none")
+        answers.append("; ".join(found) or "none")
+    expected = theirs.f1_score(truth, given)
+    assert 0.2 < expected < 0.6
+    assert value("entity_f1", list(answers), targets) == pytest.approx(expected, abs=1e-9)
+    metric = METRICS.get("entity_f1")
+    kinds = ["city", "person"]
+    predictions = [Prediction(example_id=str(i), value=a) for i, a in enumerate(answers)]
+    by_type = metric.per_label(metric.parts(predictions, targets, kinds).sum(0), kinds)
+    report = theirs.classification_report(truth, given, output_dict=True)
+    for kind in kinds:
+        assert float(by_type[kind]) == pytest.approx(report[kind]["f1-score"], abs=1e-9)

@@ -147,6 +147,7 @@ class Plan(Stored):
     """`plan.json`."""
 
     stages: tuple[Stage, ...] = ()
+    not_compared: dict[str, str] = {}
 
 
 class UnitOutput(Stored):

@@ -190,6 +190,7 @@ def arms_view(contents: Contents) -> View:
         "hollow": any(arm.estimate.low is None for arm in contents.arms),
         "intervals": _procedures(arm.estimate.interval for arm in contents.arms),
         "others": _other_metrics(contents),
+        "absent": sorted(contents.plan.not_compared.items()),
     }
 
 

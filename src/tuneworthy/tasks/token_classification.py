@@ -1,0 +1,68 @@
+"""Token classification: the entities of a text, each with its type."""
+
+from collections.abc import Sequence
+
+from tuneworthy.core.errors import DataError
+from tuneworthy.core.example import Example
+from tuneworthy.metrics._entities import NONE, entities_of, written
+from tuneworthy.tasks import Message
+from tuneworthy.tasks._open import OpenTask, first_line
+
+_CHAT = OpenTask(name="", title="", metrics=(), arms=(), told="")  # turns are those of every open task
+
+
+class TokenClassification:
+    """A target is a JSON list of objects with `type` and `text`; models write "type: words; type: words".
+
+    An empty list is a text without entities. The labels are the types.
+    """
+
+    name = "token-classification"
+    title = "entities"
+    metrics = ("entity_f1", "validity")
+    arms = ("majority", "nearest", "dictionary", "zero_shot", "few_shot", "knn_shot", "lora")
+    open = True
+
+    def check_examples(self, examples: Sequence[Example]) -> None:
+        """Raises DataError when there are too few rows, or a target is no list of entities."""
+        _CHAT.check_examples(examples)
+        for row in examples:
+            if entities_of(str(row.target)) is None:
+                raise DataError(
+                    f"row {row.row}: the target '{str(row.target)[:60]}' is no JSON list such as "
+                    '[{"type": "city", "text": "Rome"}]: check --target.'
+                )
+
+    def labels(self, examples: Sequence[Example]) -> tuple[str, ...]:
+        """The types that occur, in alphabetical order."""
+        return tuple(sorted({kind for row in examples for kind, _ in entities_of(str(row.target)) or ()}))
+
+    def primary_metric(self, examples: Sequence[Example]) -> str:
+        """F1 of whole entities."""
+        return "entity_f1"
+
+    def instruction(self, labels: Sequence[str]) -> str:
+        """One sentence, the types and the form: shared by every row, so the engine computes it once."""
+        return (
+            "List the entities in the text, each as 'type: words' and separated by semicolons, or answer "
+            f"{NONE}. The types are: {', '.join(labels)}."
+        )
+
+    def messages(self, instruction: str, input: str, demonstrations: Sequence[Example] = ()) -> list[Message]:
+        """System turn with the instruction, demonstrations as earlier turns, then the text."""
+        shown = [d.model_copy(update={"target": self.format(d.target or NONE)}) for d in demonstrations]
+        return _CHAT.messages(instruction, input, shown)
+
+    def format(self, target: str) -> str:
+        """The entities in the order of the target, as they are written."""
+        found = entities_of(target)
+        return target if found is None else written(found)
+
+    def parse(self, text: str, labels: Sequence[str]) -> str | None:
+        """The first line, where it is a list of entities or says that there are none."""
+        line = first_line(text)
+        found = None if line is None else entities_of(line)
+        return None if found is None else written(found)
+
+
+PLUGIN = TokenClassification()
