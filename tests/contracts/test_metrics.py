@@ -37,6 +37,8 @@ def score(metric: Any, values: list[str | None], targets: list[str]) -> float:
     if metric.name in ("field_f1", "exact_record"):
         values = [None if v is None else f'{{"field": "{v}"}}' for v in values]
         targets = [f'{{"field": "{t}"}}' for t in targets]
+    elif metric.name in ("set_micro_f1", "set_macro_f1", "exact_set"):
+        pass
     elif metric.name == "entity_f1":
         values = [None if v is None else f"city: {v}" for v in values]
         targets = [f"city: {t}" for t in targets]

@@ -28,6 +28,10 @@ TABLES: dict[str, list[dict[str, str]]] = {
         {"text": row["text"], "answer": json.dumps([{"type": "topic", "text": row["text"].split()[0]}])}
         for row in ROWS
     ],
+    "multi-label": [
+        {"text": row["text"], "answer": f"{row['label']}; {'long' if len(row['text']) > 30 else 'short'}"}
+        for row in ROWS
+    ],
     "structured-extraction": [
         {"text": row["text"], "answer": json.dumps({"topic": row["label"], "n": 1})} for row in ROWS
     ],

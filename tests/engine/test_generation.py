@@ -53,7 +53,10 @@ def test_sampled_answers_do_not_depend_on_the_batch(
     assert generate(decoder, prompts, [], 6, temperature=1.0, seed=6) != whole
 
 
-def test_architectures_that_cannot_are_named(tmp_path: Path) -> None:
+def test_architectures_without_plain_full_attention_write_greedily(tmp_path: Path) -> None:
     decoder = load_decoder(save_decoder(tmp_path, "mistral_sliding"), "float32")
-    with pytest.raises(ValueError, match="full attention"):
-        generate(decoder, asked(decoder), [], 4)
+    prompts = asked(decoder, 3)
+    stop = generate(decoder, prompts, [], LONGEST)[0][4]
+    assert generate(decoder, prompts, [stop], LONGEST) == [theirs(decoder, p, stop) for p in prompts]
+    with pytest.raises(ValueError, match="greedily only"):
+        generate(decoder, prompts, [], 4, temperature=1.0)

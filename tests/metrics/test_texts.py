@@ -146,3 +146,21 @@ def test_entities_whose_words_occur_once_have_seqevals_f1() -> None:
     report = theirs.classification_report(truth, given, output_dict=True)
     for kind in kinds:
         assert float(by_type[kind]) == pytest.approx(report[kind]["f1-score"], abs=1e-9)
+
+
+def test_label_sets_are_scored_as_scikit_learn_scores_them() -> None:
+    from sklearn.metrics import accuracy_score, f1_score
+
+    rng = np.random.default_rng(1)
+    names = ["late", "rude", "damaged"]
+    truth, ours = rng.random((50, 3)) < 0.4, rng.random((50, 3)) < 0.4
+    rows = [
+        ["; ".join(n for n, has in zip(names, row, strict=True) if has) or "none" for row in table]
+        for table in (truth, ours)
+    ]
+    for name, expected in (
+        ("set_micro_f1", f1_score(truth, ours, average="micro")),
+        ("set_macro_f1", f1_score(truth, ours, average="macro")),
+        ("exact_set", accuracy_score(truth, ours)),
+    ):
+        assert value(name, list(rows[1]), rows[0]) == pytest.approx(expected, abs=1e-9), name

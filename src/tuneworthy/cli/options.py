@@ -14,8 +14,8 @@ Task = Annotated[
     str | None,
     typer.Option(
         "--task",
-        help="What is asked: text-classification (default), token-classification, question-answering, "
-        "summarization, text-generation, structured-extraction.",
+        help="What is asked: text-classification (default), multi-label, token-classification, "
+        "question-answering, summarization, text-generation, structured-extraction.",
         metavar="TASK",
     ),
 ]

@@ -23,7 +23,8 @@ def generate(
 ) -> list[list[int]]:
     """The tokens of each answer without its stop token, in the order of the prompts.
 
-    Prompts of similar length share a batch; a row that has stopped costs nothing more.
+    Prompts of similar length share a batch; a row that has stopped costs nothing more. An architecture whose
+    layers do not all attend to everything writes one prompt at a time, greedily, through its own `generate`.
 
     Args:
         decoder: the model, with or without an adapter.
@@ -35,12 +36,14 @@ def generate(
         progress: told rows done and rows in all.
 
     Raises:
-        ValueError: the architecture has no plain full attention, or the temperature is negative.
+        ValueError: the temperature is negative, or not 0 without plain full attention in every layer.
     """
     if temperature < 0:
         raise ValueError(f"temperature must not be negative, got {temperature}")
     if not decoder.full_attention_only:
-        raise ValueError(f"{decoder.folder.name} has no plain full attention in every layer")
+        if temperature:
+            raise ValueError(f"{decoder.folder.name} has no plain full attention: it writes greedily only")
+        return _one_by_one(decoder, prompts, stop, max_new_tokens, progress)
     answers: list[list[int]] = [[] for _ in prompts]
     prefix = Prefix(decoder, prompts)
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
@@ -52,6 +55,32 @@ def generate(
         for row, answer in zip(batch, written, strict=True):
             answers[row] = answer
         progress(min(start + ROWS_PER_BATCH, len(order)), len(order))
+    return answers
+
+
+def _one_by_one(
+    decoder: Decoder,
+    prompts: Sequence[Sequence[int]],
+    stop: Sequence[int],
+    max_new_tokens: int,
+    progress: Progress,
+) -> list[list[int]]:
+    """Greedy answers by the model's own `generate`, which knows its caches."""
+    answers = []
+    for number, prompt in enumerate(prompts):
+        tokens = torch.tensor([list(prompt)], device=decoder.device)
+        whole = decoder.model.generate(
+            input_ids=tokens,
+            attention_mask=torch.ones_like(tokens),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            eos_token_id=list(stop) or None,
+            pad_token_id=decoder.tokenizer.eos_token_id,
+        )[0, len(prompt) :].tolist()
+        end = next((i for i, token in enumerate(whole) if token in set(stop)), len(whole))
+        answers.append(whole[:end])
+        progress(number + 1, len(prompts))
     return answers
 
 

@@ -155,6 +155,8 @@ class FittedPrompt:
         if self.setting.task.open:
             prompts = self.prompts(examples, training=False, answer=self.longest)
             self.facts["demonstrations_left_out"] = self.left_out
+            if self.decoder.padded_because:
+                self.facts[UNSHARED] = self.decoder.padded_because
             tell = quiet_unless(True, self.setting.report)
             return write_answers(self.decoder, self.setting, prompts, examples, self.longest, tell)
         raw = self.score(examples, training=False, report=True)
@@ -185,7 +187,7 @@ class FittedPrompt:
         """Reads the correction."""
         stored = json.loads((folder / "correction.json").read_text(encoding="utf-8"))
         self.correction, self.prior = stored["correction"], np.array(stored["prior"])
-        self.longest = stored["longest"]
+        self.longest = stored.get("longest", 0)
 
     def save(self, folder: Path) -> None:
         """Writes the correction; arms with demonstrations write those too."""

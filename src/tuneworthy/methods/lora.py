@@ -197,7 +197,7 @@ class Lora:
         decoder = load_decoder(setting.models["decoder"], "float32")
         load_adapter(decoder, folder / "adapter")
         stored = json.loads((folder / "lora.json").read_text(encoding="utf-8"))
-        return FittedLora(setting, parameters, decoder, longest=stored["longest"])
+        return FittedLora(setting, parameters, decoder, longest=int(stored["longest"]))
 
 
 def make_recipe(

@@ -1,0 +1,42 @@
+"""Sets of labels, and the one way they are written."""
+
+import json
+import re
+
+from tuneworthy.core.prediction import Prediction
+
+NONE = "none"  # what is written for a row that has no label
+_PARTS = re.compile(r"[;|\n]")
+
+
+def labels_of(target: str) -> list[str]:
+    """The labels of a target, sorted, each once: a JSON list, or labels between semicolons or bars.
+
+    >>> labels_of("late; damaged;late"), labels_of('["b", "a"]'), labels_of("none"), labels_of("[]")
+    (['damaged', 'late'], ['a', 'b'], [], [])
+    """
+    found: list[str] = _PARTS.split(target)
+    if target.startswith("["):
+        try:
+            listed = json.loads(target)
+        except (ValueError, RecursionError):
+            listed = None
+        if isinstance(listed, list):
+            found = [str(one) for one in listed]
+    return sorted({name for one in found if (name := " ".join(one.split())) and name.casefold() != NONE})
+
+
+def written(labels: list[str]) -> str:
+    """Labels as a model writes them."""
+    return "; ".join(labels) or NONE
+
+
+def as_record(target: str) -> str:
+    """The set as a record with a field for each label, which the metrics of records can read."""
+    return json.dumps(dict.fromkeys(labels_of(target), "yes"), ensure_ascii=False)
+
+
+def with_record(prediction: Prediction) -> Prediction:
+    """The prediction with its set as a record."""
+    value = None if prediction.value is None else as_record(prediction.value)
+    return prediction.model_copy(update={"value": value})
