@@ -72,6 +72,7 @@ def examined(job: Job, data: Loaded, slow: bool = False) -> Examined:
         slow=slow,
         instruction=job.instruction,
         open=task.open,
+        task=task.name,
     )
 
 

@@ -94,6 +94,14 @@ BAD: dict[str, Examined] = {
     "test_shift": table(
         toy_rows(60), [{"text": f"wholly other talk of rivers {i}", "label": "refund"} for i in range(40)]
     ),
+    "answers_in_text": table(
+        [
+            {"text": f"question: who?\ncontext: it was {there}.", "label": name}
+            for there, name in zip("abcdefg", ["a", "b", "c", "d", "e", "f", "Hal"], strict=True)
+        ],
+        task="question-answering",
+        open=True,
+    ),
     "quoted_rows": table(CLEAN, instruction=f"Sort messages. For example: {CLEAN[2]['text']} is a refund."),
     "group_leak": table(
         [{**row, "group": f"g{i % 9}"} for i, row in enumerate(CLEAN)],
@@ -192,3 +200,20 @@ def test_a_test_row_that_contradicts_a_training_row_is_a_conflict() -> None:
     found = CHECKS.get("conflicting_labels").examine(table(CLEAN, [{**CLEAN[5], "label": "other"}]))
     assert found.outcome == "issue"
     assert not found.blocking
+
+
+@pytest.mark.parametrize("task", ["structured-extraction", "token-classification"])
+def test_a_target_that_cannot_be_read_is_named(task: str) -> None:
+    good = {
+        "structured-extraction": '{"who": "Ada"}',
+        "token-classification": '[{"type": "who", "text": "Ada"}]',
+    }
+    rows = [{"text": "it was Ada", "label": good[task]}, {"text": "it was Bob", "label": "Bob"}]
+    found = CHECKS.get("answers_in_text").examine(table(rows, task=task, open=True))
+    assert (found.outcome, found.rows) == ("issue", (3,))
+
+
+def test_an_answer_too_long_to_be_written_is_named() -> None:
+    rows = [{"text": f"tell me {i}", "label": "word " * (600 if i == 2 else 5)} for i in range(9)]
+    found = CHECKS.get("input_length").examine(table(rows, open=True, task="text-generation"))
+    assert (found.outcome, found.rows) == ("issue", (4,))

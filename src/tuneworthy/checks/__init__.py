@@ -34,6 +34,7 @@ class Examined:
         slow: run slow checks whatever the number of rows.
         instruction: what the user tells the model to do, or none.
         open: whether answers are texts of their own, not labels out of a closed set.
+        task: the task's name.
     """
 
     examples: Sequence[Example]
@@ -46,6 +47,7 @@ class Examined:
     slow: bool = False
     instruction: str | None = None
     open: bool = False
+    task: str = "text-classification"
 
     @property
     def both(self) -> Iterator[tuple[Example, bool]]:
