@@ -51,7 +51,7 @@ def test_tuned_arm_is_compared_with_the_best_untuned(run_of):
 def test_unparseable_answers_are_named(run_of):
     contents = run_of("holdout")
     count = contents.arm("zero_shot").unparseable
-    assert f"zero_shot: {count} of 105 answers were no label" in _printed(contents, 80)
+    assert f"zero_shot: {count} of 105 answers could not be read" in _printed(contents, 80)
 
 
 def test_control_characters_and_markup_are_harmless(run_of):

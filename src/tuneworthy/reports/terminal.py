@@ -57,7 +57,7 @@ def _table(contents: Contents) -> Table:
 def _broken(contents: Contents) -> Iterator[Text]:
     """A line for each arm with answers that are no label: a broken parser must not pass for a weak model."""
     for arm in contents.arms:
-        for count, words in ((arm.unparseable, "were no label"), (arm.failed, "failed")):
+        for count, words in ((arm.unparseable, "could not be read"), (arm.failed, "failed")):
             if count:
                 tail = f": {count} of {arm.estimate.n} answers {words} and count as wrong"
                 yield _safe(arm.method + tail, "yellow")
