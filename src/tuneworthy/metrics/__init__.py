@@ -28,12 +28,18 @@ class Metric(Protocol):
         open: True when it compares texts, False when it counts labels.
     """
 
-    name: str
-    title: str
-    best: float
-    worst: float
-    binary: bool
-    open: bool
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def best(self) -> float: ...
+    @property
+    def worst(self) -> float: ...
+    @property
+    def binary(self) -> bool: ...
+    @property
+    def open(self) -> bool: ...
 
     def parts(
         self, predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]

@@ -9,6 +9,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -64,21 +65,46 @@ def overlap_f1(answer: str, gold: str) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def mean_parts(
-    predictions: Sequence[Prediction], targets: Sequence[str], score: Callable[[str, str], float]
-) -> Parts:
-    """Parts [rows, 2] of a mean over rows: the best score among the acceptable answers, and 1 for the row.
+@dataclass(frozen=True, slots=True)
+class RowMean:
+    """A metric that is the mean over rows of a score between 0 and 1: the best among the acceptable answers.
 
     An answer that is unparseable or failed scores 0.
+
+    Attributes:
+        name, title: as every metric has them.
+        score: of an answer against one acceptable answer.
+        binary: True when the score is 0 or 1.
     """
-    check_lengths(predictions, targets)
-    found = [
-        max(score(prediction.value, gold) for gold in alternatives(target))
-        if prediction.status == "parsed" and prediction.value is not None
-        else 0.0
-        for prediction, target in zip(predictions, targets, strict=True)
-    ]
-    return np.column_stack([np.array(found), np.ones(len(found))])
+
+    name: str
+    title: str
+    score: Callable[[str, str], float]
+    binary: bool = False
+    best: float = 1.0
+    worst: float = 0.0
+    open: bool = True
+
+    def parts(
+        self, predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]
+    ) -> Parts:
+        """Shape [rows, 2]: the score, and 1 for the row. Raises ValueError on empty or unpaired input."""
+        check_lengths(predictions, targets)
+        found = [
+            max(self.score(prediction.value, gold) for gold in alternatives(target))
+            if prediction.status == "parsed" and prediction.value is not None
+            else 0.0
+            for prediction, target in zip(predictions, targets, strict=True)
+        ]
+        return np.column_stack([np.array(found), np.ones(len(found))])
+
+    def value(self, sums: Parts) -> Parts:
+        """Mean over rows, shape [..., 2] -> [...]."""
+        return mean_value(sums)
+
+    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
+        """Empty: answers are no labels."""
+        return {}
 
 
 def mean_value(sums: Parts) -> Parts:

@@ -8,11 +8,10 @@ from tuneworthy.core.errors import JobError
 
 
 def rouge(kind: str) -> Callable[[str, str], float]:
-    """F1 of "rouge1", "rouge2" or "rougeL" for an answer and one reference."""
-    scorer = _scorer(kind)
+    """F1 of "rouge1", "rouge2" or "rougeL" for an answer and one reference; imported when first asked."""
 
     def score(answer: str, reference: str) -> float:
-        return float(scorer.score(reference, answer)[kind].fmeasure)
+        return float(_scorer(kind).score(reference, answer)[kind].fmeasure)
 
     return score
 

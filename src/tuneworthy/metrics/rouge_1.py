@@ -1,44 +1,17 @@
-"""ROUGE-1: overlap with a reference summary (Lin 2004), as the rouge-score package computes it."""
+"""ROUGE-1: overlap with a reference (Lin 2004), as the rouge-score package computes it.
 
-from collections.abc import Sequence
+F1 without stemming; mean over rows of the best reference.
 
-from tuneworthy.core.prediction import Prediction
-from tuneworthy.metrics import Metric, Parts
-from tuneworthy.metrics._answers import mean_parts, mean_value
+Worked example: target `the cat sat`, answer `the cat ran`: two of three words are shared,
+F1 2/3.
+
+>>> from tuneworthy.metrics import worked_texts
+>>> worked_texts(PLUGIN, targets=["the cat sat"], answers=["the cat ran"])
+0.6667
+"""
+
+from tuneworthy.metrics import Metric
+from tuneworthy.metrics._answers import RowMean
 from tuneworthy.metrics._rouge import rouge
 
-
-class Rouge1:
-    """F1 without stemming; mean over rows of the best reference.
-
-    Worked example: target `the cat sat`, answer `the cat ran`: two of three words
-    are shared, F1 2/3.
-
-    >>> from tuneworthy.metrics import worked_texts
-    >>> worked_texts(PLUGIN, targets=["the cat sat"], answers=["the cat ran"])
-    0.6667
-    """
-
-    name = "rouge_1"
-    title = "ROUGE-1"
-    best = 1.0
-    worst = 0.0
-    binary = False
-    open = True
-
-    def parts(
-        self, predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]
-    ) -> Parts:
-        """Shape [rows, 2]: the score, and 1 for the row. Raises ValueError on empty or unpaired input."""
-        return mean_parts(predictions, targets, rouge("rouge1"))
-
-    def value(self, sums: Parts) -> Parts:
-        """Mean over rows, shape [..., 2] -> [...]."""
-        return mean_value(sums)
-
-    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
-        """Empty: answers are no labels."""
-        return {}
-
-
-PLUGIN: Metric = Rouge1()
+PLUGIN: Metric = RowMean(name="rouge_1", title="ROUGE-1", score=rouge("rouge1"))
