@@ -1,8 +1,5 @@
 """Predict a file: the rows as they came, with label, confidence and whether the model abstained."""
 
-import csv
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +7,7 @@ from pathlib import Path
 from tuneworthy.core.errors import DataError, JobError
 from tuneworthy.data.columns import require_column
 from tuneworthy.data.readers import read_table
+from tuneworthy.data.safe_csv import csv_text
 from tuneworthy.data.table import Table
 from tuneworthy.methods import Report
 from tuneworthy.runfolder.folder import RunFolder, write_text
@@ -17,7 +15,6 @@ from tuneworthy.tasks import TASKS
 from tuneworthy.units.predictor import Predictor
 
 LABELLED, ANSWERED = ("label", "confidence", "abstained"), ("answer",)  # columns added
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,7 @@ def predict_file(
         shown = "" if confidence is None else f"{confidence:.4f}"
         found = [label] if open else [label, shown, str(hides).lower()]
         rows.append([*(row[name] or "" for name in table.columns), *found])
-    write_text(output, _csv([*table.columns, *added], rows))
+    write_text(output, csv_text([*table.columns, *added], rows))
     return Written(len(rows), abstained, len(rows) - len(filled), predictor.unit.method)
 
 
@@ -93,22 +90,3 @@ def _texts(table: Table, columns: Sequence[str]) -> list[str]:
         joined = "\n".join(f"{name}: {value}" for name, value in filled.items())
         texts.append(joined if len(columns) > 1 else filled.get(columns[0], ""))
     return texts
-
-
-def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_inert(cell) for cell in row] for row in rows)
-    return sink.getvalue()
-
-
-def _inert(cell: str) -> str:
-    """Numbers stay; anything else that a spreadsheet would run gets an apostrophe in front."""
-    if not cell.startswith(FORMULA):
-        return cell
-    try:
-        json.loads(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell

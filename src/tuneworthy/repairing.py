@@ -1,8 +1,6 @@
 """What the data doctor mends: safe repairs at once, everything else as proposals that a person decides."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from tuneworthy.core.errors import DataError
 from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.core.hashing import address
 from tuneworthy.data.readers import read_table
+from tuneworthy.data.safe_csv import csv_text, plain
 from tuneworthy.data.table import Table
 from tuneworthy.runfolder.folder import write_text
 
@@ -22,10 +21,10 @@ REVIEW = (
     *("id", "row", "label", "text", "column", "before", "proposed", "decision"),
     *("why", "other_row", "doubt", "code"),
 )
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula
 MENDED = ("wrong encoding", "control characters", "entities")  # without asking
 TAKEN = ("yes", "y", "1", "x", "true", "apply", "ok")
 REFUSED = ("no", "n", "0", "false", "skip", "keep", "ignore", "leave", "none", "-", "?")
+LITERAL = "label:"  # before a decision that is a value, where the value is also one of the words above
 GONE = "(row removed)"
 EXCERPT = 200  # characters of a row's text in the review
 # The order in which a person's minute is worth most: a wrong label costs more than a stray tag.
@@ -58,14 +57,15 @@ def fix(checked: Checked, output: Path) -> tuple[list[Change], int]:
     output.mkdir(parents=True, exist_ok=True)
     _write_table(checked.table, changes, output / "clean.csv")
     write_text(output / "changes.csv", _changes_csv(changes))
-    write_text(output / "review.csv", _csv(REVIEW, proposals))
+    write_text(output / "review.csv", csv_text(REVIEW, proposals))
     return changes, len(proposals)
 
 
 def apply_review(checked: Checked, review: Path, output: Path) -> tuple[list[Change], int]:
     """Applies a filled-in review on top of the safe repairs: `reviewed.csv` and `reviewed_changes.csv`.
 
-    A decision is yes (the proposal is taken), no or empty (the cell stays), `delete`, or another value.
+    A decision is yes (the proposal is taken), no or empty (the cell stays), `delete`, or another value; where
+    one of those words is itself a label, `label:no` is the label.
     Returns all changes, and how many of them are decisions.
 
     Raises:
@@ -93,10 +93,11 @@ def _decisions(checked: Checked, review: Path, safe: Sequence[Change]) -> list[C
         raise DataError(f"{asked.name} has no column '{min(missing)}': use the review.csv that --fix wrote.")
     mended = {(change.row, change.column): change.after for change in safe}
     at = {number: i for i, number in enumerate(table.numbers)}
+    labels = {str(row.target) for row in checked.data.dataset.examples}
     changes: dict[tuple[int, str], Change] = {}
     for line in asked.rows:
-        decision = _plain(line["decision"] or "").strip()
-        if not decision or decision.casefold() in REFUSED:
+        decision = plain(line["decision"] or "").strip()
+        if not decision:
             continue
         number, column = (line["row"] or "").strip(), line["column"] or ""
         row = int(number) if number.isdecimal() else 0
@@ -111,8 +112,18 @@ def _decisions(checked: Checked, review: Path, safe: Sequence[Change]) -> list[C
         if decision.casefold() == "delete":
             changes[row, ""] = Change(row, "", _text_of(checked, at[row]), GONE, "review")
             continue
-        takes = decision.casefold() in TAKEN
-        proposed = _plain(line["proposed"] or "")
+        literal = decision.casefold().startswith(LITERAL)
+        ambiguous = column == checked.data.columns.target and decision in labels
+        if not literal and ambiguous and decision.casefold() in (*TAKEN, *REFUSED):
+            raise DataError(
+                f"{asked.name} says '{decision}' about row {row}, which is also a label here: write "
+                f"{LITERAL}{decision} for the label, or apply, keep or delete."
+            )
+        if not literal and decision.casefold() in REFUSED:
+            continue
+        decision = decision[len(LITERAL) :].strip() if literal else decision
+        takes = not literal and decision.casefold() in TAKEN
+        proposed = plain(line["proposed"] or "")
         if not column or (takes and not proposed):
             what = "delete" if not column else "the right value, delete"
             raise DataError(
@@ -189,9 +200,9 @@ def _proposal(checked: Checked, found: Finding, note: RowNote, text: str) -> tup
     columns = checked.data.columns
     before, after, column = note.before, note.after, note.column
     if found.code == "TW015":
-        column, before, after = "input", text, masked(text)
+        column, before, after = "input", text, masked(repaired(text))
     if found.code == "TW013":
-        column, before, after = "input", text, apart(text)
+        column, before, after = "input", text, apart(repaired(text))
     if column == "label":
         return columns.target, before, after
     if column == "input":
@@ -217,30 +228,11 @@ def _write_table(table: Table, changes: Sequence[Change], path: Path) -> None:
         for number, cells in zip(table.numbers, table.rows, strict=True)
         if number not in gone
     )
-    write_text(path, _csv(table.columns, rows))
+    write_text(path, csv_text(table.columns, rows))
 
 
 def _changes_csv(changes: Sequence[Change]) -> str:
-    return _csv(CHANGES, ((c.row, c.column, c.before, c.after, c.rule) for c in changes))
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """CSV whose cells no spreadsheet executes: a leading sign that means a formula gets an apostrophe."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    for row in rows:
-        writer.writerow([_harmless(cell) for cell in row])
-    return text.getvalue()
-
-
-def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(DANGEROUS) else cell
-
-
-def _plain(cell: str) -> str:
-    """What `_harmless` was given."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(DANGEROUS) else cell
+    return csv_text(CHANGES, ((c.row, c.column, c.before, c.after, c.rule) for c in changes))
 
 
 def _refuse_overwriting(output: Path, names: Sequence[str]) -> None:

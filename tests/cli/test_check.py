@@ -127,6 +127,33 @@ def test_a_refusal_changes_nothing(word: str, tmp_path: Path) -> None:
     assert reviewed(tmp_path, CONFLICTING, "TW002", word) == CONFLICTING
 
 
+YES_NO = [{**row, "label": "yes" if i % 2 else "no"} for i, row in enumerate(toy_rows(30))]
+YES_NO_CLASH = [*YES_NO, {**YES_NO[3], "label": "no"}]
+
+
+@pytest.mark.parametrize("word", ["yes", "no"])
+def test_a_word_that_is_also_a_label_is_asked_about(word: str, tmp_path: Path) -> None:
+    with pytest.raises(TuneworthyError, match="which is also a label here: write label:"):
+        reviewed(tmp_path, YES_NO_CLASH, "TW002", word)
+
+
+def test_a_label_called_no_can_be_written(tmp_path: Path) -> None:
+    assert reviewed(tmp_path, YES_NO_CLASH, "TW002", "label:no")[3]["label"] == "no"
+    assert YES_NO_CLASH[3]["label"] == "yes"
+
+
+def test_negative_numbers_of_other_columns_stay_numbers(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", [{**row, "delta": "-5.2"} for row in toy_rows(30)])
+    check(table, "--fix", "--output", tmp_path / "out")
+    assert {row["delta"] for row in read(tmp_path / "out" / "clean.csv")} == {"-5.2"}
+
+
+def test_a_masked_text_keeps_the_repair_of_its_encoding(tmp_path: Path) -> None:
+    rows = [*toy_rows(30), {"text": "the caf\u00c3\u00a9 wrote from jane.doe@example.org", "label": "refund"}]
+    result = reviewed(tmp_path, rows, "TW015", "yes")
+    assert result[-1]["text"] == "the caf\u00e9 wrote from [mail address]"
+
+
 def test_a_yes_where_nothing_is_proposed_gets_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(TuneworthyError, match="where nothing is proposed: write the right value"):
         reviewed(tmp_path, CONFLICTING, "TW002", "yes")
