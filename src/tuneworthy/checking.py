@@ -28,6 +28,13 @@ class Checked:
         """Those that would keep the main job from training."""
         return tuple(found for found in self.findings if found.blocking)
 
+    @property
+    def heading(self) -> list[str]:
+        """How the table was read: which columns mean what, and what the row numbers count."""
+        what = "lines of the file" if self.table.counted_in == "line" else "rows of the table"
+        numbering = f"Row numbers count {what}, the column names being the first."
+        return [self.data.columns.explanation, *self.data.notes, numbering]
+
 
 def check_job(job: Job, table: Table | None = None, slow: bool = False, mute: Sequence[str] = ()) -> Checked:
     """Every check's finding on the job's table.

@@ -71,7 +71,6 @@ def examined(job: Job, data: Loaded, slow: bool = False) -> Examined:
         models={role: folder for role, name in wanted.items() if (folder := at_hand(name)) is not None},
         slow=slow,
         instruction=job.instruction,
-        open=task.open,
         task=task.name,
     )
 

@@ -100,7 +100,6 @@ BAD: dict[str, Examined] = {
             for there, name in zip("abcdefg", ["a", "b", "c", "d", "e", "f", "Hal"], strict=True)
         ],
         task="question-answering",
-        open=True,
     ),
     "quoted_rows": table(CLEAN, instruction=f"Sort messages. For example: {CLEAN[2]['text']} is a refund."),
     "group_leak": table(
@@ -209,11 +208,11 @@ def test_a_target_that_cannot_be_read_is_named(task: str) -> None:
         "token-classification": '[{"type": "who", "text": "Ada"}]',
     }
     rows = [{"text": "it was Ada", "label": good[task]}, {"text": "it was Bob", "label": "Bob"}]
-    found = CHECKS.get("answers_in_text").examine(table(rows, task=task, open=True))
+    found = CHECKS.get("answers_in_text").examine(table(rows, task=task))
     assert (found.outcome, found.rows) == ("issue", (3,))
 
 
 def test_an_answer_too_long_to_be_written_is_named() -> None:
     rows = [{"text": f"tell me {i}", "label": "word " * (600 if i == 2 else 5)} for i in range(9)]
-    found = CHECKS.get("input_length").examine(table(rows, open=True, task="text-generation"))
+    found = CHECKS.get("input_length").examine(table(rows, task="text-generation"))
     assert (found.outcome, found.rows) == ("issue", (4,))

@@ -11,6 +11,7 @@ from tuneworthy.core.counting import counted
 from tuneworthy.core.example import Example
 from tuneworthy.core.finding import Finding, Outcome, RowNote
 from tuneworthy.core.registry import Registry
+from tuneworthy.tasks import TASKS
 
 if TYPE_CHECKING:
     from tuneworthy.checks._measured import Measured
@@ -33,7 +34,6 @@ class Examined:
         models: folders of models that are at hand, by role; nothing is fetched for a check.
         slow: run slow checks whatever the number of rows.
         instruction: what the user tells the model to do, or none.
-        open: whether answers are texts of their own, not labels out of a closed set.
         task: the task's name.
     """
 
@@ -46,8 +46,12 @@ class Examined:
     models: Mapping[str, Path] = field(default_factory=dict)
     slow: bool = False
     instruction: str | None = None
-    open: bool = False
     task: str = "text-classification"
+
+    @property
+    def open(self) -> bool:
+        """Whether answers are texts of their own, not labels out of a closed set."""
+        return TASKS.get(self.task).open
 
     @property
     def both(self) -> Iterator[tuple[Example, bool]]:

@@ -9,11 +9,16 @@ from numpy.typing import NDArray
 from rensa import RMinHash, RMinHashLSH
 from scipy.sparse import csr_matrix
 
+from tuneworthy.core.example import Example
+from tuneworthy.core.finding import RowNote
+from tuneworthy.data.splits import normalised
+
 ALL_PAIRS = 3_000  # texts: up to here every pair is compared
 PERMUTATIONS, BANDS = 128, 32  # four rows a band: texts with a Jaccard index of 0.6 meet with 0.99
 SHINGLE = 4  # characters
 LONG = 80  # shingles, about 20 words: what a longer text says is not in another one by chance
 FEWEST_WORDS = 4
+ALIKE, CONTAINED = 0.75, 0.92  # weighted Jaccard index; share of the shorter text inside the longer
 BUT_A_WORD = 0.55  # likeness of texts that differ in a single word, which in a short one weighs much
 SEED = 1
 CROWD = 100  # candidates of one text that are compared at most
@@ -30,19 +35,34 @@ def shingles(text: str) -> set[str]:
     }
 
 
-def near_pairs(
-    texts: Sequence[str], alike: float, contained: float, until: int | None = None
-) -> list[tuple[int, int, float]]:
+def near_notes(rows: Sequence[Example], note: str, test_from: int | None = None) -> list[RowNote]:
+    """What a check says of texts that are nearly, not exactly, the same; the likest first.
+
+    Args:
+        rows: in the order of the table, then of the test file.
+        note: what follows the likeness, such as "like".
+        test_from: where test rows start: those alone are looked up, and the note is the labelled row's.
+    """
+    notes = []
+    for later, earlier, likeness in near_pairs([row.input for row in rows], test_from):
+        if normalised(rows[later].input) == normalised(rows[earlier].input):
+            continue  # another check's
+        named, other = (later, earlier) if test_from is None else (earlier, later)
+        said = f"{likeness:.0%} {note}"
+        notes.append(RowNote(row=rows[named].row, note=said, other=rows[other].row, doubt=round(likeness, 4)))
+    return sorted(notes, key=lambda found: (-found.doubt, found.row))
+
+
+def near_pairs(texts: Sequence[str], until: int | None = None) -> list[tuple[int, int, float]]:
     """Pairs (later, earlier, likeness) of texts that are nearly the same: each later one's likest partner.
 
-    Shingles weigh by their rarity: what every text of the table says tells none apart.
+    Shingles weigh by their rarity: what every text of the table says tells none apart. Two texts are nearly
+    the same from a weighted Jaccard index of `ALIKE` on; from `BUT_A_WORD` on where a single word was
+    replaced, put in or left out (chosen on seven sets apart from the benchmark's: it finds 94 to 100% of such
+    copies, and one text more that is none); or where `CONTAINED` of the shorter one's weight is in the other.
 
     Args:
         texts: in the order of the table.
-        alike: weighted Jaccard index from which two texts count as the same; `BUT_A_WORD` is enough where a
-            single word was replaced, put in or left out (chosen on seven sets apart from the benchmark's:
-            it finds 94 to 100% of such copies, and one text more that is none).
-        contained: share of the shorter text's weight inside the longer one from which it counts as framed.
         until: only texts from this position on are looked up, among those before it.
     """
     numbers: dict[str, int] = {}
@@ -65,8 +85,8 @@ def near_pairs(
         shared = np.asarray((weighted[earlier] @ matrix[i].T).todense()).ravel()
         whole = shared / np.maximum(sizes[earlier] + sizes[i] - shared, 1e-9)
         inside = shared / np.maximum(np.minimum(sizes[earlier], sizes[i]), 1e-9)
-        likeness = np.where(whole >= alike, whole, 0.0)
-        for k in np.flatnonzero(inside >= contained):
+        likeness = np.where(whole >= ALIKE, whole, 0.0)
+        for k in np.flatnonzero(inside >= CONTAINED):
             if min(len(rows[i]), len(rows[earlier[k]])) >= LONG or _framed(texts[i], texts[earlier[k]]):
                 likeness[k] = max(likeness[k], inside[k])
         for k in np.flatnonzero((whole >= BUT_A_WORD) & (likeness == 0.0)):

@@ -1,11 +1,9 @@
 """TW007: test rows whose edited copy is in the labelled table."""
 
 from tuneworthy.checks import Examined, say
-from tuneworthy.checks._similar import near_pairs
-from tuneworthy.checks.near_duplicates import ALIKE, CONTAINED
+from tuneworthy.checks._similar import near_notes
 from tuneworthy.core.counting import counted
-from tuneworthy.core.finding import Finding, RowNote
-from tuneworthy.data.splits import normalised
+from tuneworthy.core.finding import Finding
 
 
 class NearLeak:
@@ -21,21 +19,9 @@ class NearLeak:
         """An issue with the pairs."""
         if not data.test:
             return say(self, "not_applicable", "There is no test file.")
-        rows = [*data.examples, *data.test]
-        start = len(data.examples)
-        notes = [
-            RowNote(
-                row=rows[j].row,
-                note=f"{likeness:.0%} like test",
-                other=rows[i].row,
-                doubt=round(likeness, 4),
-            )
-            for i, j, likeness in near_pairs([row.input for row in rows], ALIKE, CONTAINED, until=start)
-            if normalised(rows[i].input) != normalised(rows[j].input)
-        ]
+        notes = near_notes([*data.examples, *data.test], "like test", test_from=len(data.examples))
         if not notes:
             return say(self, "passed", "No training text is nearly a test text.")
-        notes.sort(key=lambda note: (-note.doubt, note.row))
         return say(
             self,
             "issue",

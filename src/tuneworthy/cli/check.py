@@ -1,14 +1,11 @@
 """`tuneworthy check`: what is wrong with a table, row by row, and what to do."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tuneworthy.cli.options import Group, Input, Set, Source, Target, Task, Test, columns_of, overrides_of
-
-if TYPE_CHECKING:
-    from tuneworthy.data.table import Table
 
 BLOCKED = 1  # the exit code of a table that the main job would refuse
 
@@ -68,13 +65,13 @@ def command(
     else:
         from tuneworthy.cli.progress import console
 
-        heading = [checked.data.columns.explanation, *checked.data.notes, _numbering(checked.table)]
-        console.print(doctor_text(checked.data.source, len(checked.data.dataset), heading, checked.findings))
+        rows = len(checked.data.dataset)
+        console.print(doctor_text(checked.data.source, rows, checked.heading, checked.findings))
     if html is not None:
         texts = {row.row: row for row in checked.data.dataset.examples}
         held = {row.row: row for row in checked.data.test_rows}
-        notes = [checked.data.columns.explanation, *checked.data.notes, _numbering(checked.table)]
-        write_text(html, doctor_page(checked.data.source, notes, checked.findings, texts, held))
+        page = doctor_page(checked.data.source, checked.heading, checked.findings, texts, held)
+        write_text(html, page)
         typer.echo(f"Wrote {html}.", err=json)
     if fix:
         changes, proposals = write_fixed(checked, output)
@@ -98,9 +95,3 @@ def command(
         )
     if checked.blocking:
         raise typer.Exit(BLOCKED)
-
-
-def _numbering(table: "Table") -> str:
-    """What the row numbers count."""
-    what = "lines of the file" if table.counted_in == "line" else "rows of the table"
-    return f"Row numbers count {what}, the column names being the first."

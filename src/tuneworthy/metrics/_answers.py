@@ -65,15 +65,18 @@ def overlap_f1(answer: str, gold: str) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
+def best_of(score: Callable[[str, str], float]) -> Callable[[str, str], float]:
+    """The score against a target's likest alternative."""
+    return lambda answer, target: max(score(answer, gold) for gold in alternatives(target))
+
+
 @dataclass(frozen=True, slots=True)
 class RowMean:
-    """A metric that is the mean over rows of a score between 0 and 1: the best among the acceptable answers.
-
-    An answer that is unparseable or failed scores 0.
+    """A metric that is the mean over rows of a score between 0 and 1; unparseable and failed answers score 0.
 
     Attributes:
         name, title: as every metric has them.
-        score: of an answer against one acceptable answer.
+        score: of an answer against the row's target.
         binary: True when the score is 0 or 1.
     """
 
@@ -88,10 +91,13 @@ class RowMean:
     def parts(
         self, predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]
     ) -> Parts:
-        """Shape [rows, 2]: the score, and 1 for the row. Raises ValueError on empty or unpaired input."""
+        """Shape [rows, 2]: the score, and 1 for the row.
+
+        Raises ValueError on empty or unpaired input, and on a target that the score cannot read.
+        """
         check_lengths(predictions, targets)
         found = [
-            max(self.score(prediction.value, gold) for gold in alternatives(target))
+            self.score(prediction.value, target)
             if prediction.status == "parsed" and prediction.value is not None
             else 0.0
             for prediction, target in zip(predictions, targets, strict=True)
@@ -100,13 +106,8 @@ class RowMean:
 
     def value(self, sums: Parts) -> Parts:
         """Mean over rows, shape [..., 2] -> [...]."""
-        return mean_value(sums)
+        return np.asarray(sums[..., 0] / sums[..., 1], dtype=np.float64)
 
     def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
-        """Empty: answers are no labels."""
+        """Empty: a row is scored as a whole."""
         return {}
-
-
-def mean_value(sums: Parts) -> Parts:
-    """Mean over rows from summed parts, shape [..., 2] -> [...]."""
-    return np.asarray(sums[..., 0] / sums[..., 1], dtype=np.float64)

@@ -44,7 +44,7 @@ def _plain(text: str) -> str:
     return " ".join(text.replace(";", ",").split())
 
 
-def as_record(target: str) -> str | None:
+def as_record(target: str) -> dict[str, list[str]] | None:
     """The entities as a record of lists by type, which the metrics of records can read."""
     found = entities_of(target)
     if found is None:
@@ -52,4 +52,4 @@ def as_record(target: str) -> str | None:
     record: dict[str, list[str]] = {}
     for kind, text in found:
         record.setdefault(kind, []).append(_plain(text))
-    return json.dumps(record, ensure_ascii=False)
+    return record

@@ -3,8 +3,6 @@
 import json
 import re
 
-from tuneworthy.core.prediction import Prediction
-
 NONE = "none"  # what is written for a row that has no label
 _PARTS = re.compile(r"[;|\n]")
 
@@ -31,12 +29,6 @@ def written(labels: list[str]) -> str:
     return "; ".join(labels) or NONE
 
 
-def as_record(target: str) -> str:
+def as_record(target: str) -> dict[str, str]:
     """The set as a record with a field for each label, which the metrics of records can read."""
-    return json.dumps(dict.fromkeys(labels_of(target), "yes"), ensure_ascii=False)
-
-
-def with_record(prediction: Prediction) -> Prediction:
-    """The prediction with its set as a record."""
-    value = None if prediction.value is None else as_record(prediction.value)
-    return prediction.model_copy(update={"value": value})
+    return dict.fromkeys(labels_of(target), "yes")

@@ -11,6 +11,6 @@ tokens, both shared): precision 1, recall 1/2, F1 2/3.
 """
 
 from tuneworthy.metrics import Metric
-from tuneworthy.metrics._answers import RowMean, overlap_f1
+from tuneworthy.metrics._answers import RowMean, best_of, overlap_f1
 
-PLUGIN: Metric = RowMean(name="answer_f1", title="F1 of answers", score=overlap_f1)
+PLUGIN: Metric = RowMean(name="answer_f1", title="F1 of answers", score=best_of(overlap_f1))

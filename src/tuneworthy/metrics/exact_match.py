@@ -10,6 +10,6 @@ Worked example: targets `The Nile`, `42 km`; answers `nile.`, `42`: 1 of 2.
 """
 
 from tuneworthy.metrics import Metric
-from tuneworthy.metrics._answers import RowMean, exact
+from tuneworthy.metrics._answers import RowMean, best_of, exact
 
-PLUGIN: Metric = RowMean(name="exact_match", title="exact match", score=exact, binary=True)
+PLUGIN: Metric = RowMean(name="exact_match", title="exact match", score=best_of(exact), binary=True)

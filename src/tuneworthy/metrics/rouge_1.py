@@ -11,7 +11,7 @@ F1 2/3.
 """
 
 from tuneworthy.metrics import Metric
-from tuneworthy.metrics._answers import RowMean
+from tuneworthy.metrics._answers import RowMean, best_of
 from tuneworthy.metrics._rouge import rouge
 
-PLUGIN: Metric = RowMean(name="rouge_1", title="ROUGE-1", score=rouge("rouge1"))
+PLUGIN: Metric = RowMean(name="rouge_1", title="ROUGE-1", score=best_of(rouge("rouge1")))

@@ -11,7 +11,7 @@ shared, F1 1/2.
 """
 
 from tuneworthy.metrics import Metric
-from tuneworthy.metrics._answers import RowMean
+from tuneworthy.metrics._answers import RowMean, best_of
 from tuneworthy.metrics._rouge import rouge
 
-PLUGIN: Metric = RowMean(name="rouge_2", title="ROUGE-2", score=rouge("rouge2"))
+PLUGIN: Metric = RowMean(name="rouge_2", title="ROUGE-2", score=best_of(rouge("rouge2")))

@@ -11,7 +11,7 @@ has two of three words, F1 2/3.
 """
 
 from tuneworthy.metrics import Metric
-from tuneworthy.metrics._answers import RowMean
+from tuneworthy.metrics._answers import RowMean, best_of
 from tuneworthy.metrics._rouge import rouge
 
-PLUGIN: Metric = RowMean(name="rouge_l", title="ROUGE-L", score=rouge("rougeL"))
+PLUGIN: Metric = RowMean(name="rouge_l", title="ROUGE-L", score=best_of(rouge("rougeL")))

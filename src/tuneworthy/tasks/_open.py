@@ -3,12 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
 from tuneworthy.metrics._answers import alternatives
 from tuneworthy.tasks import Message
-
-FEWEST_ROWS = 20
+from tuneworthy.tasks._turns import chat, enough
 
 
 def whole(text: str) -> str | None:
@@ -45,11 +43,7 @@ class OpenTask:
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError when there are too few rows to measure anything."""
-        if len(examples) < FEWEST_ROWS:
-            raise DataError(
-                f"{len(examples)} rows with an answer are too few to measure anything: "
-                f"bring at least {FEWEST_ROWS}, better 100."
-            )
+        enough(examples)
 
     def labels(self, examples: Sequence[Example]) -> tuple[str, ...]:
         """None: answers are open."""
@@ -65,12 +59,7 @@ class OpenTask:
 
     def messages(self, instruction: str, input: str, demonstrations: Sequence[Example] = ()) -> list[Message]:
         """System turn with the instruction, demonstrations as earlier turns, then the input."""
-        turns: list[Message] = [{"role": "system", "content": instruction}]
-        for example in demonstrations:
-            turns.append({"role": "user", "content": example.input})
-            turns.append({"role": "assistant", "content": self.format(example.target or "")})
-        turns.append({"role": "user", "content": input})
-        return turns
+        return chat(instruction, input, [(d.input, self.format(d.target or "")) for d in demonstrations])
 
     def format(self, target: str) -> str:
         """The first acceptable answer."""

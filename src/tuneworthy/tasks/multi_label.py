@@ -7,10 +7,9 @@ from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
 from tuneworthy.metrics._sets import NONE, labels_of, written
 from tuneworthy.tasks import Message
-from tuneworthy.tasks._open import OpenTask
+from tuneworthy.tasks._turns import chat, enough
 
 MOST_LABELS = 100
-_CHAT = OpenTask(name="", title="", metrics=(), arms=(), told="")  # turns are those of every open task
 
 
 class MultiLabel:
@@ -27,7 +26,7 @@ class MultiLabel:
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError when there are too few rows, one label only, or too many."""
-        _CHAT.check_examples(examples)
+        enough(examples)
         labels = self.labels(examples)
         if not 2 <= len(labels) <= MOST_LABELS:
             raise DataError(
@@ -52,8 +51,8 @@ class MultiLabel:
 
     def messages(self, instruction: str, input: str, demonstrations: Sequence[Example] = ()) -> list[Message]:
         """System turn with the instruction, demonstrations as earlier turns, then the text."""
-        shown = [d.model_copy(update={"target": self.format(d.target or NONE)}) for d in demonstrations]
-        return _CHAT.messages(instruction, input, shown)
+        shown = [(d.input, self.format(d.target or NONE)) for d in demonstrations]
+        return chat(instruction, input, shown)
 
     def format(self, target: str) -> str:
         """The labels in alphabetical order."""

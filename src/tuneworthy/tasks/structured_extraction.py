@@ -7,9 +7,7 @@ from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
 from tuneworthy.metrics._records import canonical, record_of
 from tuneworthy.tasks import Message
-from tuneworthy.tasks._open import OpenTask
-
-_CHAT = OpenTask(name="", title="", metrics=(), arms=(), told="")  # turns are those of every open task
+from tuneworthy.tasks._turns import chat, enough
 
 
 class StructuredExtraction:
@@ -23,7 +21,7 @@ class StructuredExtraction:
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError when there are too few rows, or a target is no JSON object."""
-        _CHAT.check_examples(examples)
+        enough(examples)
         for row in examples:
             if record_of(str(row.target)) is None:
                 shown = str(row.target)[:60]
@@ -50,8 +48,8 @@ class StructuredExtraction:
 
     def messages(self, instruction: str, input: str, demonstrations: Sequence[Example] = ()) -> list[Message]:
         """System turn with the instruction, demonstrations as earlier turns, then the text."""
-        shown = [d.model_copy(update={"target": self.format(d.target or "{}")}) for d in demonstrations]
-        return _CHAT.messages(instruction, input, shown)
+        shown = [(d.input, self.format(d.target or "{}")) for d in demonstrations]
+        return chat(instruction, input, shown)
 
     def format(self, target: str) -> str:
         """The object with its fields in alphabetical order."""

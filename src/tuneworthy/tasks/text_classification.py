@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example, label_counts
 from tuneworthy.tasks import Message
+from tuneworthy.tasks._turns import chat, enough
 
-FEWEST_ROWS = 20
 MOST_LABELS = 200
 IMBALANCE = 0.8  # one label's share from which accuracy says little and macro-F1 decides
 
@@ -22,11 +22,7 @@ class TextClassification:
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError when there are too few rows, one label only, too many, or a label with one row."""
-        if len(examples) < FEWEST_ROWS:
-            raise DataError(
-                f"{len(examples)} labelled rows are too few to measure anything: "
-                f"label at least {FEWEST_ROWS}, better 100."
-            )
+        enough(examples)
         counts = label_counts(examples)
         if len(counts) == 1:
             raise DataError(
@@ -63,12 +59,7 @@ class TextClassification:
 
     def messages(self, instruction: str, input: str, demonstrations: Sequence[Example] = ()) -> list[Message]:
         """System turn with the instruction, demonstrations as earlier turns, then the text."""
-        turns: list[Message] = [{"role": "system", "content": instruction}]
-        for example in demonstrations:
-            turns.append({"role": "user", "content": example.input})
-            turns.append({"role": "assistant", "content": self.format(example.target or "")})
-        turns.append({"role": "user", "content": input})
-        return turns
+        return chat(instruction, input, [(d.input, self.format(d.target or "")) for d in demonstrations])
 
     def format(self, target: str) -> str:
         """The label itself."""

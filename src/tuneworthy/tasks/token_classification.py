@@ -6,9 +6,8 @@ from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
 from tuneworthy.metrics._entities import NONE, entities_of, written
 from tuneworthy.tasks import Message
-from tuneworthy.tasks._open import OpenTask, first_line
-
-_CHAT = OpenTask(name="", title="", metrics=(), arms=(), told="")  # turns are those of every open task
+from tuneworthy.tasks._open import first_line
+from tuneworthy.tasks._turns import chat, enough
 
 
 class TokenClassification:
@@ -25,7 +24,7 @@ class TokenClassification:
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError when there are too few rows, or a target is no list of entities."""
-        _CHAT.check_examples(examples)
+        enough(examples)
         for row in examples:
             if entities_of(str(row.target)) is None:
                 raise DataError(
@@ -50,8 +49,8 @@ class TokenClassification:
 
     def messages(self, instruction: str, input: str, demonstrations: Sequence[Example] = ()) -> list[Message]:
         """System turn with the instruction, demonstrations as earlier turns, then the text."""
-        shown = [d.model_copy(update={"target": self.format(d.target or NONE)}) for d in demonstrations]
-        return _CHAT.messages(instruction, input, shown)
+        shown = [(d.input, self.format(d.target or NONE)) for d in demonstrations]
+        return chat(instruction, input, shown)
 
     def format(self, target: str) -> str:
         """The entities in the order of the target, as they are written."""

@@ -1,5 +1,8 @@
 """The hash of the code that decides a unit's output."""
 
+import ast
+import importlib.util
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,29 +11,63 @@ from tuneworthy.methods import METHODS
 from tuneworthy.metrics import METRICS
 from tuneworthy.tasks import TASKS
 
+ROOMS = ("methods", "metrics", "tasks", "engine", "models")  # whose code a prediction depends on
+
 
 @lru_cache(maxsize=64)
 def implementation(method: str, task: str, metric: str) -> str:
-    """Sixteen hex digits over the sources of method, engine, models, task, metric and what they share.
+    """The digest over the sources of `modules_of`, and of what runs a unit.
 
-    A change there gives units new addresses, so that no run mixes outputs of two versions of the code.
+    A change there gives units new addresses, so that no run mixes outputs of two versions of the code; a new
+    method, or a change of another one, leaves finished units as they are.
     """
-    room = Path(__file__).parent.parent
-    files = [
-        *_module_files(METHODS.module_name(method)),
-        *_module_files(TASKS.module_name(task)),
-        *_module_files(METRICS.module_name(metric)),
-        *sorted(room.glob("metrics/_*.py")),
-        *sorted(room.glob("methods/_*.py")),
-        *sorted(room.glob("engine/*.py")),
-        *sorted(room.glob("models/*.py")),
-        Path(__file__).with_name("execute.py"),
-    ]
+    files = [_source(module) for module in modules_of(method, task, metric)]
+    files.append(Path(__file__).with_name("execute.py"))
     return address([(file.name, text_digest(file.read_text(encoding="utf-8"))) for file in files])
 
 
-def _module_files(module: str) -> list[Path]:
-    import importlib.util
+def modules_of(method: str, task: str, metric: str) -> list[str]:
+    """The modules of method, task and metric, and all that they import from the rooms, sorted."""
+    found: set[str] = set()
+    waiting = [METHODS.module_name(method), TASKS.module_name(task), METRICS.module_name(metric)]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting += imported(module)
+    return sorted(found)
 
+
+@lru_cache(maxsize=512)
+def imported(module: str) -> tuple[str, ...]:
+    """The modules of the rooms that a module's source imports anywhere, inside functions too."""
+    tree = ast.parse(_source(module).read_text(encoding="utf-8"))
+    return tuple(dict.fromkeys(name for node in ast.walk(tree) for name in _named(node) if _in_rooms(name)))
+
+
+def _named(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)  # `from package import module`
+
+
+def _in_rooms(name: str) -> bool:
+    parts = name.split(".")
+    return len(parts) > 1 and parts[0] == "tuneworthy" and parts[1] in ROOMS and _exists(name)
+
+
+def _exists(name: str) -> bool:
+    """Whether the name is a module: in `from module import name` it may be anything."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _source(module: str) -> Path:
     spec = importlib.util.find_spec(module)
-    return [Path(spec.origin)] if spec is not None and spec.origin else []
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(module)
+    return Path(spec.origin)
