@@ -23,6 +23,7 @@ from tuneworthy.engine.checkpoint import Progress
 from tuneworthy.engine.encoding import EncodedRow
 from tuneworthy.engine.recipe import Recipe
 from tuneworthy.engine.scoring import score_labels
+from tuneworthy.engine.trainee import Writer
 from tuneworthy.engine.training import update
 from tuneworthy.models.adapters import add_lora
 from tuneworthy.models.decoder import Decoder, load_decoder, shared_decoder
@@ -70,7 +71,9 @@ def by_shared_prompt(texts: Texts) -> Points:
             )
             for i, (text, label) in enumerate(texts.banking[:BATCH])
         ]
-        step = partial(update, decoder, accelerator, optimizer, parameters, rows, recipe, Progress(step=1))
+        step = partial(
+            update, Writer(decoder), accelerator, optimizer, parameters, rows, recipe, Progress(step=1)
+        )
         points.append((tokens, seconds(step)))
     return points
 

@@ -17,6 +17,7 @@ from tuneworthy.engine.memory_probe import fitting_tokens
 from tuneworthy.engine.packing import pack
 from tuneworthy.engine.recipe import Recipe
 from tuneworthy.engine.scoring import score_labels
+from tuneworthy.engine.trainee import Writer
 from tuneworthy.engine.training import update
 from tuneworthy.models.adapters import add_lora
 from tuneworthy.models.decoder import Decoder, load_decoder, shared_decoder
@@ -41,7 +42,7 @@ def training(task: dict[str, Any]) -> dict[str, Any]:
     ]
     rate = task["learning_rate"]
     on_gpu = decoder.device.type == "cuda"
-    tokens = fitting_tokens(decoder, rows, 16384) if on_gpu else 4096
+    tokens = fitting_tokens(Writer(decoder), rows, 16384) if on_gpu else 4096
     recipe = Recipe(steps=1, batch=task["batch"], learning_rate=rate, warmup_steps=1, tokens_per_batch=tokens)
     seconds, losses = [], []
     accelerator = Accelerator(cpu=not on_gpu)
@@ -51,7 +52,7 @@ def training(task: dict[str, Any]) -> dict[str, Any]:
     for step in range(task["steps"]):
         batch = rows[step * task["batch"] : (step + 1) * task["batch"]]
         started = time.perf_counter()
-        facts = update(decoder, accelerator, optimizer, parameters, batch, recipe, Progress(step=1))
+        facts = update(Writer(decoder), accelerator, optimizer, parameters, batch, recipe, Progress(step=1))
         _finish()
         seconds.append(time.perf_counter() - started)
         losses.append(facts["loss"])

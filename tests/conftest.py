@@ -50,4 +50,9 @@ def quick(decoder_folder: Path, embedder_folder: Path) -> dict[str, Any]:
         "knn_shot": {"k": 2, "calibration_rows": 6},
         "zero_shot": {"calibration_rows": 6},
         "lora": {"max_steps": 6, "learning_rate": 0.01},
+        "encoder": {"max_steps": 4},
+        "tagger": {"max_steps": 4},
+        "span": {"max_steps": 4},
+        "setfit": {"pairs_per_row": 1},
+        "decision": {"orders": 2},
     }

@@ -14,7 +14,7 @@ from tuneworthy.data.lockbox import Lockbox, ledger_path
 from tuneworthy.data.splits import choose_protocol, make_split
 from tuneworthy.data.table import Table
 from tuneworthy.evaluation.assemble import best_untuned, score_arms
-from tuneworthy.metrics import METRICS
+from tuneworthy.metrics import METRICS, is_error, is_share
 from tuneworthy.runfolder.environment import environment
 from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.runfolder.unit_output import remove_leftovers
@@ -47,7 +47,7 @@ def run(
     data = load(job, table, task.open)
     rows, test_rows = data.trainable(), data.scorable_test()
     task.check_examples(rows)
-    job = steps.with_arms(job, task)
+    job = steps.with_arms(job, task, rows)
     protocol = choose_protocol(job.protocol, len(rows), data.test is not None)
     findings, blocking = steps.examine(job, data)
     asked = job
@@ -82,9 +82,11 @@ def run(
         dtype, cores = steps.hardware()
         plan = make_plan(job, split, question, refs, dtype, cores)
         folder.write("environment.json", environment(dtype, cores))
-        steps.write_plan(folder, plan, job, data, split)
+        steps.write_plan(folder, plan, job, data, split, rows)
         deciding = METRICS.get(question.metric)
-        folder.emit("power", table=[row.model_dump() for row in steps.power_of(deciding, test_count)])
+        whole = steps.whole_of(deciding, task, rows)
+        power = steps.power_of(deciding, test_count, whole=whole)
+        folder.emit("power", table=[row.model_dump() for row in power])
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
         executor = LocalExecutor(cores, job.workers)
@@ -93,7 +95,7 @@ def run(
         truth = lockbox.open(plan.address, job.arms, plan.tuned_methods, folder.path.name)
         metrics = steps.metric_names(task, question.metric)
         scores = score_arms(untuned, truth, question.labels, question.metric, metrics, job, cores)
-        power = steps.power_of(deciding, test_count, truth, best_untuned(untuned, scores))
+        power = steps.power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
         folder.emit("power", table=[row.model_dump() for row in power])
 
         # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
@@ -107,6 +109,9 @@ def run(
         scores = score_arms(outputs, truth, question.labels, question.metric, metrics, job, cores)
         evidence = Evidence(
             metric=question.metric,
+            error=is_error(deciding),
+            share=is_share(deciding),
+            whole=whole,
             arms=scores.arms,
             comparisons=scores.comparisons,
             thresholds=job.verdict,

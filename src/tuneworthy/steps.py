@@ -10,23 +10,25 @@ from tuneworthy.core.errors import JobError, RunFolderError
 from tuneworthy.core.evidence import Evidence, Power, Verdict
 from tuneworthy.core.example import Example, label_counts
 from tuneworthy.core.finding import Finding
-from tuneworthy.core.hashing import address
-from tuneworthy.core.job import Job
+from tuneworthy.core.hashing import address, file_digest
+from tuneworthy.core.job import Job, is_own_metric
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef, ModelRole
 from tuneworthy.data.jobfile import dump_job
 from tuneworthy.data.loading import Loaded
 from tuneworthy.data.lockbox import Lockbox
 from tuneworthy.data.splits import Split
-from tuneworthy.evaluation.assemble import ArmOutput, Scores, disagreement, spread
+from tuneworthy.evaluation.assemble import ArmOutput, Scores, disagreement, goodness, spread
 from tuneworthy.evaluation.power import power_table, rows_to_settle, rows_to_settle_means, spread_table
-from tuneworthy.methods import METHODS
-from tuneworthy.metrics import METRICS, Metric
+from tuneworthy.methods import METHODS, Method, Selective
+from tuneworthy.metrics import METRICS, Metric, is_error, is_share
+from tuneworthy.metrics._own import OwnMetric, bring_own
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.html import render_html
 from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.tasks import TASKS, Task
 from tuneworthy.units.collect import arm_outputs, unit_metrics
+from tuneworthy.units.execute import OWN_METRIC
 from tuneworthy.units.executors.local import Executor, LocalExecutor
 from tuneworthy.units.plan import (
     Plan,
@@ -65,7 +67,7 @@ def examined(job: Job, data: Loaded, slow: bool = False) -> Examined:
         examples=data.dataset.examples,
         test=data.test_rows,
         folds=job.folds,
-        metric=task.primary_metric(data.dataset.examples) if job.metric == "auto" else job.metric,
+        metric=job.metric if job.metric in task.metrics else task.primary_metric(data.dataset.examples),
         columns=data.others,
         group=job.data.group,
         models={role: folder for role, name in wanted.items() if (folder := at_hand(name)) is not None},
@@ -75,37 +77,43 @@ def examined(job: Job, data: Loaded, slow: bool = False) -> Examined:
     )
 
 
-def with_arms(job: Job, task: Task) -> Job:
-    """The job with the task's own arms where it names none.
+def with_arms(job: Job, task: Task, rows: Sequence[Example]) -> Job:
+    """The job with the task's own arms where it names none; those that cannot run here are left out.
 
     Raises:
-        JobError: an arm is unknown, or gives another kind of answer than the task asks for.
+        JobError: an arm that the job names is unknown, or cannot answer what the task asks for.
     """
-    wanted = "texts" if task.open else "labels"
     for arm in job.arms:
-        if METHODS.get(arm).answers not in (wanted, "any"):
-            suited = [name for name in METHODS.names() if METHODS.get(name).answers in (wanted, "any")]
+        if reason := unsuited(METHODS.get(arm), task, rows):
+            suited = [name for name in METHODS.names() if not unsuited(METHODS.get(name), task, rows)]
             raise JobError(
-                f"{arm} answers with {METHODS.get(arm).answers}, and {task.name} asks for {wanted}: "
-                f"choose among {', '.join(suited)}."
+                f"{arm} cannot be compared on {task.name}, since {reason}: choose among {', '.join(suited)}."
             )
-    return job if job.arms else job.model_copy(update={"arms": task.arms})
+    arms = job.arms or tuple(arm for arm in task.arms if not unsuited(METHODS.get(arm), task, rows))
+    if not job.tune:
+        arms = tuple(arm for arm in arms if METHODS.get(arm).kind != "tuned")
+        if not arms:
+            raise JobError("no untuned arm is left: name at least one, for example --arms tfidf,zero_shot.")
+    return job.model_copy(update={"arms": arms})
 
 
-def not_compared(job: Job, task: Task) -> dict[str, str]:
-    """Every method that is no arm of the job, and why."""
+def unsuited(method: Method, task: Task, rows: Sequence[Example]) -> str:
+    """Why a method cannot answer a task, in a clause; empty when it can."""
     wanted = "texts" if task.open else "labels"
+    if method.answers not in (wanted, "any"):
+        return f"it answers with {method.answers}, and this task asks for {wanted}"
+    return method.unsuited(task, task.labels(rows), rows) if isinstance(method, Selective) else ""
+
+
+def not_compared(job: Job, task: Task, rows: Sequence[Example]) -> dict[str, str]:
+    """Every method that is no arm of the job, and why."""
     reasons = {}
     for name in METHODS.names():
-        method = METHODS.get(name)
-        if name in job.arms:
-            continue
-        if method.answers not in (wanted, "any"):
-            reasons[name] = f"it answers with {method.answers}, and this task asks for {wanted}"
-        elif name in task.arms:
-            reasons[name] = "the job leaves it out"
-        else:
-            reasons[name] = "it is made for another task; --arms asks for it all the same"
+        if name not in job.arms:
+            known = (
+                "the job leaves it out" if name in task.arms else "made for another task, unless asked for"
+            )
+            reasons[name] = unsuited(METHODS.get(name), task, rows) or known
     return reasons
 
 
@@ -115,15 +123,6 @@ def without_models(job: Job) -> Job:
     return job.model_copy(update={"arms": arms or ("majority",)})
 
 
-def without_tuned_arms(job: Job) -> Job:
-    """The job's untuned arms; raises JobError when it has none."""
-    job = with_arms(job, TASKS.get(job.task))
-    arms = tuple(arm for arm in job.arms if METHODS.get(arm).kind != "tuned")
-    if not arms:
-        raise JobError("no untuned arm is left: name at least one, for example --arms tfidf,zero_shot.")
-    return job.model_copy(update={"arms": arms})
-
-
 def ask(job: Job, task: Task, rows: Sequence[Example]) -> Question:
     """What every unit is asked.
 
@@ -131,14 +130,22 @@ def ask(job: Job, task: Task, rows: Sequence[Example]) -> Question:
         JobError: the metric is unknown or another task's, or its library is not installed.
     """
     labels = task.labels(rows)
-    metric = task.primary_metric(rows) if job.metric == "auto" else METRICS.get(job.metric).name
-    if metric not in task.metrics:
+    if is_own_metric(job.metric):
+        metric = bring_own(job.metric, task.open)
+    else:
+        metric = task.primary_metric(rows) if job.metric == "auto" else METRICS.get(job.metric).name
+    if metric not in task.metrics and not is_own_metric(job.metric):
         raise JobError(f"metric '{metric}' does not fit {task.name}: known: {', '.join(task.metrics)}.")
-    for name in (
-        task.metrics if task.open else ()
-    ):  # a library that is missing is said now, not after training
+    # A library that is missing, or a metric of the user's own that fails, is said now, not after training.
+    tried = dict.fromkeys(
+        [*(task.metrics if task.open else ()), *([metric] if is_own_metric(job.metric) else ())]
+    )
+    for name in tried:
         trial = Prediction(example_id="trial", value=task.format(str(rows[0].target)))
         METRICS.get(name).parts([trial], [str(rows[0].target)], labels)
+    target = job.verdict.target_score
+    if target is not None and target > 1 and is_share(METRICS.get(metric)):
+        raise JobError(f"verdict.target_score = {target:g}: {metric} is a share, say {target / 100:g}.")
     instruction = job.instruction or task.instruction(labels)
     return Question(task=task.name, labels=labels, instruction=instruction, metric=metric)
 
@@ -162,6 +169,9 @@ def job_identity(job: Job, data: Loaded) -> str:
         "input": data.columns.input,
         "target": data.columns.target,
     }
+    if is_own_metric(job.metric):
+        file, _, function = job.metric.rpartition(":")
+        identity["metric"] = [function, file_digest(Path(file))]
     return address(identity)
 
 
@@ -199,7 +209,12 @@ def write_inputs(
             "target": data.columns.target,
         }
     )
-    folder.write_text("job.yaml", dump_job(job.model_copy(update={"data": resolved})))
+    updates: dict[str, object] = {"data": resolved}
+    if is_own_metric(job.metric):
+        file, _, function = job.metric.rpartition(":")
+        folder.write_text(OWN_METRIC, Path(file).read_text(encoding="utf-8"))
+        updates["metric"] = f"{OWN_METRIC}:{function}"
+    folder.write_text("job.yaml", dump_job(job.model_copy(update=updates)))
     rows = [{**row.model_dump(), "part": "table"} for row in data.dataset.examples]
     known = {row["id"] for row in rows}
     rows += [{**row.model_dump(), "part": "test"} for row in data.test_rows if row.id not in known]
@@ -266,7 +281,9 @@ def hardware() -> tuple[str, int]:
     return training_dtype(), cores()
 
 
-def write_plan(folder: RunFolder, plan: Plan, job: Job, data: Loaded, split: Split) -> None:
+def write_plan(
+    folder: RunFolder, plan: Plan, job: Job, data: Loaded, split: Split, rows: Sequence[Example]
+) -> None:
     """The plan with its arithmetic."""
     stages = [
         {
@@ -292,7 +309,7 @@ def write_plan(folder: RunFolder, plan: Plan, job: Job, data: Loaded, split: Spl
             "identity": job_identity(job, data),
             "address": plan.address,
             "stages": stages,
-            "not_compared": not_compared(job, TASKS.get(job.task)),
+            "not_compared": not_compared(job, TASKS.get(job.task), rows),
         },
     )
     folder.emit("planned", stages={stage.name: [unit.title for unit in stage.units] for stage in plan.stages})
@@ -327,14 +344,32 @@ def reason_to_skip(job: Job, scores: Scores, rows: int) -> str | None:
         )
     target = job.verdict.target_score
     if target is not None:
-        met = [arm for arm in scores.arms if arm.estimate.low is not None and arm.estimate.low >= target]
+        error = is_error(METRICS.get(scores.arms[0].estimate.metric))
+        ends = {arm.method: arm.estimate.high if error else arm.estimate.low for arm in scores.arms}
+        met = {
+            name: end
+            for name, end in ends.items()
+            if end is not None and (end <= target if error else end >= target)
+        }
         if met:
-            best = max(met, key=lambda arm: arm.estimate.low or 0.0)
+            best = min(met, key=lambda name: met[name] if error else -met[name])
+            bound = "upper" if error else "lower"
             return (
-                f"{best.method} already meets the target score {target:g} without training "
-                f"(lower bound {best.estimate.low:.3f}): nothing is fine-tuned (--train-anyway goes on)."
+                f"{best} already meets the target score {target:g} without training "
+                f"({bound} bound {met[best]:.3f}): nothing is fine-tuned (--train-anyway goes on)."
             )
     return None
+
+
+def whole_of(metric: Metric, task: Task, rows: Sequence[Example]) -> float:
+    """What a gain is a share of: 1 for a score, for an error that of the best constant answer."""
+    if not is_error(metric) or task.name != "regression":
+        return 1.0
+    targets = [str(row.target) for row in rows]
+    constant = sorted(targets, key=float)[len(targets) // 2]
+    answers = [Prediction(example_id=row.id, value=constant) for row in rows]
+    parts = metric.parts(answers, targets, task.labels(rows))
+    return float(metric.value(parts.sum(0))) or 1.0
 
 
 def power_of(
@@ -342,13 +377,19 @@ def power_of(
     rows: int,
     truth: dict[str, Example] | None = None,
     pair: tuple[ArmOutput, ArmOutput] | None = None,
+    whole: float = 1.0,
 ) -> tuple[Power, ...]:
     """What this many test rows can find: assumed, and as two arms were seen to differ."""
     seen = None
     if truth is not None and pair is not None:
         a, b = pair[0].predictions, pair[1].predictions
-        seen = spread(metric, a, b, truth) if metric.open else disagreement(a, b, truth)
-    return spread_table(rows, seen) if metric.open else power_table(rows, seen)
+        seen = spread(metric, a, b, truth) if _by_spread(metric) else disagreement(a, b, truth)
+    return spread_table(rows, seen, whole) if _by_spread(metric) else power_table(rows, seen)
+
+
+def _by_spread(metric: Metric) -> bool:
+    """Whether rows have scores, whose spread decides what can be found, and are not right or wrong."""
+    return metric.open or isinstance(metric, OwnMetric)
 
 
 def rows_to_settle_difference(
@@ -360,8 +401,8 @@ def rows_to_settle_difference(
         return None
     by_method = {output.method: output.predictions for output in outputs}
     pair = by_method[tuned.method], by_method[untuned.method]
-    difference = tuned.estimate.value - untuned.estimate.value
-    if metric.open:
+    difference = goodness(tuned) - goodness(untuned)
+    if _by_spread(metric):
         return rows_to_settle_means(difference, spread(metric, *pair, truth))
     rate = disagreement(*pair, truth)
     return rows_to_settle(difference, rate) if rate else None

@@ -27,9 +27,13 @@ RECORDS = [
 ]
 
 
+NUMBERS = ["3", "-0.25", "1000000", "2.7183"]
+
+
 @pytest.mark.parametrize("number", range(len(TARGETS)))
 def test_what_is_formatted_is_parsed_back(task: Any, number: int) -> None:
-    known = {"structured-extraction": RECORDS, "token-classification": ENTITIES}.get(task.name, TARGETS)
+    own = {"structured-extraction": RECORDS, "token-classification": ENTITIES, "regression": NUMBERS}
+    known = own.get(task.name, TARGETS)
     target = known[number % len(known)]
     assert task.parse(task.format(target), TARGETS) == target
 

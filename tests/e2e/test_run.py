@@ -9,6 +9,7 @@ import pytest
 import tuneworthy as tw
 from toy import toy_rows, write_csv
 from tuneworthy.core.errors import DataError, JobError, RunFolderError
+from tuneworthy.tasks import TASKS
 
 
 def test_all_arms_are_measured_on_the_same_rows_and_end_in_a_verdict(
@@ -16,9 +17,7 @@ def test_all_arms_are_measured_on_the_same_rows_and_end_in_a_verdict(
 ) -> None:
     run = tw.run(toy_csv, **quick)
     accuracy = [e for e in run.estimates if e.metric == "accuracy"]
-    assert {e.method for e in accuracy} == {
-        "majority", "tfidf", "probe", "zero_shot", "few_shot", "knn_shot", "lora"
-    }  # fmt: skip
+    assert {e.method for e in accuracy} == set(TASKS.get("text-classification").arms)
     assert {e.n for e in accuracy} == {15}
     assert run.verdict.recommended_method
     assert run.report.read_text(encoding="utf-8").startswith("<!")

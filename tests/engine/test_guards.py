@@ -10,13 +10,14 @@ import torch
 from toy import toy_rows
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
-from tuneworthy.engine import training
+from tuneworthy.engine import trainee, training
 from tuneworthy.engine.batches import micro_batches
 from tuneworthy.engine.checkpoint import trainable_state
 from tuneworthy.engine.encoding import EncodedRow, encode_row
 from tuneworthy.engine.guards import divergence
 from tuneworthy.engine.packing import pack
 from tuneworthy.engine.recipe import Recipe
+from tuneworthy.engine.trainee import Writer
 from tuneworthy.engine.training import train
 from tuneworthy.models.adapters import add_lora
 from tuneworthy.models.decoder import Decoder, load_decoder
@@ -35,6 +36,11 @@ def fresh(folder: Path) -> tuple[Decoder, list[EncodedRow]]:
         encode_row(decoder, TASK, instruction, Example(id=str(i), input=row["text"], target=row["label"]))
         for i, row in enumerate(toy_rows(12))
     ]
+
+
+def learning(folder: Path) -> tuple[Writer, list[EncodedRow]]:
+    decoder, rows = fresh(folder)
+    return Writer(decoder), rows
 
 
 @pytest.mark.parametrize(
@@ -76,11 +82,11 @@ def test_a_single_divergence_is_rolled_back_and_training_ends_at_a_lower_rate(
 ) -> None:
     spoil(monkeypatch, 1)
     decoder, rows = fresh(decoder_folder)
-    outcome = train(decoder, rows, RECIPE.model_copy(update={"evaluate_every": 4}))
+    outcome = train(Writer(decoder), rows, RECIPE.model_copy(update={"evaluate_every": 4}))
     assert [point["step"] for point in outcome.train] == list(range(1, 9))
     (turn,) = outcome.rollbacks
     assert (turn["step"], turn["back_to"]) == (5, 4)
-    whole = train(*fresh(decoder_folder), RECIPE.model_copy(update={"evaluate_every": 4}))
+    whole = train(*learning(decoder_folder), RECIPE.model_copy(update={"evaluate_every": 4}))
     assert outcome.train[3] == pytest.approx(
         whole.train[3] | {"tokens_per_s": outcome.train[3]["tokens_per_s"]}
     )
@@ -93,14 +99,14 @@ def test_a_third_divergence_ends_the_fine_tune_with_the_rates_that_were_tried(
     spoil(monkeypatch, 3)
     decoder, rows = fresh(decoder_folder)
     with pytest.raises(ModelError, match=r"1\.0e-02, 2\.5e-03, 6\.3e-04"):
-        train(decoder, rows, RECIPE)
+        train(Writer(decoder), rows, RECIPE)
 
 
 def test_a_spoilt_step_changes_no_weight(decoder_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(monkeypatch, 3)
     decoder, rows = fresh(decoder_folder)
     with pytest.raises(ModelError):
-        train(decoder, rows, RECIPE)
+        train(Writer(decoder), rows, RECIPE)
     assert all(torch.isfinite(value).all() for value in trainable_state(decoder.model).values())
 
 
@@ -108,18 +114,18 @@ def test_out_of_memory_halves_the_pieces_and_keeps_the_update(
     decoder_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoder, rows = fresh(decoder_folder)
-    whole = train(decoder, rows, RECIPE)
+    whole = train(Writer(decoder), rows, RECIPE)
     expected = trainable_state(decoder.model)
-    original = training.supervised_loss
+    original = trainee.supervised_loss
 
     def hungry(decoder: Decoder, piece: list[EncodedRow]) -> torch.Tensor:
         if len(piece) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return original(decoder, piece)
 
-    monkeypatch.setattr(training, "supervised_loss", hungry)
+    monkeypatch.setattr(trainee, "supervised_loss", hungry)
     decoder, rows = fresh(decoder_folder)
-    spare = train(decoder, rows, RECIPE)
+    spare = train(Writer(decoder), rows, RECIPE)
     assert [p["loss"] for p in spare.train] == pytest.approx([p["loss"] for p in whole.train], rel=1e-4)
     for name, value in trainable_state(decoder.model).items():
         assert torch.allclose(value, expected[name], atol=1e-4), name
@@ -129,10 +135,10 @@ def test_a_row_that_never_fits_is_one_sentence(decoder_folder: Path, monkeypatch
     def hungry(*_: object) -> torch.Tensor:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
-    monkeypatch.setattr(training, "supervised_loss", hungry)
+    monkeypatch.setattr(trainee, "supervised_loss", hungry)
     decoder, rows = fresh(decoder_folder)
     with pytest.raises(ModelError, match="single row"):
-        train(decoder, rows, RECIPE)
+        train(Writer(decoder), rows, RECIPE)
 
 
 def test_packed_pieces_count_what_is_shared_once(decoder_folder: Path) -> None:

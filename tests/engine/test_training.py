@@ -16,8 +16,10 @@ from tuneworthy.engine.encoding import EncodedRow, encode_row
 from tuneworthy.engine.loss import packed_loss, padded_loss
 from tuneworthy.engine.memory_probe import kept_per_token
 from tuneworthy.engine.recipe import Recipe, default_epochs, default_learning_rate, rate_at
+from tuneworthy.engine.trainee import Writer
 from tuneworthy.engine.training import ValidationScore, train
-from tuneworthy.methods.lora import LoraParameters, choose_checkpoint, make_recipe
+from tuneworthy.methods._tuning import choose_checkpoint
+from tuneworthy.methods.lora import LoraParameters, make_recipe
 from tuneworthy.models.adapters import add_lora
 from tuneworthy.models.decoder import Decoder, load_decoder
 from tuneworthy.tasks import TASKS
@@ -99,20 +101,20 @@ def test_an_architecture_that_cannot_share_says_why(kind: str, because: str, tmp
 def test_what_backward_keeps_is_measured_and_checkpointing_keeps_less(decoder_folder: Path) -> None:
     decoder, rows = fresh(decoder_folder)
     decoder.model.train()
-    whole = kept_per_token(decoder, rows)
+    whole = kept_per_token(Writer(decoder), rows)
     decoder.model.gradient_checkpointing_enable()
-    assert 0 < kept_per_token(decoder, rows) < 0.5 * whole
+    assert 0 < kept_per_token(Writer(decoder), rows) < 0.5 * whole
 
 
 def test_a_small_memory_halves_the_forward_pass_and_not_the_update(
     decoder_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoder, rows = fresh(decoder_folder)
-    plenty = train(decoder, rows, RECIPE)
+    plenty = train(Writer(decoder), rows, RECIPE)
     decoder, rows = fresh(decoder_folder)
-    room = kept_per_token(decoder, rows) * 300 / memory_probe.SHARE
+    room = kept_per_token(Writer(decoder), rows) * 300 / memory_probe.SHARE
     monkeypatch.setattr(memory_probe, "free_memory", lambda where: room)
-    scarce = train(decoder, rows, RECIPE)
+    scarce = train(Writer(decoder), rows, RECIPE)
     assert (plenty.tokens_per_batch, scarce.tokens_per_batch) == (2048, 256)
     assert scarce.train[-1]["loss"] == pytest.approx(plenty.train[-1]["loss"], rel=1e-4)
 
@@ -129,7 +131,7 @@ def test_the_loss_is_over_answer_and_stop_token_only(decoder_folder: Path) -> No
 
 def test_training_lowers_the_loss(decoder_folder: Path) -> None:
     decoder, rows = fresh(decoder_folder)
-    curve = train(decoder, rows, RECIPE.model_copy(update={"steps": 20})).train
+    curve = train(Writer(decoder), rows, RECIPE.model_copy(update={"steps": 20})).train
     assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]
 
 
@@ -137,7 +139,7 @@ def test_micro_batches_do_not_change_the_update(decoder_folder: Path) -> None:
     states = []
     for tokens in (10, 100_000):
         decoder, rows = fresh(decoder_folder)
-        train(decoder, rows, RECIPE.model_copy(update={"steps": 2, "tokens_per_batch": tokens}))
+        train(Writer(decoder), rows, RECIPE.model_copy(update={"steps": 2, "tokens_per_batch": tokens}))
         states.append(trainable_state(decoder.model))
     for name, value in states[0].items():
         assert torch.allclose(value, states[1][name], atol=1e-5), name
@@ -145,7 +147,7 @@ def test_micro_batches_do_not_change_the_update(decoder_folder: Path) -> None:
 
 def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(decoder_folder: Path, tmp_path: Path) -> None:
     decoder, rows = fresh(decoder_folder)
-    whole = train(decoder, rows, RECIPE, evaluate=scorer)
+    whole = train(Writer(decoder), rows, RECIPE, evaluate=scorer)
     expected = trainable_state(decoder.model)
 
     class KilledError(Exception):
@@ -157,11 +159,16 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(decoder_folder: Pa
 
     decoder, rows = fresh(decoder_folder)
     with pytest.raises(KilledError):
-        train(decoder, rows, RECIPE, evaluate=scorer, checkpoint=tmp_path, report=kill)
+        train(Writer(decoder), rows, RECIPE, evaluate=scorer, checkpoint=tmp_path, report=kill)
     decoder, rows = fresh(decoder_folder)
     seen: list[int] = []
     resumed = train(
-        decoder, rows, RECIPE, evaluate=scorer, checkpoint=tmp_path, report=lambda step, *_: seen.append(step)
+        Writer(decoder),
+        rows,
+        RECIPE,
+        evaluate=scorer,
+        checkpoint=tmp_path,
+        report=lambda step, *_: seen.append(step),
     )
     assert seen == [5, 6, 7, 8]
     assert [p["loss"] for p in resumed.train] == [p["loss"] for p in whole.train]
@@ -172,7 +179,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(decoder_folder: Pa
 def test_a_damaged_checkpoint_costs_its_steps_and_not_the_run(decoder_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_bytes(b"torn")
     decoder, rows = fresh(decoder_folder)
-    assert len(train(decoder, rows, RECIPE, evaluate=scorer, checkpoint=tmp_path).train) == 8
+    assert len(train(Writer(decoder), rows, RECIPE, evaluate=scorer, checkpoint=tmp_path).train) == 8
 
 
 def test_a_diverging_loss_is_an_error_that_names_the_learning_rate(decoder_folder: Path) -> None:
@@ -180,12 +187,12 @@ def test_a_diverging_loss_is_an_error_that_names_the_learning_rate(decoder_folde
     with torch.no_grad():
         next(p for p in decoder.model.parameters() if p.requires_grad).fill_(float("nan"))
     with pytest.raises(ModelError, match="learning_rate"):
-        train(decoder, rows, RECIPE)
+        train(Writer(decoder), rows, RECIPE)
 
 
 def test_training_stops_when_nothing_improves_for_the_patience(decoder_folder: Path) -> None:
     decoder, rows = fresh(decoder_folder)
-    outcome = train(decoder, rows, RECIPE.model_copy(update={"patience": 2}), evaluate=scorer)
+    outcome = train(Writer(decoder), rows, RECIPE.model_copy(update={"patience": 2}), evaluate=scorer)
     assert outcome.stopped_early
     assert len(outcome.train) == 6
 
@@ -226,7 +233,7 @@ def test_the_learning_rate_is_halved_below_500_rows() -> None:
 
 
 def point(step: int, score: float, log_loss: float) -> dict[str, float]:
-    return {"step": step, "score": score, "log_loss": log_loss}
+    return {"step": step, "score": score, "log_loss": log_loss, "error": 0.06}
 
 
 def test_with_few_validation_rows_a_small_lead_does_not_displace_the_last_step() -> None:

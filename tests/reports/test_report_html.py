@@ -117,7 +117,7 @@ def test_every_arm_and_comparison_is_printed(rendered):
 def test_thresholds_stand_beside_the_numbers(run_of):
     page = Page(render_html(run_of("holdout")))
     table = page.text[page.text.index("What was asked") : page.text.index("Rule that decided")]
-    for words in ("smallest_gain_worth_having +2.0 points", "alpha 0.05", "target_score 85.0%", "50 rows"):
+    for words in ("smallest_gain_worth_having 2.0 points", "alpha 0.05", "target_score 85.0%", "50 rows"):
         assert words in table
 
 

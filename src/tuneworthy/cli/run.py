@@ -59,13 +59,13 @@ def execute(
     untuned_only: bool = False,
 ) -> None:
     """Runs a job, or its untuned arms alone, with the live display and prints the verdict."""
-    from tuneworthy import pipeline, steps
+    from tuneworthy import pipeline
     from tuneworthy.api import make_job
     from tuneworthy.cli.progress import Display, print_verdict
 
     job, table = make_job(source, columns, {}, overrides)
     if untuned_only:
-        job = steps.without_tuned_arms(job)
+        job = job.model_copy(update={"tune": False})
     with Display(quiet=quiet) as display:
         folder = pipeline.run(job, output, table, display)
     print_verdict(folder)

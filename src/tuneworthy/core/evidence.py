@@ -147,11 +147,12 @@ class Thresholds(Frozen):
         0.02,
         ge=0,
         le=1,
-        description="a gain below this would not change what you do (in metric points / 100)",
+        description="a gain below this would not change what you do (in metric points / 100; of an "
+        "error, the share of the best constant answer's error)",
     )
     alpha: float = Field(0.05, gt=0, lt=1, description="one-sided error rate of each claim")
     target_score: float | None = Field(
-        None, ge=0, le=1, description="the score you need; untuned arms that reach it end the run early"
+        None, ge=0, description="the score you need; untuned arms that reach it end the run early"
     )
     fewest_rows_to_train: int = Field(
         50,
@@ -161,9 +162,20 @@ class Thresholds(Frozen):
 
 
 class Evidence(Frozen):
-    """All that `decide()` may look at."""
+    """All that `decide()` may look at.
+
+    Attributes:
+        metric: the one that decides.
+        error: True when it is an error, the lower the better; False for a score.
+        share: True when it lies between 0 and 1 and is read as a percentage.
+        whole: what `smallest_gain_worth_having` is a share of: 1 for a score, and for an error that of the
+            best constant answer, so that 0.02 means two percent of it.
+    """
 
     metric: str
+    error: bool = False
+    share: bool = True
+    whole: float = Field(1.0, gt=0)
     arms: tuple[Arm, ...]
     comparisons: tuple[Comparison, ...]
     thresholds: Thresholds

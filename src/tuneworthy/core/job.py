@@ -14,6 +14,15 @@ from tuneworthy.core.frozen import Frozen
 Protocol = Literal["auto", "holdout", "crossfit"]
 
 
+def is_own_metric(metric: str) -> bool:
+    """Whether a job's `metric` names a function in a file of the user's.
+
+    >>> is_own_metric("my_metrics.py:profit"), is_own_metric("accuracy")
+    (True, False)
+    """
+    return ".py:" in metric
+
+
 class DataSpec(Frozen):
     """Where the rows are and which column means what."""
 
@@ -39,7 +48,7 @@ class Job(Frozen):
     metric: str = Field(
         "auto",
         description="primary metric; auto: the task's (accuracy, or macro_f1 when one label holds 80% of the "
-        "rows; answer_f1, rouge_l, chrf)",
+        "rows; answer_f1, rouge_l, chrf); or a function of your own, my_metrics.py:profit",
     )
     arms: tuple[str, ...] = Field(
         (), description="the methods to compare, by file name in methods/; default: all that suit the task"
@@ -63,6 +72,7 @@ class Job(Frozen):
     seed: int = Field(0, ge=0, description="every random draw derives from it")
     resamples: int = Field(10_000, ge=100, description="bootstrap and permutation resamples")
     verdict: Thresholds = Field(default_factory=lambda: Thresholds(), description="the verdict's thresholds")
+    tune: bool = Field(True, description="fine-tune at all; false compares the untuned arms alone")
     train_anyway: bool = Field(
         False, description="fine-tune even when an untuned arm already meets the target score"
     )

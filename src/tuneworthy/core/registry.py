@@ -29,6 +29,7 @@ class Registry(Generic[T]):
     def __init__(self, room: str, noun: str) -> None:
         self.room = room
         self.noun = noun
+        self._brought: dict[str, tuple[T, Path]] = {}
 
     @cached_property
     def _files(self) -> dict[str, str]:
@@ -53,6 +54,16 @@ class Registry(Generic[T]):
         """Every known name, sorted; nothing is imported."""
         return sorted({*self._files, *self._outside})
 
+    def bring(self, name: str, plugin: T, source: Path) -> None:
+        """Adds a plugin that a job brings along; raises JobError where the name is taken."""
+        if name in self._files or name in self._outside:
+            raise JobError(f"{self.noun} '{name}' is there already: give yours another name.")
+        self._brought[name] = (plugin, source)
+
+    def source(self, name: str) -> Path | None:
+        """The file of a plugin that was brought along; None for any other."""
+        return self._brought[name][1] if name in self._brought else None
+
     def module_name(self, name: str) -> str:
         """The module that holds the plugin; raises JobError for an unknown name."""
         if name in self._files:
@@ -63,6 +74,8 @@ class Registry(Generic[T]):
 
     def get(self, name: str) -> T:
         """Imports one plugin. Raises JobError with the nearest name when there is none."""
+        if name in self._brought:
+            return self._brought[name][0]
         module = self.module_name(name)
         if name in self._outside and name not in self._files:
             return cast(T, self._outside[name].load())

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.hashing import canonical_json
-from tuneworthy.core.job import Job
+from tuneworthy.core.job import Job, is_own_metric
 from tuneworthy.core.registry import did_you_mean
 from tuneworthy.data.job_starter import starter_job
 from tuneworthy.data.job_yaml import (
@@ -47,7 +47,8 @@ _SECTIONS: dict[str, list[str]] = {
 def load_job(path: Path, overrides: Sequence[str], method_names: Sequence[str]) -> Job:
     """Reads a job file as YAML 1.2.
 
-    Relative `data.path` and `data.test` start at the job file's folder, also when an override sets them.
+    Relative `data.path`, `data.test` and a metric's file start at the job file's folder, also when an
+    override sets them.
 
     Args:
         path: the YAML file.
@@ -72,6 +73,9 @@ def load_job(path: Path, overrides: Sequence[str], method_names: Sequence[str]) 
         for key in ("path", "test"):
             if isinstance(data.get(key), str) and data[key]:
                 data[key] = _from_folder(data[key], path.parent)
+    metric = tree.get("metric")
+    if isinstance(metric, str) and is_own_metric(metric):
+        tree["metric"] = _from_folder(metric, path.parent)
     return job_from_tree(tree, method_names, places=places, source=path.name)
 
 

@@ -56,7 +56,13 @@ class GoodState:
 
 
 def roll_back(
-    good: GoodState, progress: Progress, why: str, rate: float, model: Any, optimizer: torch.optim.Optimizer
+    good: GoodState,
+    progress: Progress,
+    why: str,
+    rate: float,
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    method: str,
 ) -> None:
     """Puts the good state back, lowers the rate and writes down why.
 
@@ -69,7 +75,7 @@ def roll_back(
         tried = ", ".join(f"{past['learning_rate']:.1e}" for past in progress.rollbacks)
         raise ModelError(
             f"the fine-tune diverged at step {progress.step} ({why}) and again with lower rates (peak rates "
-            f"tried: {tried}): set a lower one, for example --set lora.learning_rate={rate / 10:.0e}."
+            f"tried: {tried}): set a lower one, for example --set {method}.learning_rate={rate / 10:.0e}."
         )
     restore_trainable(model, good.model)
     optimizer.load_state_dict(_copied(good.optimizer))

@@ -9,28 +9,32 @@ from collections.abc import Sequence
 
 import torch
 
-from tuneworthy.engine.encoding import EncodedRow
-from tuneworthy.engine.loss import WIDTH_MULTIPLE, supervised_loss
-from tuneworthy.models.decoder import Decoder
+from tuneworthy.engine.loss import WIDTH_MULTIPLE
+from tuneworthy.engine.trainee import R, Trainee
 from tuneworthy.models.hardware import free_memory
 
 SHARE = 0.5  # of the free memory; the rest is for gradients, optimiser, temporaries and fragmentation
 FEWEST = 64
 
 
-def fitting_tokens(decoder: Decoder, rows: Sequence[EncodedRow], wanted: int) -> int:
+def fitting_tokens(trainee: Trainee[R], rows: Sequence[R], wanted: int) -> int:
     """`wanted` tokens, halved until what backward keeps of them fits into `SHARE` of the free memory."""
-    room = SHARE * free_memory(decoder.device) / kept_per_token(decoder, rows)
+    try:
+        room = SHARE * free_memory(trainee.device) / kept_per_token(trainee, rows)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        return FEWEST  # the first update says it if not even a single row fits
     tokens = wanted
     while tokens > room and tokens // 2 >= FEWEST:
         tokens //= 2
     return tokens
 
 
-def kept_per_token(decoder: Decoder, rows: Sequence[EncodedRow]) -> float:
+def kept_per_token(trainee: Trainee[R], rows: Sequence[R]) -> float:
     """Bytes that backward needs of each computed token, parameters not counted, on the longest row."""
     longest = max(rows, key=lambda row: (row.length, row.example_id))
-    counted = {p.untyped_storage().data_ptr() for p in decoder.model.parameters()}
+    counted = {p.untyped_storage().data_ptr() for p in trainee.model.parameters()}
     kept = 0
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
@@ -42,6 +46,14 @@ def kept_per_token(decoder: Decoder, rows: Sequence[EncodedRow]) -> float:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        loss = supervised_loss(decoder, [longest])
+        loss = trainee.loss([longest])
     del loss
     return kept / (-(-longest.length // WIDTH_MULTIPLE) * WIDTH_MULTIPLE)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error is the allocator's: on the CPU torch raises a plain RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return "can't allocate memory" in text or "not enough memory" in text

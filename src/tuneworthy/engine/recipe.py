@@ -18,6 +18,7 @@ class Recipe(Frozen):
         patience: validations without improvement before stopping.
         tokens_per_batch: upper bound of tokens in one forward pass; larger batches accumulate.
         seed: draws the order of the rows.
+        weight_decay: AdamW's, decoupled from the gradient.
     """
 
     steps: int
@@ -29,6 +30,7 @@ class Recipe(Frozen):
     patience: int = 2
     tokens_per_batch: int = 2048
     seed: int = 0
+    weight_decay: float = 0.0
 
 
 def default_epochs(rows: int, batch: int) -> int:

@@ -9,7 +9,7 @@ ends in the same bits.
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 
 from tuneworthy.core.errors import ModelError
-from tuneworthy.engine.batches import batch_rows, micro_batches
+from tuneworthy.engine.batches import batch_rows
 from tuneworthy.engine.checkpoint import (
     Progress,
     State,
@@ -26,20 +26,25 @@ from tuneworthy.engine.checkpoint import (
     save_checkpoint,
     trainable_state,
 )
-from tuneworthy.engine.encoding import EncodedRow
 from tuneworthy.engine.guards import KEEP_EVERY, GoodState, divergence, roll_back
-from tuneworthy.engine.loss import supervised_loss
-from tuneworthy.engine.memory_probe import fitting_tokens
+from tuneworthy.engine.memory_probe import fitting_tokens, out_of_memory
 from tuneworthy.engine.recipe import Recipe, rate_at
-from tuneworthy.models.decoder import Decoder
+from tuneworthy.engine.trainee import R, Trainee
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationScore:
-    """One validation: the task's metric and the mean log-loss of the answers, in nats."""
+    """One validation.
+
+    Attributes:
+        score: the task's metric, negative for an error: the higher the better.
+        log_loss: mean of the answers, in nats.
+        error: standard error of the score over the validation rows.
+    """
 
     score: float
     log_loss: float
+    error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,39 +78,41 @@ class Training:
 
 
 def train(
-    decoder: Decoder,
-    rows: Sequence[EncodedRow],
+    trainee: Trainee[R],
+    rows: Sequence[R],
     recipe: Recipe,
     evaluate: Evaluate | None = None,
     choose: Choose | None = None,
     checkpoint: Path | None = None,
     report: Report = lambda step, steps, facts: None,
 ) -> Training:
-    """Trains the decoder's trainable parameters in place and leaves the chosen state in them.
+    """Trains the trainable parameters in place and leaves the chosen state in them.
 
     Args:
-        decoder: a model whose adapter is trainable; everything else is frozen.
+        trainee: the model, and how a batch becomes a loss.
         rows: encoded rows, audited.
         recipe: steps, rates, sizes and the seed of the row order.
         evaluate: scores the current state on the validation rows.
-        choose: picks the step to keep from the validation curve.
+        choose: picks the step to keep from the validation curve: the last one or the best one.
         checkpoint: folder to resume from and to write to at every validation.
         report: told step, steps in all, and the step's facts.
 
     Raises:
         ModelError: it diverged three times, or memory does not hold a single row.
     """
-    accelerator = Accelerator(cpu=decoder.device.type == "cpu")
-    model = decoder.model
+    accelerator = Accelerator(cpu=trainee.device.type == "cpu")
+    model = trainee.model
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.0, fused=True)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
     progress, kept = Progress(), dict[int, State]()
     if checkpoint is not None:
         resumed = load_checkpoint(checkpoint, model, optimizer)
         progress, kept = resumed or (progress, kept)
     if progress.tokens_per_batch is None:
         model.train()
-        progress.tokens_per_batch = fitting_tokens(decoder, rows, recipe.tokens_per_batch)
+        progress.tokens_per_batch = fitting_tokens(trainee, rows, recipe.tokens_per_batch)
     before, started = progress.seconds, time.perf_counter()
     good = GoodState.of(progress.step, model, optimizer)
     stopped = _out_of_patience(progress.validation, recipe.patience)
@@ -113,10 +120,11 @@ def train(
     while progress.step < recipe.steps and not stopped:
         progress.step += 1
         batch = [rows[i] for i in batch_rows(len(rows), recipe, progress.step)]
-        facts = update(decoder, accelerator, optimizer, parameters, batch, recipe, progress)
+        facts = update(trainee, accelerator, optimizer, parameters, batch, recipe, progress)
         why = divergence(progress.train, facts["loss"], facts["gradient_norm"])
         if why is not None:
-            roll_back(good, progress, why, recipe.learning_rate * progress.rate_factor, model, optimizer)
+            rate = recipe.learning_rate * progress.rate_factor
+            roll_back(good, progress, why, rate, model, optimizer, trainee.method)
             continue
         progress.train.append(facts)
         report(progress.step, recipe.steps, facts)
@@ -125,10 +133,9 @@ def train(
             model.eval()
             result = evaluate()
             model.train()
-            progress.validation.append(
-                {"step": progress.step, "score": result.score, "log_loss": result.log_loss}
-            )
+            progress.validation.append({"step": progress.step, **asdict(result)})
             kept[progress.step] = trainable_state(model)
+            _forget_all_but(kept, _best(progress.validation), progress.step)
             stopped = _out_of_patience(progress.validation, recipe.patience)
         if checkpoint is not None and due:
             progress.seconds = before + time.perf_counter() - started
@@ -153,20 +160,21 @@ def train(
 
 
 def update(
-    decoder: Decoder,
+    trainee: Trainee[R],
     accelerator: Accelerator,
     optimizer: torch.optim.Optimizer,
     parameters: list[torch.nn.Parameter],
-    batch: Sequence[EncodedRow],
+    batch: Sequence[R],
     recipe: Recipe,
     progress: Progress,
 ) -> dict[str, float]:
     """One update, unless loss or gradient are no numbers; the facts of the step either way."""
     started = time.perf_counter()
+    torch.manual_seed(recipe.seed * 1_000_003 + progress.step)  # dropout draws the same after a resume
     rate = rate_at(recipe, progress.step) * progress.rate_factor
     for group in optimizer.param_groups:
         group["lr"] = rate
-    total = _gradients(decoder, accelerator, optimizer, batch, recipe, progress)
+    total = _gradients(trainee, accelerator, optimizer, batch, recipe, progress)
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm))
     if math.isfinite(total) and math.isfinite(norm):
         optimizer.step()
@@ -183,10 +191,10 @@ def update(
 
 
 def _gradients(
-    decoder: Decoder,
+    trainee: Trainee[R],
     accelerator: Accelerator,
     optimizer: torch.optim.Optimizer,
-    batch: Sequence[EncodedRow],
+    batch: Sequence[R],
     recipe: Recipe,
     progress: Progress,
 ) -> float:
@@ -197,38 +205,41 @@ def _gradients(
     Raises:
         ModelError: a single row does not fit.
     """
-    supervised = sum(len(row.answer) for row in batch)
+    supervised = trainee.supervised(batch)
     while True:
         limit = progress.tokens_per_batch or recipe.tokens_per_batch
-        pieces = micro_batches(batch, limit, packed=decoder.full_attention_only)
+        pieces = trainee.pieces(batch, limit)
         total = 0.0
         try:
             for piece in pieces:
-                loss = supervised_loss(decoder, piece) / supervised
+                loss = trainee.loss(piece) / supervised
                 accelerator.backward(loss)
                 total += float(loss.detach())
                 del loss  # or its graph is alive while the next one is built
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             optimizer.zero_grad(set_to_none=True)
             if len(pieces) == len(batch):
                 longest = max(row.length for row in batch)
                 raise ModelError(
-                    f"memory ran out on a single row of up to {longest} tokens: lower lora.max_input_tokens, "
-                    "or choose a smaller base_model."
+                    f"memory ran out on a single row of up to {longest} tokens: lower "
+                    f"{trainee.method}.max_input_tokens, or choose a smaller base model."
                 ) from error
             progress.tokens_per_batch = limit // 2
             continue
         return total
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    """Whether an error is the allocator's: on the CPU torch raises a plain RuntimeError."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error)
-    return "can't allocate memory" in text or "not enough memory" in text
+def _best(curve: Sequence[dict[str, float]]) -> int:
+    """The step with the best metric; ties by log-loss, then the later one."""
+    return int(max(curve, key=lambda point: (point["score"], -point["log_loss"], point["step"]))["step"])
+
+
+def _forget_all_but(kept: dict[int, State], *steps: int) -> None:
+    """States of a whole model are large: only those that may still be chosen are kept."""
+    for step in kept.keys() - set(steps):
+        del kept[step]
 
 
 def _out_of_patience(curve: Sequence[dict[str, float]], patience: int) -> bool:

@@ -16,7 +16,7 @@ from tuneworthy.evaluation.details import ahead, confusion, row_scores, won
 from tuneworthy.evaluation.groups import group_errors
 from tuneworthy.evaluation.intervals import estimate, field_estimates, label_estimates
 from tuneworthy.evaluation.paired import adjust, compare
-from tuneworthy.metrics import METRICS, Metric
+from tuneworthy.metrics import METRICS, Metric, can_score, is_error, oriented
 
 SAMPLES = 3
 
@@ -43,7 +43,7 @@ class Scores:
     def best(self, *kinds: ArmKind) -> Arm | None:
         """The arm of these kinds with the highest primary estimate; ties go to the cheaper one."""
         arms = [arm for arm in self.arms if arm.kind in kinds]
-        return max(arms, key=lambda arm: (arm.estimate.value, -arm.cost.seconds_per_1000), default=None)
+        return max(arms, key=lambda arm: (goodness(arm), -arm.cost.seconds_per_1000), default=None)
 
 
 def score_arms(
@@ -75,6 +75,7 @@ def score_arms(
         own = [
             estimate(METRICS.get(name), output.predictions, examples, labels, method=output.method, **options)
             for name in metrics
+            if can_score(METRICS.get(name), output.predictions)
         ]
         estimates += own
         if deciding.open:
@@ -120,6 +121,11 @@ def score_arms(
     return Scores(scores.arms, scores.estimates, scores.comparisons, {**details, "groups": by_group})
 
 
+def goodness(arm: Arm) -> float:
+    """The arm's primary estimate, negative for an error: the higher the better."""
+    return float(oriented(METRICS.get(arm.estimate.metric), np.array(arm.estimate.value)))
+
+
 def _pairs(outputs: Sequence[ArmOutput]) -> list[tuple[ArmOutput, ArmOutput]]:
     """Every tuned arm against every other arm, and every arm against the baseline."""
     pairs = []
@@ -149,7 +155,7 @@ def _details(
         }
     }
     tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
-    ranked = sorted(scores.arms, key=lambda arm: -arm.estimate.value)
+    ranked = sorted(scores.arms, key=lambda arm: -goodness(arm))
     pair = (tuned, untuned) if tuned and untuned else (ranked[0], ranked[1]) if len(ranked) > 1 else None
     if pair:
         first, second = pair
@@ -160,8 +166,9 @@ def _details(
             if not metric.open
             else ahead(metric, labels, ours, theirs, examples, winner=winner, against=against)
         )
-    floor = max((arm.estimate.value for arm in scores.arms if arm.kind == "baseline"), default=0.0)
-    weak = [arm.method for arm in scores.arms if arm.kind != "baseline" and arm.estimate.value <= floor]
+    nothing = -np.inf if is_error(metric) else 0.0
+    floor = max((goodness(arm) for arm in scores.arms if arm.kind == "baseline"), default=nothing)
+    weak = [arm.method for arm in scores.arms if arm.kind != "baseline" and goodness(arm) <= floor]
     details["samples"] = {
         name: [
             {"id": p.example_id, "value": p.value, "raw": p.raw, "status": p.status}
@@ -215,5 +222,5 @@ def best_untuned(outputs: Sequence[ArmOutput], scores: Scores) -> tuple[ArmOutpu
     """The two best untuned arms above the baseline; None when there are fewer than two."""
     by_method = {output.method: output for output in outputs}
     untuned = [arm for arm in scores.arms if arm.kind in ("classifier", "prompt")]
-    best = sorted(untuned, key=lambda arm: -arm.estimate.value)[:2]
+    best = sorted(untuned, key=lambda arm: -goodness(arm))[:2]
     return (by_method[best[0].method], by_method[best[1].method]) if len(best) == 2 else None

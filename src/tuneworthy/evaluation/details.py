@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.rows import rows_of
-from tuneworthy.metrics import Metric
+from tuneworthy.metrics import Metric, oriented
 
 
 class Confusion(TypedDict):
@@ -104,6 +104,7 @@ def ahead(
     ours, theirs = rows.order(winner_predictions), rows.order(other_predictions)
     in_order = sorted(examples, key=lambda example: example.id)
     lead = row_scores(metric, ours, in_order, labels) - row_scores(metric, theirs, in_order, labels)
+    lead = oriented(metric, lead)
     sides: dict[bool, list[WonRow]] = {True: [], False: []}
     for i in sorted(range(len(lead)), key=lambda i: (-abs(lead[i]), rows.ids[i])):
         side = sides[bool(lead[i] > 0)]

@@ -20,7 +20,7 @@ from tuneworthy.evaluation.bootstrap import (
 )
 from tuneworthy.evaluation.intervals import wilson
 from tuneworthy.evaluation.rows import Rows, rows_of
-from tuneworthy.metrics import Metric, Parts
+from tuneworthy.metrics import Metric, Parts, oriented
 
 __all__ = ["adjust", "compare", "holm", "mcnemar", "newcombe"]
 
@@ -162,9 +162,8 @@ def _permutation(
     """
     sums_a, sums_b = units_a.sum(axis=0), units_b.sum(axis=0)
     crossed = swapped_sums(units_a - units_b, resamples, seed)
-    better = 1.0 if metric.best >= metric.worst else -1.0
-    observed = better * float(metric.value(sums_a) - metric.value(sums_b))
-    permuted = better * (metric.value(sums_a - crossed) - metric.value(sums_b + crossed))
+    observed = float(oriented(metric, metric.value(sums_a) - metric.value(sums_b)))
+    permuted = oriented(metric, metric.value(sums_a - crossed) - metric.value(sums_b + crossed))
     two_sided = int(np.count_nonzero(np.abs(permuted) >= abs(observed) - TIE))
     greater = int(np.count_nonzero(permuted >= observed - TIE))
     return (1 + two_sided) / (1 + resamples), (1 + greater) / (1 + resamples)

@@ -71,6 +71,14 @@ class LabelOnly(Protocol):
         """`predict` without scores, for methods to which scoring every label is the larger part."""
 
 
+@runtime_checkable
+class Selective(Protocol):
+    """What a method may offer besides: the tasks it cannot do, or the library it lacks."""
+
+    def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
+        """Why it cannot answer this task with these labels and rows here; empty when it can."""
+
+
 class Method(Protocol):
     """The contract of a file in `methods/`.
 

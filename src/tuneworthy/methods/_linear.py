@@ -134,3 +134,18 @@ def frozen_choice(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "C": float(statistics.median(fact["C"] for fact in facts)),
         "class_weight": "balanced" if weights["balanced"] > weights[None] else None,
     }
+
+
+def one_row_per_label(
+    model: LogisticRegression, labels: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights with a row for every label: two-label models have one row, unseen labels have none."""
+    known, bias = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        known, bias = np.vstack([np.zeros_like(known), known]), np.append(0.0, bias)
+    weights = np.zeros((len(labels), known.shape[1]))
+    biases = np.full(len(labels), -1e9)
+    for row, label in enumerate(model.classes_):
+        weights[labels.index(label)] = known[row]
+        biases[labels.index(label)] = bias[row]
+    return weights, biases

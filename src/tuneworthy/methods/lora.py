@@ -1,7 +1,6 @@
 """LoRA: low-rank adapters on every linear layer of a frozen decoder, trained to write the answer."""
 
 import json
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,17 +27,18 @@ from tuneworthy.engine.recipe import (
     warmup_steps,
 )
 from tuneworthy.engine.scoring import score_labels
-from tuneworthy.engine.training import Choice, Training, ValidationScore
+from tuneworthy.engine.trainee import Writer
+from tuneworthy.engine.training import Training, ValidationScore
 from tuneworthy.engine.training import train as run_training
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._prompting import UNSHARED, Label, Matrix, answers, named, quiet_unless, softmax
+from tuneworthy.methods._tuning import choose_checkpoint, frozen_training, training_facts, validated
 from tuneworthy.methods._writing import longest_answer, write_answers
 from tuneworthy.models.adapters import add_lora, load_adapter, save_adapter
 from tuneworthy.models.decoder import Decoder, load_decoder
 
 LABEL_RANK, TEXT_RANK = 8, 16
 WRITTEN = 32  # validation rows for which texts are written; each is hundreds of forward passes
-NOISY_BELOW = 100  # validation rows below which one checkpoint's lead is mostly luck
 
 
 class LoraParameters(Frozen):
@@ -168,7 +168,7 @@ class Lora:
         judge = FittedLora(setting, parameters, decoder, longest=longest)
         judged = min(WRITTEN, len(validation)) if setting.task.open else len(validation)
         outcome = run_training(
-            decoder,
+            Writer(decoder),
             rows,
             recipe,
             evaluate=(lambda: _validate(judge, validation)) if validation else None,
@@ -187,10 +187,7 @@ class Lora:
         self, parameters: LoraParameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
     ) -> LoraParameters:
         """Steps = median kept step of the folds, scaled by rows; the learning rate they ran with."""
-        kept = statistics.median(fact["kept_step"] for fact in facts)
-        steps = max(1, round(kept * all_rows / statistics.mean(rows)))
-        rate = statistics.median(fact["learning_rate"] for fact in facts)
-        return parameters.model_copy(update={"steps": steps, "learning_rate": rate, "max_steps": None})
+        return parameters.model_copy(update=frozen_training(facts, rows, all_rows))
 
     def load(self, setting: Setting, parameters: LoraParameters, folder: Path) -> FittedLora:
         """The float32 base model with the saved adapter."""
@@ -221,29 +218,6 @@ def make_recipe(
     )
 
 
-def choose_checkpoint(curve: Sequence[dict[str, float]], rows: int) -> Choice:
-    """Which validated step to keep, honest about noise.
-
-    From 100 validation rows on: the best metric, ties by the answers' log-loss. Below that the last step
-    stays unless another beats it by more than one standard error of the metric (with 40 rows that is about 6
-    points); among those that do, the best, ties by log-loss.
-    """
-    last = curve[-1]
-    best = max(curve, key=lambda point: (point["score"], -point["log_loss"], point["step"]))
-    if rows >= NOISY_BELOW:
-        return Choice(int(best["step"]), f"best validation score on {rows} rows, ties by log-loss")
-    error = float(np.sqrt(max(last["score"] * (1 - last["score"]), 0.25 / rows) / rows))
-    if best["score"] - last["score"] > error:
-        return Choice(
-            int(best["step"]),
-            f"better than the last step by more than one standard error ({error:.3f} on {rows} rows)",
-        )
-    return Choice(
-        int(last["step"]),
-        f"the last step: no other was better by more than one standard error ({error:.3f} on {rows} rows)",
-    )
-
-
 def _cut(decoder: Decoder, row: Example, limit: int) -> Example:
     text = cut_input(decoder, row.input, limit)
     return row if text == row.input else row.model_copy(update={"input": text})
@@ -256,17 +230,17 @@ def _validate(judge: FittedLora, validation: Sequence[Example]) -> ValidationSco
     raw = judge.score(validation, report=False)
     labels, metric = judge.setting.labels, judge.setting.metric
     targets = [str(row.target) for row in validation]
-    parts = metric.parts(answers(validation, raw, raw, labels), targets, labels)
     index = [labels.index(target) for target in targets]
     right = np.clip(softmax(raw)[np.arange(len(targets)), index], 1e-12, 1)
-    return ValidationScore(float(metric.value(parts.sum(0))), float(-np.log(right).mean()))
+    given = answers(validation, raw, raw, labels)
+    return validated(metric, given, targets, labels, float(-np.log(right).mean()))
 
 
 def _validate_texts(judge: FittedLora, validation: Sequence[Example]) -> ValidationScore:
     """The primary metric of what is written, and the mean log-loss of a token of the right answers."""
     setting, decoder = judge.setting, judge.decoder
     targets = [str(row.target) for row in validation]
-    parts = setting.metric.parts(judge.write(validation, report=False), targets, setting.labels)
+    written = judge.write(validation, report=False)
     rows = [
         encode_row(
             decoder, setting.task, setting.instruction, _cut(decoder, row, judge.parameters.max_input_tokens)
@@ -277,7 +251,7 @@ def _validate_texts(judge: FittedLora, validation: Sequence[Example]) -> Validat
         pieces = micro_batches(rows, judge.parameters.tokens_per_batch, packed=decoder.full_attention_only)
         loss = sum(float(supervised_loss(decoder, piece)) for piece in pieces)
     tokens = sum(len(row.answer) for row in rows)
-    return ValidationScore(float(setting.metric.value(parts.sum(0))), loss / tokens)
+    return validated(setting.metric, written, targets, setting.labels, loss / tokens)
 
 
 def _in_float32(decoder: Decoder, setting: Setting) -> Decoder:
@@ -307,27 +281,12 @@ def _facts(
     lengths: Sequence[int],
     rank: int,
 ) -> dict[str, Any]:
-    mean_tokens = recipe.batch * sum(lengths) / len(lengths)
-    steps = len(outcome.train)
     return {
-        "steps": steps,
-        "planned_steps": recipe.steps,
-        "batch": recipe.batch,
-        "epochs": round(steps * recipe.batch / len(lengths), 2),
-        "learning_rate": recipe.learning_rate,
+        **training_facts(outcome, recipe, lengths),
+        "kept_because": outcome.kept_because + _capped(parameters, recipe, len(lengths)),
         "rank": rank,
         "dtype": setting.dtype,
-        "tokens_per_step": round(mean_tokens),
-        "tokens_per_forward_pass": outcome.tokens_per_batch,
-        "trained_tokens": round(steps * mean_tokens),
         "metric": setting.metric.name,
-        "train": outcome.train,
-        "validation": outcome.validation,
-        "kept_step": outcome.kept_step,
-        "kept_because": outcome.kept_because + _capped(parameters, recipe, len(lengths)),
-        "stopped_early": outcome.stopped_early,
-        "rollbacks": outcome.rollbacks,
-        "seconds_before_resume": round(outcome.seconds_before, 2),
     }
 
 

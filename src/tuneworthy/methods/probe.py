@@ -91,7 +91,7 @@ class Probe:
                 "inner_score": round(choice.score, 4),
             }
         model = linear.fit_quietly(linear.new_regression(facts["C"], facts["class_weight"]), vectors, targets)
-        weights, bias = _one_row_per_label(model, setting.labels)
+        weights, bias = linear.one_row_per_label(model, setting.labels)
         facts["dimensions"] = int(vectors.shape[1])
         return FittedProbe(embedder, weights, bias, setting.labels, facts)
 
@@ -107,19 +107,6 @@ class Probe:
         labels = tuple(json.loads((folder / "probe.json").read_text(encoding="utf-8"))["labels"])
         embedder = load_embedder(setting.models["embedder"])
         return FittedProbe(embedder, stored["weights"], stored["bias"], labels)
-
-
-def _one_row_per_label(model: Any, labels: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights with a row for every label: two-label models have one row, unseen labels have none."""
-    known, bias = model.coef_, model.intercept_
-    if len(model.classes_) == 2:
-        known, bias = np.vstack([np.zeros_like(known), known]), np.append(0.0, bias)
-    weights = np.zeros((len(labels), known.shape[1]))
-    biases = np.full(len(labels), -1e9)
-    for row, label in enumerate(model.classes_):
-        weights[labels.index(label)] = known[row]
-        biases[labels.index(label)] = bias[row]
-    return weights, biases
 
 
 PLUGIN = Probe()

@@ -29,6 +29,13 @@ def vectoriser() -> FeatureUnion:
     )
 
 
+def load_pipeline(file: Path) -> Pipeline:
+    """Reads a skops file; only types that are known to be harmless are built."""
+    found = skops.io.get_untrusted_types(file=file)
+    trusted = [kind for kind in found if kind.startswith(("numpy.", "scipy.", "sklearn."))]
+    return skops.io.load(file, trusted=trusted)
+
+
 @dataclass
 class FittedTfidf:
     """A fitted scikit-learn pipeline."""
@@ -115,14 +122,8 @@ class Tfidf:
         return self.Parameters(**linear.frozen_choice(facts))
 
     def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedTfidf:
-        """Reads the skops file; only types that are known to be harmless are built."""
-        file = folder / "tfidf.skops"
-        trusted = [
-            t
-            for t in skops.io.get_untrusted_types(file=file)
-            if t.startswith(("numpy.", "scipy.", "sklearn."))
-        ]
-        return FittedTfidf(skops.io.load(file, trusted=trusted), setting.labels)
+        """Reads the skops file."""
+        return FittedTfidf(load_pipeline(folder / "tfidf.skops"), setting.labels)
 
 
 PLUGIN = Tfidf()

@@ -6,7 +6,7 @@ macro-F1 three per label (true positive, false positive, false negative), and so
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,36 @@ class Metric(Protocol):
         """The metric for each label from summed parts; empty for metrics without labels."""
 
 
+@runtime_checkable
+class OfProbabilities(Protocol):
+    """A metric of the labels' probabilities, which not every method gives."""
+
+    needs_probabilities: bool
+
+
+def can_score(metric: Metric, predictions: Sequence[Prediction]) -> bool:
+    """Whether the predictions have what the metric looks at."""
+    if not isinstance(metric, OfProbabilities):
+        return True
+    return all(p.scores is not None or p.status != "parsed" for p in predictions)
+
+
 METRICS: Registry[Metric] = Registry("metrics", "metric")
+
+
+def is_error(metric: Metric) -> bool:
+    """Whether the lower is the better."""
+    return metric.best < metric.worst
+
+
+def is_share(metric: Metric) -> bool:
+    """Whether it lies between 0 and 1 and is read as a percentage."""
+    return (metric.worst, metric.best) == (0.0, 1.0)
+
+
+def oriented(metric: Metric, value: Parts) -> Parts:
+    """The value, or its negative where the lower is the better: then the higher always is."""
+    return -value if is_error(metric) else value
 
 
 def check_lengths(predictions: Sequence[Prediction], targets: Sequence[str]) -> None:
@@ -86,3 +115,15 @@ def worked_texts(metric: Metric, targets: Sequence[str], answers: Sequence[str])
     """A metric of texts by hand, for docstrings."""
     predictions = [Prediction(example_id=str(i), value=answer) for i, answer in enumerate(answers)]
     return round(float(metric.value(metric.parts(predictions, list(targets), ()).sum(0))), 4)
+
+
+def worked_probabilities(metric: Metric, targets: str, shares: Sequence[Sequence[float]]) -> float:
+    """A metric of probabilities by hand, for docstrings: words as targets, shares of the sorted labels."""
+    truth = targets.split()
+    labels = sorted(set(truth))
+    scores = [dict(zip(labels, row, strict=True)) for row in shares]
+    predictions = [
+        Prediction(example_id=str(i), value=max(row, key=lambda label: row[label]), scores=row)
+        for i, row in enumerate(scores)
+    ]
+    return round(float(metric.value(metric.parts(predictions, truth, labels).sum(0))), 4)

@@ -107,11 +107,12 @@ def differences_chart(
     ]
     lines = [_Line(0.0, "", "muted", (1, 0))]
     if smallest_gain is not None:
-        gain = f"worth having: {signed(smallest_gain, metric)} or more"
+        gain = f"worth having: {signed(smallest_gain, metric)} or {'more' if smallest_gain >= 0 else 'less'}"
         lines.append(_Line(smallest_gain, gain, "target", (5, 3)))
     canvas, axes = _interval_chart(dots, lines, narrow, share=False)
     if smallest_gain is not None and not narrow:
-        axes.axvspan(smallest_gain, axes.get_xlim()[1], color=COLOURS["gain"], linewidth=0, zorder=0)
+        end = axes.get_xlim()[smallest_gain >= 0]
+        axes.axvspan(smallest_gain, end, color=COLOURS["gain"], linewidth=0, zorder=0)
     axes.xaxis.set_major_formatter(_ticks(lambda value: signed(value, metric).removesuffix(".0")))
     told = "; ".join(f"{item.method} minus {item.against} {comparison_text(item)}" for item in comparisons)
     return canvas.svg(_id("gain", narrow), f"Differences in {metric_title(metric)} with intervals: {told}.")

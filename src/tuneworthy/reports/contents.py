@@ -182,7 +182,8 @@ class Contents(Stored):
         """The arms, best value first; equal ones by cost, then by name."""
 
         def rank(arm: Arm) -> tuple[float, float, str]:
-            return (-arm.estimate.value, arm.cost.seconds_per_1000, arm.method)
+            value = arm.estimate.value
+            return (value if self.evidence.error else -value, arm.cost.seconds_per_1000, arm.method)
 
         return tuple(sorted(self.evidence.arms, key=rank))
 

@@ -9,7 +9,7 @@ MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EM DASH}"
 RANGE = "\N{EN DASH}"
 
-_PLAIN = ("loss", "brier", "ece", "mcc", "kappa", "perplexity", "calibration")
+_PLAIN = ("loss", "brier", "ece", "mcc", "kappa", "perplexity", "mae", "rmse", "spearman", "auroc")
 _TITLES = {"macro_f1": "macro F1", "micro_f1": "micro F1", "f1": "F1", "ece": "calibration error (ECE)"}
 _PROCEDURES = {
     "mcnemar_exact": "exact McNemar",

@@ -27,7 +27,8 @@ def render_html(contents: Contents) -> str:
 def _views(contents: Contents) -> View:
     verdict, evidence = contents.verdict, contents.evidence
     comparisons = comparisons_view(contents)
-    gain = verdict.thresholds.smallest_gain_worth_having
+    gain = verdict.thresholds.smallest_gain_worth_having * contents.evidence.whole
+    gain = -gain if contents.evidence.error else gain
     curves = curves_view(contents)
     for view in curves:
         view["charts"] = [Markup(chart) for chart in view["charts"]]

@@ -136,7 +136,7 @@ def _thresholds(contents: Contents) -> list[View]:
         {
             "name": "Smallest gain worth having",
             "field": "smallest_gain_worth_having",
-            "asked": formats.points(asked.smallest_gain_worth_having, evidence.metric),
+            "asked": formats.size(asked.smallest_gain_worth_having * evidence.whole, evidence.metric),
             "measured": gain,
         },
         {

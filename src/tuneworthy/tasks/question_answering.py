@@ -12,7 +12,7 @@ PLUGIN: Task = OpenTask(
     name="question-answering",
     title="question answering",
     metrics=("answer_f1", "exact_match"),
-    arms=("majority", "nearest", "sentence", "zero_shot", "few_shot", "knn_shot", "lora"),
+    arms=("majority", "nearest", "sentence", "zero_shot", "few_shot", "knn_shot", "span", "lora"),
     told="Answer the question with a few words out of the context, and write nothing else.",
     read=first_line,
 )

@@ -16,7 +16,7 @@ class StructuredExtraction:
     name = "structured-extraction"
     title = "structured extraction"
     metrics = ("field_f1", "exact_record", "validity")
-    arms = ("majority", "nearest", "zero_shot", "few_shot", "knn_shot", "lora")
+    arms = ("majority", "nearest", "zero_shot", "few_shot", "knn_shot", "tagger", "lora")
     open = True
 
     def check_examples(self, examples: Sequence[Example]) -> None:

@@ -16,8 +16,28 @@ class TextClassification:
 
     name = "text-classification"
     title = "text classification"
-    metrics = ("accuracy", "macro_f1", "macro_precision", "macro_recall")
-    arms = ("majority", "tfidf", "probe", "zero_shot", "few_shot", "knn_shot", "lora")
+    metrics = (
+        "accuracy",
+        "macro_f1",
+        "macro_precision",
+        "macro_recall",
+        "mcc",
+        "auroc",
+        "log_loss",
+        "calibration_error",
+    )
+    arms = (
+        "majority",
+        "tfidf",
+        "probe",
+        "decision",
+        "zero_shot",
+        "few_shot",
+        "knn_shot",
+        "setfit",
+        "encoder",
+        "lora",
+    )
     open = False
 
     def check_examples(self, examples: Sequence[Example]) -> None:

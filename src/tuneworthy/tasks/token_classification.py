@@ -19,7 +19,7 @@ class TokenClassification:
     name = "token-classification"
     title = "entities"
     metrics = ("entity_f1", "validity")
-    arms = ("majority", "nearest", "dictionary", "zero_shot", "few_shot", "knn_shot", "lora")
+    arms = ("majority", "nearest", "dictionary", "zero_shot", "few_shot", "knn_shot", "tagger", "lora")
     open = True
 
     def check_examples(self, examples: Sequence[Example]) -> None:

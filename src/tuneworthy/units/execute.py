@@ -15,12 +15,14 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.methods import METHODS, Fitted, Setting
 from tuneworthy.metrics import METRICS
+from tuneworthy.metrics._own import bring_own
 from tuneworthy.runfolder.unit_output import UnitWriter
 from tuneworthy.tasks import TASKS
 from tuneworthy.units.plan import NOTHING
 
 Report = Callable[[int, int, dict[str, float]], None]
 LATENCY_ROWS = 3
+OWN_METRIC = "metric.py"  # the user's own metric, in the run folder
 
 
 def setting_of(unit: Unit, models: dict[ModelRole, Path], checkpoint: Path | None, report: Report) -> Setting:
@@ -55,6 +57,8 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
         if not quiet:
             report(done, total, facts)
 
+    if (run / OWN_METRIC).exists():
+        bring_own(f"{OWN_METRIC}:{unit.metric}", TASKS.get(unit.task).open, run)
     setting = setting_of(unit, models, checkpoint, tell)
     parameters = method.Parameters.model_validate(unit.parameters)
     fit_rows = [rows[row] for row in row_sets[unit.fit]]

@@ -14,7 +14,6 @@ from tuneworthy.tasks import TASKS
 ROOMS = ("methods", "metrics", "tasks", "engine", "models")  # whose code a prediction depends on
 
 
-@lru_cache(maxsize=64)
 def implementation(method: str, task: str, metric: str) -> str:
     """The digest over the sources of `modules_of`, and of what runs a unit.
 
@@ -23,13 +22,19 @@ def implementation(method: str, task: str, metric: str) -> str:
     """
     files = [_source(module) for module in modules_of(method, task, metric)]
     files.append(Path(__file__).with_name("execute.py"))
-    return address([(file.name, text_digest(file.read_text(encoding="utf-8"))) for file in files])
+    sources = [(file.name, text_digest(file.read_text(encoding="utf-8"))) for file in files]
+    own = METRICS.source(metric)
+    if own is not None:  # its copy in the run folder has another name
+        sources.append((metric, text_digest(own.read_text(encoding="utf-8"))))
+    return address(sources)
 
 
 def modules_of(method: str, task: str, metric: str) -> list[str]:
     """The modules of method, task and metric, and all that they import from the rooms, sorted."""
     found: set[str] = set()
-    waiting = [METHODS.module_name(method), TASKS.module_name(task), METRICS.module_name(metric)]
+    waiting = [METHODS.module_name(method), TASKS.module_name(task)]
+    if METRICS.source(metric) is None:  # one that the job brings along is no module of ours
+        waiting.append(METRICS.module_name(metric))
     while waiting:
         module = waiting.pop()
         if module not in found:

@@ -10,6 +10,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.methods import METHODS, LabelOnly, Report
 from tuneworthy.runfolder.unit_output import is_finished
+from tuneworthy.tasks import TASKS
 from tuneworthy.units.execute import setting_of
 
 
@@ -36,6 +37,8 @@ class Predictor:
         self.unit = unit
         method = METHODS.get(unit.method)
         parameters = method.Parameters.model_validate(unit.parameters)
+        # A metric of the user's own is not needed to predict: code that came with a folder is not run.
+        unit = unit.model_copy(update={"metric": TASKS.get(unit.task).metrics[0]})
         setting = setting_of(unit, _models(unit, final.get("folders", {})), None, report)
         self._fitted = method.load(setting, parameters, folder / "model")
 

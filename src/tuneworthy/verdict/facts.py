@@ -22,18 +22,49 @@ def baselines(evidence: Evidence) -> tuple[Arm, ...]:
     return tuple(arm for arm in evidence.arms if arm.kind == "baseline")
 
 
-def best(arms: Iterable[Arm]) -> Arm | None:
-    """The highest estimate; equal ones by cost, then by name. None of none."""
-    return min(
-        arms, key=lambda arm: (-arm.estimate.value, arm.cost.seconds_per_1000, arm.method), default=None
-    )
+def goodness(evidence: Evidence, value: float) -> float:
+    """A value of the metric such that the higher is the better: an error's negative."""
+    return -value if evidence.error else value
 
 
-def cheapest(arms: Iterable[Arm]) -> Arm | None:
+def gain(evidence: Evidence, arm: Arm, against: Arm) -> float:
+    """How much better `arm` scored than `against`; negative when it is worse."""
+    return goodness(evidence, arm.estimate.value) - goodness(evidence, against.estimate.value)
+
+
+def cautious_end(evidence: Evidence, arm: Arm) -> float | None:
+    """The end of the arm's interval at which it is worst."""
+    return arm.estimate.high if evidence.error else arm.estimate.low
+
+
+def hopeful_end(evidence: Evidence, arm: Arm) -> float | None:
+    """The end of the arm's interval at which it is best."""
+    return arm.estimate.low if evidence.error else arm.estimate.high
+
+
+def largest_gain(evidence: Evidence, found: Comparison | None) -> float | None:
+    """The end of a difference's interval at which the gain is largest; None without an interval."""
+    if found is None or found.low is None or found.high is None:
+        return None
+    return -found.low if evidence.error else found.high
+
+
+def best(evidence: Evidence, arms: Iterable[Arm]) -> Arm | None:
+    """The best estimate; equal ones by cost, then by name. None of none."""
+
+    def rank(arm: Arm) -> tuple[float, float, str]:
+        return -goodness(evidence, arm.estimate.value), arm.cost.seconds_per_1000, arm.method
+
+    return min(arms, key=rank, default=None)
+
+
+def cheapest(evidence: Evidence, arms: Iterable[Arm]) -> Arm | None:
     """The least seconds per 1,000 rows; equal ones by estimate, then by name. None of none."""
-    return min(
-        arms, key=lambda arm: (arm.cost.seconds_per_1000, -arm.estimate.value, arm.method), default=None
-    )
+
+    def rank(arm: Arm) -> tuple[float, float, str]:
+        return arm.cost.seconds_per_1000, -goodness(evidence, arm.estimate.value), arm.method
+
+    return min(arms, key=rank, default=None)
 
 
 def best_so_far(evidence: Evidence) -> Arm | None:
@@ -42,15 +73,20 @@ def best_so_far(evidence: Evidence) -> Arm | None:
     The untuned arm with the highest estimate, unless a tuned arm's estimate is higher by at least the
     smallest gain worth having: without proof, the arm that is cheaper to make gets the benefit of the doubt.
     """
-    plain, trained = best(untuned(evidence)), best(tuned(evidence))
+    plain, trained = best(evidence, untuned(evidence)), best(evidence, tuned(evidence))
     if plain is None or trained is None:
         return plain or trained
-    return trained if gain_is_worth_having(evidence, trained.estimate.value - plain.estimate.value) else plain
+    return trained if gain_is_worth_having(evidence, gain(evidence, trained, plain)) else plain
+
+
+def margin(evidence: Evidence) -> float:
+    """The smallest gain worth having, in the metric's own unit."""
+    return evidence.thresholds.smallest_gain_worth_having * evidence.whole
 
 
 def gain_is_worth_having(evidence: Evidence, gain: float) -> bool:
     """Whether a gain reaches the smallest gain worth having."""
-    return gain >= evidence.thresholds.smallest_gain_worth_having - ROUNDING
+    return gain >= margin(evidence) - ROUNDING
 
 
 def comparison(evidence: Evidence, method: str, against: str) -> Comparison | None:
@@ -89,7 +125,7 @@ def p_of_tuned(evidence: Evidence) -> dict[str, tuple[float, float]]:
 
 def passes_fine_tune(evidence: Evidence) -> tuple[Arm, ...]:
     """Tuned arms shown to beat every untuned arm, by at least the smallest gain worth having."""
-    plain = best(untuned(evidence))
+    plain = best(evidence, untuned(evidence))
     if plain is None:
         return ()
     p_values = p_of_tuned(evidence)
@@ -97,7 +133,7 @@ def passes_fine_tune(evidence: Evidence) -> tuple[Arm, ...]:
         arm
         for arm in tuned(evidence)
         if p_values[arm.method][1] <= evidence.thresholds.alpha
-        and gain_is_worth_having(evidence, arm.estimate.value - plain.estimate.value)
+        and gain_is_worth_having(evidence, gain(evidence, arm, plain))
     )
 
 
@@ -108,10 +144,8 @@ def shown_above_baseline(evidence: Evidence, arm: Arm) -> bool:
 
 def gain_ruled_out(evidence: Evidence, arm: Arm, against: Arm) -> bool:
     """Whether the interval of `arm` minus `against` ends below the smallest gain worth having."""
-    found = comparison(evidence, arm.method, against.method)
-    if found is None or found.high is None:
-        return False
-    return found.high < evidence.thresholds.smallest_gain_worth_having
+    end = largest_gain(evidence, comparison(evidence, arm.method, against.method))
+    return end is not None and end < margin(evidence)
 
 
 def target_out_of_reach(evidence: Evidence) -> bool:
@@ -119,12 +153,18 @@ def target_out_of_reach(evidence: Evidence) -> bool:
     target = evidence.thresholds.target_score
     if target is None or not evidence.arms:
         return False
-    return all(arm.estimate.high is not None and arm.estimate.high < target for arm in evidence.arms)
+    ends = [hopeful_end(evidence, arm) for arm in evidence.arms]
+    return all(end is not None and goodness(evidence, end) < goodness(evidence, target) for end in ends)
 
 
 def meet_target(evidence: Evidence, arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
-    """The arms whose interval starts at or above the target."""
+    """The arms whose whole interval meets the target."""
     target = evidence.thresholds.target_score
     if target is None:
         return ()
-    return tuple(arm for arm in arms if arm.estimate.low is not None and arm.estimate.low >= target)
+    ends = {arm.method: cautious_end(evidence, arm) for arm in arms}
+    return tuple(
+        arm
+        for arm in arms
+        if (end := ends[arm.method]) is not None and goodness(evidence, end) >= goodness(evidence, target)
+    )

@@ -16,8 +16,8 @@ NO_ARM = "none"  # what is recommended when no arm was scored
 def decide(evidence: Evidence) -> Verdict:
     """The verdict of the first rule that fires; the last one always does.
 
-    The order of arms and comparisons in the evidence does not matter. Scores are shares in [0, 1], higher is
-    better. `docs/statistics.md` has the rules as a table.
+    The order of arms and comparisons in the evidence does not matter. A score is the better the
+    higher, an error the lower (`Evidence.error`). `docs/statistics.md` has the rules as a table.
     """
     for rule in RULES:
         verdict = rule(evidence)
@@ -50,13 +50,15 @@ def fix_data(evidence: Evidence) -> Verdict | None:
 def target_met_untuned(evidence: Evidence) -> Verdict | None:
     """The whole interval of an untuned arm lies at or above the target: take the cheapest such arm."""
     met = facts.meet_target(evidence, facts.untuned(evidence))
-    arm = facts.cheapest(met)
+    arm = facts.cheapest(evidence, met)
     target = evidence.thresholds.target_score
-    if arm is None or target is None or arm.estimate.low is None:
+    end = None if arm is None else facts.cautious_end(evidence, arm)
+    if arm is None or target is None or end is None:
         return None
+    reached = ("ends", "at or below") if evidence.error else ("starts", "at or above")
     because = [
-        f"The interval of {arm.method} starts at {words.percent(arm.estimate.low)}, "
-        f"at or above the target of {words.percent(target)}."
+        f"The interval of {arm.method} {reached[0]} at {words.value(evidence, end)}, "
+        f"{reached[1]} the target of {words.value(evidence, target)}."
     ]
     if len(met) > 1:
         cost = f"{arm.cost.seconds_per_1000:.3g} s per 1,000 rows"
@@ -83,12 +85,12 @@ def target_out_of_reach(evidence: Evidence) -> Verdict | None:
     yet. The reasons still say when a tuned arm wins. Without a tuned arm the rule is silent: nothing is known
     about what fine-tuning would reach.
     """
-    sentence, leader = words.reach(evidence), facts.best(evidence.arms)
+    sentence, leader = words.reach(evidence), facts.best(evidence, evidence.arms)
     if not facts.target_out_of_reach(evidence) or not facts.tuned(evidence):
         return None
     if sentence is None or leader is None:
         return None
-    winner = facts.best(facts.passes_fine_tune(evidence))
+    winner = facts.best(evidence, facts.passes_fine_tune(evidence))
     because = [sentence]
     if winner is not None:
         because.append(f"{winner.method} does beat every untuned arm, but not by enough to reach the target.")
@@ -119,28 +121,28 @@ def target_out_of_reach(evidence: Evidence) -> Verdict | None:
 
 def fine_tune(evidence: Evidence) -> Verdict | None:
     """A tuned arm beats every untuned arm, after correction, by a gain worth having."""
-    arm = facts.best(facts.passes_fine_tune(evidence))
-    against = facts.best(facts.untuned(evidence))
+    arm = facts.best(evidence, facts.passes_fine_tune(evidence))
+    against = facts.best(evidence, facts.untuned(evidence))
     if arm is None or against is None:
         return None
     p, adjusted = facts.p_of_tuned(evidence)[arm.method]
     thresholds = evidence.thresholds
     family = len(facts.tuned(evidence)) + max(0, evidence.past_tuned_arms)
     found = facts.comparison(evidence, arm.method, against.method)
-    gain = arm.estimate.value - against.estimate.value
+    gain = facts.gain(evidence, arm, against)
     return _verdict(
         evidence,
         rule="fine_tune",
         decision="fine_tune",
         arm=arm,
-        headline=f"Fine-tune: {arm.method} beats {against.method} by {words.points(gain)}.",
+        headline=f"Fine-tune: {arm.method} beats {against.method} by {words.amount(evidence, gain)}.",
         opening="Fine-tuning is worth it on these rows.",
         because=(
             f"{arm.method} beats every untuned arm: the largest one-sided p is {words.p_value(p)}, "
             f"{words.p_value(adjusted)} after Holm's correction for {counted(family, 'tuned arm')}, "
             f"at or below {thresholds.alpha:g}.",
-            f"Against the best of them, {words.gap(found, arm.method, against.method)}, at least the "
-            f"{words.points(thresholds.smallest_gain_worth_having)} worth having.",
+            f"Against the best of them, {words.gap(evidence, found, arm.method, against.method)}, at least "
+            f"the {words.amount(evidence, facts.margin(evidence))} worth having.",
         ),
         next_action=f"Use {arm.method}: `tuneworthy predict` labels new rows with its fit on all rows.",
     )
@@ -165,18 +167,18 @@ def cheap_is_enough(evidence: Evidence) -> Verdict | None:
             or facts.shown_above_baseline(evidence, arm)
         )
     ]
-    arm = facts.best(enough)
+    arm = facts.best(evidence, enough)
     if arm is None:
         return None
-    margin = words.points(evidence.thresholds.smallest_gain_worth_having)
+    margin = words.amount(evidence, facts.margin(evidence))
     because = [
         f"The {margin} worth having over {arm.method} are ruled out for every tuned arm; "
         f"closest to it, {_widest(evidence, trained, arm)}."
     ]
-    thrift = facts.cheapest(enough)
+    thrift = facts.cheapest(evidence, enough)
     if thrift is not None and thrift is not arm:
         because.append(
-            f"The cheapest arm that passes the same test is {thrift.method}, {words.score(thrift)}."
+            f"The cheapest arm that passes the same test is {thrift.method}, {words.score(evidence, thrift)}."
         )
     rest = tuple(other for other in facts.untuned(evidence) if other.kind != "baseline")
     if arm.kind == "baseline" and not all(facts.gain_ruled_out(evidence, other, arm) for other in rest):
@@ -226,7 +228,7 @@ def nothing_learned(evidence: Evidence) -> Verdict | None:
     That is no evidence that nothing can be learned: a gain may be hidden by too few rows. Where the intervals
     do rule it out, `cheap_is_enough` has already said that it is not worth it.
     """
-    baseline = facts.best(facts.baselines(evidence))
+    baseline = facts.best(evidence, facts.baselines(evidence))
     others = tuple(arm for arm in evidence.arms if arm.kind != "baseline")
     if baseline is None or not facts.tuned(evidence):
         return None
@@ -253,11 +255,14 @@ def inconclusive(evidence: Evidence) -> Verdict:
     """Neither a gain nor its absence is shown; or no tuned arm was run and nothing is known of it."""
     arm = facts.best_so_far(evidence)
     name = arm.method if arm else NO_ARM
-    rival, against = facts.best(facts.tuned(evidence)), facts.best(facts.untuned(evidence))
+    rival, against = (
+        facts.best(evidence, facts.tuned(evidence)),
+        facts.best(evidence, facts.untuned(evidence)),
+    )
     if rival is None:
         because: tuple[str, ...] = (
             "No tuned arm was run, so these rows say nothing about fine-tuning.",
-            f"Of the arms that were run {name} has the highest score." if arm else "No arm was run.",
+            f"Of the arms that were run {name} has the best score." if arm else "No arm was run.",
         )
         headline = f"No tuned arm was run: use {name} for now." if arm else "Nothing was measured."
         next_action = "Add a tuned arm, for example lora, to the arms of the job and run again."
@@ -295,7 +300,7 @@ RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
 def _unsettled(evidence: Evidence, best_tuned: Arm, against: Arm) -> tuple[str, ...]:
     """Why neither `fine_tune` nor `cheap_is_enough` fired, for the best arm of either side."""
     thresholds = evidence.thresholds
-    margin = words.points(thresholds.smallest_gain_worth_having)
+    margin = words.amount(evidence, facts.margin(evidence))
     _, adjusted = facts.p_of_tuned(evidence)[best_tuned.method]
     trained = facts.tuned(evidence)
     if adjusted <= thresholds.alpha:
@@ -341,20 +346,20 @@ def _widest(evidence: Evidence, arms: tuple[Arm, ...], against: Arm) -> str:
     """The gap, in words, of the arm whose interval over `against` reaches highest."""
     rival = max(arms, key=lambda arm: (_upper_end(evidence, arm, against), arm.method))
     found = facts.comparison(evidence, rival.method, against.method)
-    return words.gap(found, rival.method, against.method)
+    return words.gap(evidence, found, rival.method, against.method)
 
 
 def _not_ruled_out(evidence: Evidence, arms: tuple[Arm, ...], against: Arm, lower: bool = False) -> str:
     """One sentence: the gain worth having that an interval leaves open, or that lacks an interval."""
-    margin = words.points(evidence.thresholds.smallest_gain_worth_having)
+    margin = words.amount(evidence, facts.margin(evidence))
     article = "a" if lower else "A"
     return f"{article} gain of {margin} is not ruled out: {_widest(evidence, arms, against)}."
 
 
 def _upper_end(evidence: Evidence, arm: Arm, against: Arm) -> float:
-    """The upper end of `arm` minus `against`; infinite where no interval shows one."""
-    found = facts.comparison(evidence, arm.method, against.method)
-    return float("inf") if found is None or found.high is None else found.high
+    """The largest gain of `arm` over `against` that its interval leaves open; infinite without one."""
+    end = facts.largest_gain(evidence, facts.comparison(evidence, arm.method, against.method))
+    return float("inf") if end is None else end
 
 
 def _verdict(

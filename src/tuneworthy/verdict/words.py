@@ -10,9 +10,19 @@ def percent(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:.1f}%"
 
 
-def points(share: float) -> str:
-    """0.063 -> "6.3 points"."""
-    return f"{round(100 * share, 1) + 0.0:.1f} points"
+def value(evidence: Evidence, number: float) -> str:
+    """A value of the metric: 0.8667 -> "86.7%", or "0.867" of one that is no share."""
+    return percent(number) if evidence.share else f"{number:.3g}"
+
+
+def bare(evidence: Evidence, number: float) -> str:
+    """A difference without its unit: 0.063 -> "6.3", or "0.063" of a metric that is no share."""
+    return f"{round(100 * number, 1) + 0.0:.1f}" if evidence.share else f"{number + 0.0:.3g}"
+
+
+def amount(evidence: Evidence, number: float) -> str:
+    """A difference: 0.063 -> "6.3 points", or "0.063" of a metric that is no share."""
+    return bare(evidence, number) + (" points" if evidence.share else "")
 
 
 def p_value(p: float) -> str:
@@ -31,37 +41,40 @@ def clause(text: str) -> str:
     return text.strip().rstrip(".!?").replace(". ", "; ").replace("! ", "; ").replace("? ", "; ")
 
 
-def score(arm: Arm) -> str:
+def score(evidence: Evidence, arm: Arm) -> str:
     """ "86.7% (95% interval 80.1% to 91.3%)"."""
     estimate = arm.estimate
     if estimate.low is None or estimate.high is None:
-        return f"{percent(estimate.value)} (no interval: {clause(estimate.reason or 'none was computed')})"
-    ends = f"{percent(estimate.low)} to {percent(estimate.high)}"
-    return f"{percent(estimate.value)} ({estimate.confidence:.0%} interval {ends})"
+        reason = clause(estimate.reason or "none was computed")
+        return f"{value(evidence, estimate.value)} (no interval: {reason})"
+    ends = f"{value(evidence, estimate.low)} to {value(evidence, estimate.high)}"
+    return f"{value(evidence, estimate.value)} ({estimate.confidence:.0%} interval {ends})"
 
 
-def gap(found: Comparison | None, method: str, against: str) -> str:
+def gap(evidence: Evidence, found: Comparison | None, method: str, against: str) -> str:
     """ "lora minus tfidf is 6.3 points (95% interval 1.2 to 11.4 points)"."""
     if found is None:
         return f"{method} minus {against} was not compared"
-    head = f"{method} minus {against} is {points(found.difference)}"
+    head = f"{method} minus {against} is {amount(evidence, found.difference)}"
     if found.low is None or found.high is None:
         return f"{head} (no interval: {clause(found.reason or 'none was computed')})"
-    ends = f"{round(100 * found.low, 1) + 0.0:.1f} to {points(found.high)}"
+    ends = f"{bare(evidence, found.low)} to {amount(evidence, found.high)}"
     return f"{head} ({found.confidence:.0%} interval {ends})"
 
 
 def scores(evidence: Evidence) -> str:
     """One sentence: the best tuned and the best untuned arm, with their intervals."""
-    plain, trained = facts.best(facts.untuned(evidence)), facts.best(facts.tuned(evidence))
+    plain = facts.best(evidence, facts.untuned(evidence))
+    trained = facts.best(evidence, facts.tuned(evidence))
     found = []
     if trained is not None:
-        found.append(f"the best tuned arm, {trained.method}, scores {score(trained)}")
+        found.append(f"the best tuned arm, {trained.method}, scores {score(evidence, trained)}")
     if plain is not None:
-        found.append(f"the best untuned arm, {plain.method}, scores {score(plain)}")
+        found.append(f"the best untuned arm, {plain.method}, scores {score(evidence, plain)}")
     if not found:
         return "No arm was scored."
-    head = f"On {counted(evidence.test_rows, 'test row')} ({evidence.metric.replace('_', ' ')}) "
+    lower = ", lower is better" if evidence.error else ""
+    head = f"On {counted(evidence.test_rows, 'test row')} ({evidence.metric.replace('_', ' ')}{lower}) "
     return head + " and ".join(found) + "."
 
 
@@ -71,17 +84,21 @@ def reach(evidence: Evidence) -> str | None:
     if target is None or not evidence.arms:
         return None
     met = facts.meet_target(evidence, evidence.arms)
+    shown = value(evidence, target)
     if met:
-        starts = ", ".join(f"{arm.method} from {percent(arm.estimate.low or 0.0)}" for arm in _by_name(met))
-        return f"The target of {percent(target)} is met by the whole interval of: {starts}."
+        ends = [(arm, facts.cautious_end(evidence, arm) or 0.0) for arm in _by_name(met)]
+        side = "up to" if evidence.error else "from"
+        starts = ", ".join(f"{arm.method} {side} {value(evidence, end)}" for arm, end in ends)
+        return f"The target of {shown} is met by the whole interval of: {starts}."
     if facts.target_out_of_reach(evidence):
-        top = max(evidence.arms, key=lambda arm: (arm.estimate.high or 0.0, arm.method))
-        end = percent(top.estimate.high or 0.0)
+        reached = [(facts.hopeful_end(evidence, arm) or 0.0, arm.method) for arm in evidence.arms]
+        end, top = max(reached, key=lambda item: (facts.goodness(evidence, item[0]), item[1]))
+        side = "lowest lower" if evidence.error else "highest upper"
         return (
-            f"No arm's interval reaches the target of {percent(target)}: "
-            f"the highest upper end is {end} ({top.method})."
+            f"No arm's interval reaches the target of {shown}: "
+            f"the {side} end is {value(evidence, end)} ({top})."
         )
-    return f"The target of {percent(target)} is neither met by a whole interval nor ruled out for every arm."
+    return f"The target of {shown} is neither met by a whole interval nor ruled out for every arm."
 
 
 def resolution(evidence: Evidence) -> str | None:
@@ -89,16 +106,17 @@ def resolution(evidence: Evidence) -> str | None:
     if not evidence.power:
         return None
     row = next((row for row in evidence.power if row.source == "observed"), evidence.power[0])
+    spread = amount(evidence, row.spread or 0)
     rate = (
         f"when the arms disagree on {percent(row.disagreement)} of the rows"
         if row.disagreement is not None
-        else f"when the arms' scores differ by a standard deviation of {points(row.spread or 0)} a row"
+        else f"when the arms' scores differ by a standard deviation of {spread} a row"
     )
     found = row.minimum_detectable_difference
     if found is None:
         return f"With {counted(row.n, 'row')} no difference is found {row.power:.0%} of the time {rate}."
     return (
-        f"With {counted(row.n, 'row')} a true difference of {points(found)} is found "
+        f"With {counted(row.n, 'row')} a true difference of {amount(evidence, found)} is found "
         f"{row.power:.0%} of the time {rate}, a smaller one less often."
     )
 

@@ -1,0 +1,125 @@
+"""`Reader`: an encoder with a head that learns to label what it reads, and the logits it gives afterwards."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
+
+from tuneworthy.models.headed import Head, HeadedEncoder
+
+IGNORED = -100  # a token that no label is asked for
+TOKENS_PER_BATCH = 4096
+ALIKE, WORTH_A_PASS = 1.3, 128  # lengths that may share a pass; tokens that fill one whatever their lengths
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRow:
+    """One text, or one window of it.
+
+    Attributes:
+        example_id: the row it belongs to.
+        tokens: its token ids, special tokens included.
+        wanted: what the head should say: one label; a label for each token, `IGNORED` for none; or the
+            positions of a span's first and last token. Empty when it is only read.
+    """
+
+    example_id: str
+    tokens: tuple[int, ...]
+    wanted: tuple[int, ...] = ()
+
+    @property
+    def length(self) -> int:
+        """Tokens in all."""
+        return len(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A trainee: cross entropy of a label per text, of a label per token, or of a span's two ends."""
+
+    encoder: HeadedEncoder
+    head: Head
+    method: str
+
+    @property
+    def model(self) -> Any:
+        """The transformers model, all of it trainable."""
+        return self.encoder.model
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.encoder.device
+
+    def pieces(self, batch: Sequence[ReadRow], tokens: int) -> list[list[ReadRow]]:
+        """Rows of like length stand together, so that little is padding."""
+        pieces: list[list[ReadRow]] = []
+        for row in sorted(batch, key=lambda row: (row.length, row.example_id)):
+            padded_to = (len(pieces[-1]) + 1) * row.length if pieces else 0
+            alike = pieces and (row.length <= ALIKE * pieces[-1][0].length or padded_to <= WORTH_A_PASS)
+            if alike and padded_to <= tokens:
+                pieces[-1].append(row)
+            else:
+                pieces.append([row])
+        return pieces
+
+    def loss(self, piece: Sequence[ReadRow]) -> torch.Tensor:
+        """Cross entropy summed over what is supervised."""
+        found = self.model(**padded(self.encoder, piece))
+        if self.head == "span":
+            ends = torch.tensor([row.wanted for row in piece], device=self.device)
+            return cross_entropy(found.start_logits, ends[:, 0], reduction="sum") + cross_entropy(
+                found.end_logits, ends[:, 1], reduction="sum"
+            )
+        if self.head == "sequence":
+            labels = torch.tensor([row.wanted[0] for row in piece], device=self.device)
+            return cross_entropy(found.logits, labels, reduction="sum")
+        wanted = torch.full(found.logits.shape[:2], IGNORED, device=self.device)
+        for i, row in enumerate(piece):
+            wanted[i, : len(row.wanted)] = torch.tensor(row.wanted)
+        return cross_entropy(found.logits.flatten(0, 1), wanted.flatten(), reduction="sum")
+
+    def supervised(self, batch: Sequence[ReadRow]) -> int:
+        """Labels, tagged tokens or span ends."""
+        return max(1, sum(sum(one != IGNORED for one in row.wanted) for row in batch))
+
+
+def padded(encoder: HeadedEncoder, rows: Sequence[ReadRow]) -> dict[str, torch.Tensor]:
+    """Token ids and attention mask, each [rows, longest]."""
+    longest = max(row.length for row in rows)
+    tokens = torch.full((len(rows), longest), encoder.tokenizer.pad_token_id or 0)
+    mask = torch.zeros((len(rows), longest), dtype=torch.long)
+    for i, row in enumerate(rows):
+        tokens[i, : row.length] = torch.tensor(row.tokens)
+        mask[i, : row.length] = 1
+    return {"input_ids": tokens.to(encoder.device), "attention_mask": mask.to(encoder.device)}
+
+
+@torch.inference_mode()
+def read(
+    encoder: HeadedEncoder,
+    rows: Sequence[ReadRow],
+    head: Head,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[NDArray[np.float64]]:
+    """Logits of each row: [labels], [tokens, labels], or [2, tokens] of starts and ends."""
+    encoder.model.eval()
+    found: list[NDArray[np.float64]] = [np.zeros(0)] * len(rows)
+    order = sorted(range(len(rows)), key=lambda i: rows[i].length)
+    start = 0
+    while start < len(order):
+        size = max(1, TOKENS_PER_BATCH // rows[order[start]].length)
+        batch = order[start : start + size]
+        given = encoder.model(**padded(encoder, [rows[i] for i in batch]))
+        spans = head == "span"
+        logits = torch.stack([given.start_logits, given.end_logits], 1) if spans else given.logits
+        for whole, i in zip(logits.double().cpu().numpy(), batch, strict=True):
+            tokens = rows[i].length
+            found[i] = whole if head == "sequence" else whole[:, :tokens] if spans else whole[:tokens]
+        start += size
+        progress(min(start, len(order)), len(order))
+    return found

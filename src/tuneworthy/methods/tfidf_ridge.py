@@ -1,0 +1,82 @@
+"""TF-IDF ridge: words and character n-grams into a ridge regression."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import skops.io
+from sklearn.pipeline import Pipeline
+
+from tuneworthy.core.example import Example
+from tuneworthy.core.frozen import Frozen
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.unit import ArmKind, ModelRole
+from tuneworthy.methods import Answers, Setting
+from tuneworthy.methods._ridge import fit_ridge, to_answers
+from tuneworthy.methods.tfidf import load_pipeline, vectoriser
+from tuneworthy.tasks import Task
+
+
+@dataclass
+class FittedTfidfRidge:
+    """A fitted scikit-learn pipeline."""
+
+    pipeline: Pipeline
+    labels: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, examples: Sequence[Example]) -> list[Prediction]:
+        """A number per row."""
+        if not examples:
+            return []
+        numbers = self.pipeline.predict([row.input for row in examples])
+        return to_answers(examples, numbers, self.labels)
+
+    def save(self, folder: Path) -> None:
+        """Writes one skops file: no pickle."""
+        skops.io.dump(self.pipeline, folder / "tfidf.skops")
+
+
+class TfidfRidge:
+    """Word and character n-grams, ridge regression; the penalty by leave-one-out error."""
+
+    name = "tfidf_ridge"
+    title = "TF-IDF + ridge regression"
+    kind: ArmKind = "classifier"
+    models: tuple[ModelRole, ...] = ()
+    answers: Answers = "texts"
+
+    class Parameters(Frozen):
+        """None."""
+
+    def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
+        """Why it cannot answer: its answers are numbers."""
+        return "" if task.name == "regression" else "its answers are numbers"
+
+    def fit(
+        self,
+        setting: Setting,
+        parameters: Parameters,
+        train: Sequence[Example],
+        validation: Sequence[Example],
+    ) -> FittedTfidfRidge:
+        """Fits on train and validation rows."""
+        rows = [*train, *validation]
+        features = vectoriser()
+        ridge = fit_ridge(features.fit_transform([row.input for row in rows]).toarray(), rows)
+        pipeline = Pipeline([("features", features), ("ridge", ridge)])
+        return FittedTfidfRidge(pipeline, setting.labels, {"penalty": float(ridge.alpha_)})
+
+    def freeze(
+        self, parameters: Parameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
+    ) -> Parameters:
+        """As they are: the penalty is chosen on the rows themselves."""
+        return parameters
+
+    def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedTfidfRidge:
+        """Reads the skops file."""
+        return FittedTfidfRidge(load_pipeline(folder / "tfidf.skops"), setting.labels)
+
+
+PLUGIN = TfidfRidge()

@@ -1,0 +1,73 @@
+"""Targets and answers that are numbers."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.metrics import Parts, check_lengths
+
+_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?")
+
+
+def number_of(text: str) -> float | None:
+    """The first number in a text, or None; a comma is no decimal point.
+
+    >>> number_of("about -3.5 of 5"), number_of("four")
+    (-3.5, None)
+    """
+    found = _NUMBER.search(text.replace("\N{MINUS SIGN}", "-"))
+    return None if found is None else float(found.group())
+
+
+def written(number: float) -> str:
+    """A number as a model writes it: no more than four decimals, none where it is whole.
+
+    >>> written(3.0), written(2.71828)
+    ('3', '2.7183')
+    """
+    text = f"{number:.4f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def pairs(
+    predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Answers and targets as numbers, each [rows].
+
+    An answer that is no number counts as the end of the targets' range, `labels`, that is farther away.
+
+    Raises:
+        ValueError: empty or unpaired input, or a target that is no number.
+    """
+    check_lengths(predictions, targets)
+    wanted = np.array([_target(target) for target in targets])
+    ends = [float(end) for end in labels] or [wanted.min(), wanted.max()]
+    low, high = min(ends), max(ends)
+    answers = []
+    for prediction, target in zip(predictions, wanted, strict=True):
+        given = prediction.value if prediction.status == "parsed" else None
+        number = None if given is None else number_of(given)
+        farther = low if target - low > high - target else high
+        answers.append(farther if number is None else number)
+    return np.array(answers), wanted
+
+
+def _target(target: str) -> float:
+    number = number_of(target)
+    if number is None:
+        raise ValueError(f"target '{target[:40]}' is no number")
+    return number
+
+
+def moments(x: NDArray[np.float64], y: NDArray[np.float64]) -> Parts:
+    """1, x, y, x^2, y^2, xy of each row, shape [rows, 6]: what correlations are computed from."""
+    return np.column_stack([np.ones(len(x)), x, y, x * x, y * y, x * y])
+
+
+def covariances(sums: Parts) -> tuple[Parts, Parts, Parts, Parts]:
+    """From summed moments [..., 6]: variance of x, of y, covariance, and squared difference of the means."""
+    n, x, y, xx, yy, xy = (sums[..., i] for i in range(6))
+    return xx / n - (x / n) ** 2, yy / n - (y / n) ** 2, xy / n - x * y / n**2, (x / n - y / n) ** 2
