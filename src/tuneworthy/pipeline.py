@@ -14,6 +14,7 @@ from tuneworthy.data.lockbox import Lockbox, ledger_path
 from tuneworthy.data.splits import choose_protocol, make_split
 from tuneworthy.data.table import Table
 from tuneworthy.evaluation.assemble import best_untuned, score_arms
+from tuneworthy.evaluation.resolution import power_of, rows_to_settle_difference
 from tuneworthy.metrics import METRICS
 from tuneworthy.runfolder.environment import environment
 from tuneworthy.runfolder.folder import Listener, RunFolder
@@ -53,7 +54,7 @@ def run(
     asked = job
     if blocking:
         job = steps.without_models(job)  # no compute on data with a fault that decides the result
-    question = steps.ask(job, task, rows)
+    question = steps.ask(job, task, rows, data.json_schema)
     steps.check_parameters(job)
 
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
@@ -84,7 +85,7 @@ def run(
         folder.write("environment.json", environment(dtype, cores))
         steps.write_plan(folder, plan, job, data, split)
         deciding = METRICS.get(question.metric)
-        folder.emit("power", table=[row.model_dump() for row in steps.power_of(deciding, test_count)])
+        folder.emit("power", table=[row.model_dump() for row in power_of(deciding, test_count)])
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
         executor = LocalExecutor(cores, job.workers)
@@ -93,7 +94,7 @@ def run(
         truth = lockbox.open(plan.address, job.arms, plan.tuned_methods, folder.path.name)
         metrics = steps.metric_names(task, question.metric)
         scores = score_arms(untuned, truth, question.labels, question.metric, metrics, job, cores)
-        power = steps.power_of(deciding, test_count, truth, best_untuned(untuned, scores))
+        power = power_of(deciding, test_count, truth, best_untuned(untuned, scores))
         folder.emit("power", table=[row.model_dump() for row in power])
 
         # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
@@ -117,7 +118,7 @@ def run(
             blocking=blocking,
             past_tuned_arms=lockbox.past_tuned_arms(plan.address),
             tuned_skipped=skipped if plan.tuned_methods else None,
-            rows_to_settle=steps.rows_to_settle_difference(deciding, scores, outputs, truth),
+            rows_to_settle=rows_to_settle_difference(deciding, scores, outputs, truth),
         )
         verdict = decide(evidence)
         steps.write_results(folder, scores, evidence, verdict, lockbox)

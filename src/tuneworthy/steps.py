@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuneworthy.checks import Examined, run_checks
 from tuneworthy.core.errors import JobError, RunFolderError
-from tuneworthy.core.evidence import Evidence, Power, Verdict
+from tuneworthy.core.evidence import Evidence, Verdict
 from tuneworthy.core.example import Example, label_counts
 from tuneworthy.core.finding import Finding
 from tuneworthy.core.hashing import address
@@ -18,14 +18,13 @@ from tuneworthy.data.jobfile import dump_job
 from tuneworthy.data.loading import Loaded
 from tuneworthy.data.lockbox import Lockbox
 from tuneworthy.data.splits import Split
-from tuneworthy.evaluation.assemble import ArmOutput, Scores, disagreement, spread
-from tuneworthy.evaluation.power import power_table, rows_to_settle, rows_to_settle_means, spread_table
+from tuneworthy.evaluation.assemble import ArmOutput, Scores
 from tuneworthy.methods import METHODS
-from tuneworthy.metrics import METRICS, Metric
+from tuneworthy.metrics import METRICS
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.html import render_html
 from tuneworthy.runfolder.folder import Listener, RunFolder
-from tuneworthy.tasks import TASKS, Task
+from tuneworthy.tasks import TASKS, Schema, Structured, Task
 from tuneworthy.units.collect import arm_outputs, unit_metrics
 from tuneworthy.units.executors.local import Executor, LocalExecutor
 from tuneworthy.units.plan import (
@@ -124,12 +123,20 @@ def without_tuned_arms(job: Job) -> Job:
     return job.model_copy(update={"arms": arms})
 
 
-def ask(job: Job, task: Task, rows: Sequence[Example]) -> Question:
-    """What every unit is asked.
+def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = None) -> Question:
+    """What every unit is asked; `schema` is the user's own JSON Schema of the answers.
 
     Raises:
-        JobError: the metric is unknown or another task's, or its library is not installed.
+        JobError: the metric is unknown or another task's, or its library is not installed; the schema is
+            another task's, or nothing can be written by it.
+        DataError: a target breaks the schema.
     """
+    if schema is not None:
+        if not isinstance(task, Structured):
+            raise JobError(
+                f"json_schema is for structured-extraction, and the task is {task.name}: drop one."
+            )
+        task.check_schema(schema, rows)
     labels = task.labels(rows)
     metric = task.primary_metric(rows) if job.metric == "auto" else METRICS.get(job.metric).name
     if metric not in task.metrics:
@@ -140,7 +147,14 @@ def ask(job: Job, task: Task, rows: Sequence[Example]) -> Question:
         trial = Prediction(example_id="trial", value=task.format(str(rows[0].target)))
         METRICS.get(name).parts([trial], [str(rows[0].target)], labels)
     instruction = job.instruction or task.instruction(labels)
-    return Question(task=task.name, labels=labels, instruction=instruction, metric=metric)
+    return Question(
+        task=task.name,
+        labels=labels,
+        instruction=instruction,
+        metric=metric,
+        json_schema=schema,
+        constrain=job.constrain,
+    )
 
 
 def check_parameters(job: Job) -> None:
@@ -162,6 +176,7 @@ def job_identity(job: Job, data: Loaded) -> str:
         "input": data.columns.input,
         "target": data.columns.target,
     }
+    identity["json_schema"] = data.json_schema  # what the file says, wherever it lies
     return address(identity)
 
 
@@ -199,7 +214,8 @@ def write_inputs(
             "target": data.columns.target,
         }
     )
-    folder.write_text("job.yaml", dump_job(job.model_copy(update={"data": resolved})))
+    schema = job.json_schema and _seen_from(folder.path, job.json_schema)
+    folder.write_text("job.yaml", dump_job(job.model_copy(update={"data": resolved, "json_schema": schema})))
     rows = [{**row.model_dump(), "part": "table"} for row in data.dataset.examples]
     known = {row["id"] for row in rows}
     rows += [{**row.model_dump(), "part": "test"} for row in data.test_rows if row.id not in known]
@@ -335,36 +351,6 @@ def reason_to_skip(job: Job, scores: Scores, rows: int) -> str | None:
                 f"(lower bound {best.estimate.low:.3f}): nothing is fine-tuned (--train-anyway goes on)."
             )
     return None
-
-
-def power_of(
-    metric: Metric,
-    rows: int,
-    truth: dict[str, Example] | None = None,
-    pair: tuple[ArmOutput, ArmOutput] | None = None,
-) -> tuple[Power, ...]:
-    """What this many test rows can find: assumed, and as two arms were seen to differ."""
-    seen = None
-    if truth is not None and pair is not None:
-        a, b = pair[0].predictions, pair[1].predictions
-        seen = spread(metric, a, b, truth) if metric.open else disagreement(a, b, truth)
-    return spread_table(rows, seen) if metric.open else power_table(rows, seen)
-
-
-def rows_to_settle_difference(
-    metric: Metric, scores: Scores, outputs: Sequence[ArmOutput], truth: dict[str, Example]
-) -> int | None:
-    """Test rows that would settle a difference as large as the observed one, as much as the arms differ."""
-    tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
-    if tuned is None or untuned is None:
-        return None
-    by_method = {output.method: output.predictions for output in outputs}
-    pair = by_method[tuned.method], by_method[untuned.method]
-    difference = tuned.estimate.value - untuned.estimate.value
-    if metric.open:
-        return rows_to_settle_means(difference, spread(metric, *pair, truth))
-    rate = disagreement(*pair, truth)
-    return rows_to_settle(difference, rate) if rate else None
 
 
 def write_results(

@@ -47,7 +47,8 @@ _SECTIONS: dict[str, list[str]] = {
 def load_job(path: Path, overrides: Sequence[str], method_names: Sequence[str]) -> Job:
     """Reads a job file as YAML 1.2.
 
-    Relative `data.path` and `data.test` start at the job file's folder, also when an override sets them.
+    Relative paths (`data.path`, `data.test`, `json_schema`) start at the job file's folder, also when an
+    override sets them.
 
     Args:
         path: the YAML file.
@@ -72,6 +73,8 @@ def load_job(path: Path, overrides: Sequence[str], method_names: Sequence[str]) 
         for key in ("path", "test"):
             if isinstance(data.get(key), str) and data[key]:
                 data[key] = _from_folder(data[key], path.parent)
+    if isinstance(tree.get("json_schema"), str) and tree["json_schema"]:
+        tree["json_schema"] = _from_folder(tree["json_schema"], path.parent)
     return job_from_tree(tree, method_names, places=places, source=path.name)
 
 
