@@ -33,7 +33,7 @@ def audit_job(job: Job, table: Table | None, rows: int) -> Audit:
     data = load(job, table, task.open)
     examples = data.trainable()
     task.check_examples(examples)
-    question = steps.ask(job, task, examples)
+    question = steps.ask(job, task, examples, data.json_schema)
     parameters = validated_parameters(METHODS.get("lora"), job)
     decoder = load_decoder(resolve(job.base_model), "float32")
     limit = int(parameters["max_input_tokens"])

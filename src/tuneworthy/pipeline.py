@@ -7,6 +7,7 @@ units there and comes to the same end. The steps' details are in `steps.py`.
 from pathlib import Path
 
 from tuneworthy import steps
+from tuneworthy.arms import with_arms
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job
 from tuneworthy.data.loading import load
@@ -14,6 +15,7 @@ from tuneworthy.data.lockbox import Lockbox, ledger_path
 from tuneworthy.data.splits import choose_protocol, make_split
 from tuneworthy.data.table import Table
 from tuneworthy.evaluation.assemble import best_untuned, score_arms
+from tuneworthy.evaluation.resolution import power_of, rows_to_settle_difference, whole_of
 from tuneworthy.metrics import METRICS, is_error, is_share
 from tuneworthy.runfolder.environment import environment
 from tuneworthy.runfolder.folder import Listener, RunFolder
@@ -47,13 +49,13 @@ def run(
     data = load(job, table, task.open)
     rows, test_rows = data.trainable(), data.scorable_test()
     task.check_examples(rows)
-    job = steps.with_arms(job, task, rows)
+    job = with_arms(job, task, rows)
     protocol = choose_protocol(job.protocol, len(rows), data.test is not None)
     findings, blocking = steps.examine(job, data)
     asked = job
     if blocking:
         job = steps.without_models(job)  # no compute on data with a fault that decides the result
-    question = steps.ask(job, task, rows)
+    question = steps.ask(job, task, rows, data.json_schema)
     steps.check_parameters(job)
 
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
@@ -84,8 +86,8 @@ def run(
         folder.write("environment.json", environment(dtype, cores))
         steps.write_plan(folder, plan, job, data, split, rows)
         deciding = METRICS.get(question.metric)
-        whole = steps.whole_of(deciding, task, rows)
-        power = steps.power_of(deciding, test_count, whole=whole)
+        whole = whole_of(deciding, task, rows)
+        power = power_of(deciding, test_count, whole=whole)
         folder.emit("power", table=[row.model_dump() for row in power])
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
@@ -95,7 +97,7 @@ def run(
         truth = lockbox.open(plan.address, job.arms, plan.tuned_methods, folder.path.name)
         metrics = steps.metric_names(task, question.metric)
         scores = score_arms(untuned, truth, question.labels, question.metric, metrics, job, cores)
-        power = steps.power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
+        power = power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
         folder.emit("power", table=[row.model_dump() for row in power])
 
         # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
@@ -122,7 +124,7 @@ def run(
             blocking=blocking,
             past_tuned_arms=lockbox.past_tuned_arms(plan.address),
             tuned_skipped=skipped if plan.tuned_methods else None,
-            rows_to_settle=steps.rows_to_settle_difference(deciding, scores, outputs, truth),
+            rows_to_settle=rows_to_settle_difference(deciding, scores, outputs, truth),
         )
         verdict = decide(evidence)
         steps.write_results(folder, scores, evidence, verdict, lockbox)

@@ -5,9 +5,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tuneworthy.arms import not_compared
 from tuneworthy.checks import Examined, run_checks
 from tuneworthy.core.errors import JobError, RunFolderError
-from tuneworthy.core.evidence import Evidence, Power, Verdict
+from tuneworthy.core.evidence import Evidence, Verdict
 from tuneworthy.core.example import Example, label_counts
 from tuneworthy.core.finding import Finding
 from tuneworthy.core.hashing import address, file_digest
@@ -18,15 +19,14 @@ from tuneworthy.data.jobfile import dump_job
 from tuneworthy.data.loading import Loaded
 from tuneworthy.data.lockbox import Lockbox
 from tuneworthy.data.splits import Split
-from tuneworthy.evaluation.assemble import ArmOutput, Scores, disagreement, goodness, spread
-from tuneworthy.evaluation.power import power_table, rows_to_settle, rows_to_settle_means, spread_table
-from tuneworthy.methods import METHODS, Method, Selective
-from tuneworthy.metrics import METRICS, Metric, is_error, is_share
-from tuneworthy.metrics._own import OwnMetric, bring_own
+from tuneworthy.evaluation.assemble import ArmOutput, Scores
+from tuneworthy.methods import METHODS
+from tuneworthy.metrics import METRICS, is_error, is_share
+from tuneworthy.metrics._own import bring_own
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.html import render_html
 from tuneworthy.runfolder.folder import Listener, RunFolder
-from tuneworthy.tasks import TASKS, Task
+from tuneworthy.tasks import TASKS, Schema, Structured, Task
 from tuneworthy.units.collect import arm_outputs, unit_metrics
 from tuneworthy.units.execute import OWN_METRIC
 from tuneworthy.units.executors.local import Executor, LocalExecutor
@@ -77,58 +77,26 @@ def examined(job: Job, data: Loaded, slow: bool = False) -> Examined:
     )
 
 
-def with_arms(job: Job, task: Task, rows: Sequence[Example]) -> Job:
-    """The job with the task's own arms where it names none; those that cannot run here are left out.
-
-    Raises:
-        JobError: an arm that the job names is unknown, or cannot answer what the task asks for.
-    """
-    for arm in job.arms:
-        if reason := unsuited(METHODS.get(arm), task, rows):
-            suited = [name for name in METHODS.names() if not unsuited(METHODS.get(name), task, rows)]
-            raise JobError(
-                f"{arm} cannot be compared on {task.name}, since {reason}: choose among {', '.join(suited)}."
-            )
-    arms = job.arms or tuple(arm for arm in task.arms if not unsuited(METHODS.get(arm), task, rows))
-    if not job.tune:
-        arms = tuple(arm for arm in arms if METHODS.get(arm).kind != "tuned")
-        if not arms:
-            raise JobError("no untuned arm is left: name at least one, for example --arms tfidf,zero_shot.")
-    return job.model_copy(update={"arms": arms})
-
-
-def unsuited(method: Method, task: Task, rows: Sequence[Example]) -> str:
-    """Why a method cannot answer a task, in a clause; empty when it can."""
-    wanted = "texts" if task.open else "labels"
-    if method.answers not in (wanted, "any"):
-        return f"it answers with {method.answers}, and this task asks for {wanted}"
-    return method.unsuited(task, task.labels(rows), rows) if isinstance(method, Selective) else ""
-
-
-def not_compared(job: Job, task: Task, rows: Sequence[Example]) -> dict[str, str]:
-    """Every method that is no arm of the job, and why."""
-    reasons = {}
-    for name in METHODS.names():
-        if name not in job.arms:
-            known = (
-                "the job leaves it out" if name in task.arms else "made for another task, unless asked for"
-            )
-            reasons[name] = unsuited(METHODS.get(name), task, rows) or known
-    return reasons
-
-
 def without_models(job: Job) -> Job:
     """The job with only the arms that need no model."""
     arms = tuple(arm for arm in job.arms if not METHODS.get(arm).models)
     return job.model_copy(update={"arms": arms or ("majority",)})
 
 
-def ask(job: Job, task: Task, rows: Sequence[Example]) -> Question:
-    """What every unit is asked.
+def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = None) -> Question:
+    """What every unit is asked; `schema` is the user's own JSON Schema of the answers.
 
     Raises:
-        JobError: the metric is unknown or another task's, or its library is not installed.
+        JobError: the metric is unknown or another task's, or its library is not installed; the schema is
+            another task's, or nothing can be written by it.
+        DataError: a target breaks the schema.
     """
+    if schema is not None:
+        if not isinstance(task, Structured):
+            raise JobError(
+                f"json_schema is for structured-extraction, and the task is {task.name}: drop one."
+            )
+        task.check_schema(schema, rows)
     labels = task.labels(rows)
     if is_own_metric(job.metric):
         metric = bring_own(job.metric, task.open)
@@ -147,7 +115,14 @@ def ask(job: Job, task: Task, rows: Sequence[Example]) -> Question:
     if target is not None and target > 1 and is_share(METRICS.get(metric)):
         raise JobError(f"verdict.target_score = {target:g}: {metric} is a share, say {target / 100:g}.")
     instruction = job.instruction or task.instruction(labels)
-    return Question(task=task.name, labels=labels, instruction=instruction, metric=metric)
+    return Question(
+        task=task.name,
+        labels=labels,
+        instruction=instruction,
+        metric=metric,
+        json_schema=schema,
+        constrain=job.constrain,
+    )
 
 
 def check_parameters(job: Job) -> None:
@@ -172,6 +147,7 @@ def job_identity(job: Job, data: Loaded) -> str:
     if is_own_metric(job.metric):
         file, _, function = job.metric.rpartition(":")
         identity["metric"] = [function, file_digest(Path(file))]
+    identity["json_schema"] = data.json_schema  # what the file says, wherever it lies
     return address(identity)
 
 
@@ -209,7 +185,8 @@ def write_inputs(
             "target": data.columns.target,
         }
     )
-    updates: dict[str, object] = {"data": resolved}
+    schema = job.json_schema and _seen_from(folder.path, job.json_schema)
+    updates: dict[str, object] = {"data": resolved, "json_schema": schema}
     if is_own_metric(job.metric):
         file, _, function = job.metric.rpartition(":")
         folder.write_text(OWN_METRIC, Path(file).read_text(encoding="utf-8"))
@@ -359,53 +336,6 @@ def reason_to_skip(job: Job, scores: Scores, rows: int) -> str | None:
                 f"({bound} bound {met[best]:.3f}): nothing is fine-tuned (--train-anyway goes on)."
             )
     return None
-
-
-def whole_of(metric: Metric, task: Task, rows: Sequence[Example]) -> float:
-    """What a gain is a share of: 1 for a score, for an error that of the best constant answer."""
-    if not is_error(metric) or task.name != "regression":
-        return 1.0
-    targets = [str(row.target) for row in rows]
-    constant = sorted(targets, key=float)[len(targets) // 2]
-    answers = [Prediction(example_id=row.id, value=constant) for row in rows]
-    parts = metric.parts(answers, targets, task.labels(rows))
-    return float(metric.value(parts.sum(0))) or 1.0
-
-
-def power_of(
-    metric: Metric,
-    rows: int,
-    truth: dict[str, Example] | None = None,
-    pair: tuple[ArmOutput, ArmOutput] | None = None,
-    whole: float = 1.0,
-) -> tuple[Power, ...]:
-    """What this many test rows can find: assumed, and as two arms were seen to differ."""
-    seen = None
-    if truth is not None and pair is not None:
-        a, b = pair[0].predictions, pair[1].predictions
-        seen = spread(metric, a, b, truth) if _by_spread(metric) else disagreement(a, b, truth)
-    return spread_table(rows, seen, whole) if _by_spread(metric) else power_table(rows, seen)
-
-
-def _by_spread(metric: Metric) -> bool:
-    """Whether rows have scores, whose spread decides what can be found, and are not right or wrong."""
-    return metric.open or isinstance(metric, OwnMetric)
-
-
-def rows_to_settle_difference(
-    metric: Metric, scores: Scores, outputs: Sequence[ArmOutput], truth: dict[str, Example]
-) -> int | None:
-    """Test rows that would settle a difference as large as the observed one, as much as the arms differ."""
-    tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
-    if tuned is None or untuned is None:
-        return None
-    by_method = {output.method: output.predictions for output in outputs}
-    pair = by_method[tuned.method], by_method[untuned.method]
-    difference = goodness(tuned) - goodness(untuned)
-    if _by_spread(metric):
-        return rows_to_settle_means(difference, spread(metric, *pair, truth))
-    rate = disagreement(*pair, truth)
-    return rows_to_settle(difference, rate) if rate else None
 
 
 def write_results(

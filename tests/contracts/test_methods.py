@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from toy import toy_rows
+from tuneworthy.arms import unsuited
 from tuneworthy.core.example import Example
 from tuneworthy.methods import METHODS, LabelOnly, Setting
 from tuneworthy.metrics import METRICS
-from tuneworthy.steps import unsuited
 from tuneworthy.tasks import TASKS
 
 LABELLED = [

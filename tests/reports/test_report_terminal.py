@@ -54,6 +54,22 @@ def test_unparseable_answers_are_named(run_of):
     assert f"zero_shot: {count} of 105 answers could not be read" in _printed(contents, 80)
 
 
+def test_the_share_of_free_answers_that_followed_the_schema_is_named(run_of):
+    contents = run_of("holdout")
+    assert "JSON Schema" not in _printed(contents, 80)
+    text = " ".join(_printed(_constrained(contents), 80).split())
+    assert "free answers that followed the JSON Schema: zero_shot 40%; the others" in text
+
+
+def _constrained(contents):
+    """The run as if zero_shot had been held to a JSON Schema."""
+    arms = tuple(
+        arm.model_copy(update={"valid_without_constraint": 42}) if arm.method == "zero_shot" else arm
+        for arm in contents.evidence.arms
+    )
+    return contents.model_copy(update={"evidence": contents.evidence.model_copy(update={"arms": arms})})
+
+
 def test_control_characters_and_markup_are_harmless(run_of):
     contents = run_of("holdout")
     verdict = contents.verdict.model_copy(update={"headline": "[red]no[/red] \x1b[31m \u202e end"})

@@ -305,6 +305,17 @@ def test_low_counts_of_unparseable_and_failed_answers_are_mentioned() -> None:
     assert "lora failed on 2 rows (of 200)" in reasons
 
 
+def test_answers_that_were_written_again_under_the_schema_are_mentioned() -> None:
+    arms = (
+        arm("majority", 0.5),
+        arm("few_shot", 0.7, valid_without_constraint=82),
+        arm("lora", 0.8, valid_without_constraint=200),
+    )
+    reasons = " ".join(decide(evidence({row.method: row.estimate.value for row in arms}, arms=arms)).reasons)
+    assert "As first written, 41.0% of few_shot's answers followed the JSON Schema" in reasons
+    assert "lora's answers" not in reasons
+
+
 def test_the_rows_resolution_is_printed() -> None:
     power = (
         Power(n=200, disagreement=0.15, minimum_detectable_difference=0.08),

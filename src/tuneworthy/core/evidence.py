@@ -130,7 +130,13 @@ class Cost(Frozen):
 
 
 class Arm(Frozen):
-    """One arm as the verdict sees it: its kind, its primary estimate, its cost, what went wrong."""
+    """One arm as the verdict sees it: its kind, its primary estimate, its cost, what went wrong.
+
+    Attributes:
+        unparseable, failed: answers that count as wrong because nothing could be read, or the method broke.
+        valid_without_constraint: answers that followed the JSON Schema as first written; the others were
+            written again under it. None where answers are held to no schema.
+    """
 
     method: str
     kind: ArmKind
@@ -138,6 +144,7 @@ class Arm(Frozen):
     cost: Cost
     unparseable: int = 0
     failed: int = 0
+    valid_without_constraint: int | None = None
 
 
 class Thresholds(Frozen):

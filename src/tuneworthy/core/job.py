@@ -45,6 +45,16 @@ class Job(Frozen):
     instruction: str | None = Field(
         None, description="what the model is told to do; the task writes one when this is absent"
     )
+    json_schema: str | None = Field(
+        None,
+        description="JSON Schema file that the records of structured-extraction follow; default: inferred "
+        "from the training targets",
+    )
+    constrain: bool = Field(
+        True,
+        description="write an answer that breaks the JSON Schema again so that it follows it; the share that "
+        "needed it is reported",
+    )
     metric: str = Field(
         "auto",
         description="primary metric; auto: the task's (accuracy, or macro_f1 when one label holds 80% of the "

@@ -14,7 +14,9 @@ class Prediction(Frozen):
         example_id: the row that was answered.
         value: the parsed answer in canonical form; None unless `status` is "parsed".
         status: "unparseable" counts as wrong and is its own column; "failed" means the method broke.
-        raw: the method's raw text, where it wrote one.
+        raw: the method's raw text, where it wrote one; what it wrote freely, where it wrote twice.
+        valid_without_constraint: whether what was written freely follows the JSON Schema; where not, `value`
+            was written again under it. None where answers are held to no schema.
         scores: probability per label (they sum to 1), where the method gives them.
         log_scores: the raw score per label before any prior correction: summed log p(label, stop | prompt),
             in nats, where the method is a language model.
@@ -24,6 +26,7 @@ class Prediction(Frozen):
     value: str | None
     status: Status = "parsed"
     raw: str | None = None
+    valid_without_constraint: bool | None = None
     scores: dict[str, float] | None = None
     log_scores: dict[str, float] | None = None
 

@@ -29,6 +29,8 @@ class Unit(Frozen):
         task, labels, instruction: what is asked, in the task's words.
         purpose: "evaluate" predicts rows it has not seen; "refit" fits all rows with frozen settings.
         fold: the fold of a crossfit (0-based); None under holdout and for a refit.
+        json_schema: the user's JSON Schema of the answers; None where it is inferred from the rows fitted.
+        constrain: whether answers are held to the JSON Schema.
         metric: the primary metric, which inner selection and checkpoint choice go by.
         fit, validation, predict: addresses of row sets.
         models: the base models by role; empty for methods that need none.
@@ -53,11 +55,17 @@ class Unit(Frozen):
     dtype: str
     threads: int
     implementation: str
+    json_schema: dict[str, Any] | None = None
+    constrain: bool = True
 
     @property
     def address(self) -> str:
-        """Sixteen hex digits: the folder name of this unit's output."""
-        return address(self)
+        """Sixteen hex digits: the folder name of this unit's output.
+
+        How answers are constrained is part of it only where the job says something about that.
+        """
+        unsaid = {"json_schema": self.json_schema is None, "constrain": self.constrain}
+        return address(self.model_dump(mode="json", exclude={name for name in unsaid if unsaid[name]}))
 
     @property
     def title(self) -> str:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tuneworthy.core.example import Dataset, Example, label_counts
 from tuneworthy.core.job import Job
 from tuneworthy.data.columns import Columns, choose_columns, to_dataset
+from tuneworthy.data.json_schema import read_json_schema
 from tuneworthy.data.readers import read_table
 from tuneworthy.data.splits import normalised
 from tuneworthy.data.table import Table
@@ -23,6 +25,7 @@ class Loaded:
         source, test_source: what to call the files in reports.
         others: the labelled table's other columns, a cell for each row of `dataset`.
         open: whether targets are texts of their own.
+        json_schema: the user's JSON Schema of the targets, where the job names one.
     """
 
     dataset: Dataset
@@ -33,6 +36,7 @@ class Loaded:
     test_source: str | None
     others: dict[str, list[str | None]]
     open: bool = False
+    json_schema: dict[str, Any] | None = None
 
     @property
     def test_rows(self) -> tuple[Example, ...]:
@@ -85,6 +89,7 @@ def load(job: Job, table: Table | None = None, open: bool = False) -> Loaded:
         test_source=Path(spec.test).name if spec.test else None,
         others=_other_columns(table, columns, dataset),
         open=open,
+        json_schema=None if job.json_schema is None else read_json_schema(Path(job.json_schema)),
     )
 
 

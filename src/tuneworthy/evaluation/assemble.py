@@ -94,6 +94,7 @@ def score_arms(
                 cost=total_cost(output, job.price_per_hour, cores),
                 unparseable=sum(p.status == "unparseable" for p in output.predictions),
                 failed=sum(p.status == "failed" for p in output.predictions),
+                valid_without_constraint=_valid_freely(output.predictions),
             )
         )
     comparisons = [
@@ -124,6 +125,12 @@ def score_arms(
 def goodness(arm: Arm) -> float:
     """The arm's primary estimate, negative for an error: the higher the better."""
     return float(oriented(METRICS.get(arm.estimate.metric), np.array(arm.estimate.value)))
+
+
+def _valid_freely(predictions: Sequence[Prediction]) -> int | None:
+    """How many answers followed their JSON Schema as first written; None where they are held to none."""
+    free = [p.valid_without_constraint for p in predictions if p.valid_without_constraint is not None]
+    return sum(free) if free else None
 
 
 def _pairs(outputs: Sequence[ArmOutput]) -> list[tuple[ArmOutput, ArmOutput]]:

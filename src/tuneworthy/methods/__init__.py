@@ -16,7 +16,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.registry import Registry
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.metrics import Metric
-from tuneworthy.tasks import Task
+from tuneworthy.tasks import Schema, Task
 
 Answers = Literal["labels", "texts", "any"]
 Report = Callable[[int, int, dict[str, float]], None]
@@ -34,6 +34,8 @@ class Setting:
         models: local folders of the base models the method needs, by role.
         checkpoint: a folder that survives a kill, for long fits.
         report: told done, total and facts, for the progress display.
+        json_schema: the user's JSON Schema of the answers; None where it is inferred from the rows.
+        constrain: whether answers are held to the JSON Schema.
     """
 
     task: Task
@@ -45,6 +47,8 @@ class Setting:
     models: dict[ModelRole, Path]
     checkpoint: Path | None
     report: Report
+    json_schema: Schema | None = None
+    constrain: bool = True
 
 
 class Fitted(Protocol):

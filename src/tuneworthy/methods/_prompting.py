@@ -24,8 +24,10 @@ from tuneworthy.engine.best_first import Offsets, best_labels
 from tuneworthy.engine.encoding import cut_input, encode_fitting_prompt, encode_labels
 from tuneworthy.engine.scoring import Progress, score_labels
 from tuneworthy.methods import Report, Setting
+from tuneworthy.methods._constrained import schema_of
 from tuneworthy.methods._writing import longest_answer, write_answers
 from tuneworthy.models.decoder import Decoder, shared_decoder
+from tuneworthy.tasks import Schema
 
 Matrix = NDArray[np.float64]
 Label = tuple[int, ...]
@@ -61,6 +63,7 @@ class FittedPrompt:
     prior: Matrix = field(default_factory=lambda: np.zeros(0))
     facts: dict[str, Any] = field(default_factory=dict)
     longest: int = 0  # tokens of an answer at most, where answers are texts
+    schema: Schema | None = None  # what answers are held to, where they are JSON
     left_out: int = 0  # most demonstrations of one prompt that did not fit into the model's context
 
     @property
@@ -93,16 +96,22 @@ class FittedPrompt:
             self.left_out = max(self.left_out, left_out)
         return prompts
 
-    def calibrate(self, candidates: Sequence[Example]) -> None:
+    def calibrate(self, candidates: Sequence[Example], known: Sequence[Example]) -> None:
         """Measures the priors, and chooses the correction on training rows (never in their own prompt).
 
-        Where answers are texts there is no prior to correct; how long they are is measured instead.
+        Where answers are texts there is no prior to correct; how long they are, and what form they have, is
+        measured instead.
+
+        Args:
+            candidates: training rows that the correction may be chosen on.
+            known: all training rows.
 
         Raises:
             JobError: the job asks for the batch prior but leaves no row to measure it on.
         """
         if self.setting.task.open:
-            self.longest = longest_answer(self.decoder, self.setting, candidates)
+            self.longest = longest_answer(self.decoder, self.setting, known)
+            self.schema = schema_of(self.setting, known)
             self.facts["longest_answer_tokens"] = self.longest
             return
         rng = np.random.default_rng([self.setting.seed, 1])
@@ -158,7 +167,9 @@ class FittedPrompt:
             if self.decoder.padded_because:
                 self.facts[UNSHARED] = self.decoder.padded_because
             tell = quiet_unless(True, self.setting.report)
-            return write_answers(self.decoder, self.setting, prompts, examples, self.longest, tell)
+            return write_answers(
+                self.decoder, self.setting, prompts, examples, self.longest, self.schema, tell
+            )
         raw = self.score(examples, training=False, report=True)
         self.facts["demonstrations_left_out"] = self.left_out
         if self.decoder.padded_because:
@@ -180,14 +191,19 @@ class FittedPrompt:
 
     def save_correction(self, folder: Path) -> None:
         """Writes the correction."""
-        stored = {"correction": self.correction, "prior": list(self.prior), "longest": self.longest}
+        stored = {
+            "correction": self.correction,
+            "prior": list(self.prior),
+            "longest": self.longest,
+            "schema": self.schema,
+        }
         (folder / "correction.json").write_text(json.dumps(stored), encoding="utf-8")
 
     def load_correction(self, folder: Path) -> None:
         """Reads the correction."""
         stored = json.loads((folder / "correction.json").read_text(encoding="utf-8"))
         self.correction, self.prior = stored["correction"], np.array(stored["prior"])
-        self.longest = stored.get("longest", 0)
+        self.longest, self.schema = stored.get("longest", 0), stored.get("schema")
 
     def save(self, folder: Path) -> None:
         """Writes the correction; arms with demonstrations write those too."""

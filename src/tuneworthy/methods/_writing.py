@@ -7,7 +7,10 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.engine.generation import generate
 from tuneworthy.engine.scoring import Progress
 from tuneworthy.methods import Setting
+from tuneworthy.methods._constrained import write_constrained
 from tuneworthy.models.decoder import Decoder
+from tuneworthy.tasks import Schema
+from tuneworthy.tasks._grammar import follows, grammar
 
 MARGIN = 8  # tokens beyond the longest training answer
 MOST = 512  # tokens of an answer, whatever the training answers had
@@ -25,20 +28,42 @@ def write_answers(
     prompts: Sequence[Sequence[int]],
     rows: Sequence[Example],
     longest: int,
+    schema: Schema | None,
     tell: Progress,
 ) -> list[Prediction]:
-    """Greedy answers, with what the model wrote and what the task made of it."""
+    """Greedy answers, with what the model wrote and what the task made of it.
+
+    With a JSON Schema, answers that break it are written again so that they follow it; `raw` is what the
+    model wrote freely.
+    """
     messages = setting.task.messages(setting.instruction, "")
-    stop = {decoder.encode_answer(messages, "x")[-1], decoder.tokenizer.eos_token_id}
-    predictions = []
-    for row, tokens in zip(
-        rows, generate(decoder, prompts, sorted(stop), longest, progress=tell), strict=True
-    ):
-        raw = str(decoder.tokenizer.decode(tokens, skip_special_tokens=True))
-        value = setting.task.parse(raw, setting.labels)
-        predictions.append(
-            Prediction(
-                example_id=row.id, value=value, status="unparseable" if value is None else "parsed", raw=raw
+    stop = sorted({decoder.encode_answer(messages, "x")[-1], decoder.tokenizer.eos_token_id})
+    written = generate(decoder, prompts, stop, longest, progress=tell)
+    raws = [str(decoder.tokenizer.decode(tokens, skip_special_tokens=True)) for tokens in written]
+    values = [setting.task.parse(raw, setting.labels) for raw in raws]
+    valid: list[bool | None] = [None] * len(rows)
+    if schema is not None:
+        rules = grammar(schema)
+        valid = [value is not None and follows(rules, value) for value in values]
+        again = [i for i, fine in enumerate(valid) if not fine]
+        if again:
+            texts = write_constrained(
+                decoder,
+                rules,
+                [prompts[i] for i in again],
+                stop,
+                longest,
+                lambda done, total: tell(len(rows) - total + done, len(rows)),
             )
+            for i, text in zip(again, texts, strict=True):
+                values[i] = setting.task.parse(text, setting.labels)
+    return [
+        Prediction(
+            example_id=row.id,
+            value=value,
+            status="unparseable" if value is None else "parsed",
+            raw=raw,
+            valid_without_constraint=fine,
         )
-    return predictions
+        for row, value, raw, fine in zip(rows, values, raws, valid, strict=True)
+    ]

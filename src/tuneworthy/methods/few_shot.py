@@ -65,7 +65,7 @@ class FewShot:
         shown = draw_demonstrations(rows, parameters, setting.seed, setting.task.open)
         fitted = self._with(setting, parameters, shown)
         used = {row.id for row in shown}
-        fitted.calibrate([row for row in rows if row.id not in used])
+        fitted.calibrate([row for row in rows if row.id not in used], rows)
         fitted.facts["demonstrations"] = [row.id for row in shown]
         return fitted
 

@@ -85,7 +85,7 @@ class KnnShot:
         """Embeds the training rows; chooses the prior correction with each row left out of its own prompt."""
         rows = [row for row in [*train, *validation] if len(row.input) <= parameters.longest_demonstration]
         fitted = self._with(setting, parameters, rows)
-        fitted.calibrate(rows)
+        fitted.calibrate(rows, [*train, *validation])
         fitted.facts["retrievable_rows"] = len(rows)
         return fitted
 

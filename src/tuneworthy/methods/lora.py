@@ -31,11 +31,13 @@ from tuneworthy.engine.trainee import Writer
 from tuneworthy.engine.training import Training, ValidationScore
 from tuneworthy.engine.training import train as run_training
 from tuneworthy.methods import Answers, Setting
+from tuneworthy.methods._constrained import schema_of
 from tuneworthy.methods._prompting import UNSHARED, Label, Matrix, answers, named, quiet_unless, softmax
 from tuneworthy.methods._tuning import choose_checkpoint, frozen_training, training_facts, validated
 from tuneworthy.methods._writing import longest_answer, write_answers
 from tuneworthy.models.adapters import add_lora, load_adapter, save_adapter
 from tuneworthy.models.decoder import Decoder, load_decoder
+from tuneworthy.tasks import Schema
 
 LABEL_RANK, TEXT_RANK = 8, 16
 WRITTEN = 32  # validation rows for which texts are written; each is hundreds of forward passes
@@ -87,6 +89,7 @@ class FittedLora:
     decoder: Decoder
     facts: dict[str, Any] = field(default_factory=dict)
     longest: int = 0  # tokens of an answer at most, where answers are texts
+    schema: Schema | None = None  # what answers are held to, where they are JSON
 
     def score(self, examples: Sequence[Example], report: bool) -> Matrix:
         """Raw scores [rows, labels]: summed log p(label, stop | prompt)."""
@@ -112,7 +115,8 @@ class FittedLora:
     def write(self, examples: Sequence[Example], report: bool) -> list[Prediction]:
         """What the model writes."""
         tell = quiet_unless(report, self.setting.report)
-        return write_answers(self.decoder, self.setting, self.prompts(examples), examples, self.longest, tell)
+        prompts = self.prompts(examples)
+        return write_answers(self.decoder, self.setting, prompts, examples, self.longest, self.schema, tell)
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """The most probable label (an answer outside the labels is impossible), or what the model writes."""
@@ -132,9 +136,10 @@ class FittedLora:
         return named(examples, best_labels(self.decoder, prompts, labels, None, tell), self.setting.labels)
 
     def save(self, folder: Path) -> None:
-        """Writes an ordinary PEFT folder, and how long an answer may be."""
+        """Writes an ordinary PEFT folder, how long an answer may be, and the JSON Schema it is held to."""
         save_adapter(self.decoder, folder / "adapter")
-        (folder / "lora.json").write_text(json.dumps({"longest": self.longest}), encoding="utf-8")
+        stored = {"longest": self.longest, "schema": self.schema}
+        (folder / "lora.json").write_text(json.dumps(stored), encoding="utf-8")
 
 
 class Lora:
@@ -165,7 +170,8 @@ class Lora:
         if parameters.gradient_checkpointing:
             decoder.model.gradient_checkpointing_enable()
         longest = longest_answer(decoder, setting, [*train, *validation]) if setting.task.open else 0
-        judge = FittedLora(setting, parameters, decoder, longest=longest)
+        schema = schema_of(setting, [*train, *validation])
+        judge = FittedLora(setting, parameters, decoder, longest=longest, schema=schema)
         judged = min(WRITTEN, len(validation)) if setting.task.open else len(validation)
         outcome = run_training(
             Writer(decoder),
@@ -181,7 +187,7 @@ class Lora:
         if decoder.padded_because:
             facts[UNSHARED] = decoder.padded_because
         facts["inputs_cut"] = sum(a.input != b.input for a, b in zip(cut, train, strict=True))
-        return FittedLora(setting, parameters, scorer, facts, longest)
+        return FittedLora(setting, parameters, scorer, facts, longest, schema)
 
     def freeze(
         self, parameters: LoraParameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
@@ -194,7 +200,9 @@ class Lora:
         decoder = load_decoder(setting.models["decoder"], "float32")
         load_adapter(decoder, folder / "adapter")
         stored = json.loads((folder / "lora.json").read_text(encoding="utf-8"))
-        return FittedLora(setting, parameters, decoder, longest=int(stored["longest"]))
+        return FittedLora(
+            setting, parameters, decoder, longest=int(stored["longest"]), schema=stored.get("schema")
+        )
 
 
 def make_recipe(

@@ -29,7 +29,7 @@ class ZeroShot:
     ) -> FittedPrompt:
         """Nothing is trained; labelled rows only choose the correction of the prior."""
         fitted = FittedPrompt(setting, parameters, lambda row, training: [])
-        fitted.calibrate([*train, *validation])
+        fitted.calibrate([*train, *validation], [*train, *validation])
         return fitted
 
     def freeze(

@@ -23,7 +23,7 @@ def verdict_table(contents: Contents) -> RenderableType:
     """The arms, best first, then the verdict and where the report is; good at 80 columns."""
     parts: list[RenderableType] = []
     if contents.arms:
-        parts.extend((_table(contents), *_broken(contents)))
+        parts.extend((_table(contents), *_broken(contents), *_written_again(contents)))
     parts.append(_panel(contents))
     return Group(*parts)
 
@@ -61,6 +61,18 @@ def _broken(contents: Contents) -> Iterator[Text]:
             if count:
                 tail = f": {count} of {arm.estimate.n} answers {words} and count as wrong"
                 yield _safe(arm.method + tail, "yellow")
+
+
+def _written_again(contents: Contents) -> Iterator[Text]:
+    """A line on how well answers followed their JSON Schema before they were held to it."""
+    shares = [
+        f"{arm.method} {formats.percent(arm.valid_without_constraint / arm.estimate.n, 0)}"
+        for arm in contents.arms
+        if arm.valid_without_constraint is not None
+    ]
+    if shares:
+        tail = "; the others were written again under it"
+        yield _safe(f"free answers that followed the JSON Schema: {', '.join(shares)}{tail}", "dim")
 
 
 def _score(arm: Arm) -> Text:

@@ -177,6 +177,9 @@ def arms_view(contents: Contents) -> View:
             "score": score(arm.estimate, notes),
             "unparseable": arm.unparseable,
             "failed": arm.failed,
+            "valid_freely": None
+            if arm.valid_without_constraint is None
+            else formats.percent(arm.valid_without_constraint / arm.estimate.n),
             "cost": arm.cost,
         }
         for arm in contents.arms
@@ -187,6 +190,7 @@ def arms_view(contents: Contents) -> View:
         "kinds": [kind for kind in ("tuned", "prompt", "classifier", "baseline") if _has(contents, kind)],
         "money": any(arm.cost.money_per_1000 is not None for arm in contents.arms),
         "failed": any(arm.failed for arm in contents.arms),
+        "constrained": any(arm.valid_without_constraint is not None for arm in contents.arms),
         "hollow": any(arm.estimate.low is None for arm in contents.arms),
         "intervals": _procedures(arm.estimate.interval for arm in contents.arms),
         "others": _other_metrics(contents),

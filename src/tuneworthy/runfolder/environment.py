@@ -7,7 +7,17 @@ from typing import Any
 
 import psutil
 
-PACKAGES = ("tuneworthy", "torch", "transformers", "peft", "scikit-learn", "numpy", "scipy", "tokenizers")
+PACKAGES = (
+    "tuneworthy",
+    "torch",
+    "transformers",
+    "peft",
+    "scikit-learn",
+    "numpy",
+    "scipy",
+    "tokenizers",
+    "llguidance",
+)
 
 
 def environment(dtype: str, cores: int) -> dict[str, Any]:

@@ -4,10 +4,12 @@
 """
 
 from collections.abc import Sequence
-from typing import Protocol, TypedDict
+from typing import Any, Protocol, TypedDict, runtime_checkable
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.registry import Registry
+
+Schema = dict[str, Any]  # a JSON Schema, draft 2020-12
 
 
 class Message(TypedDict):
@@ -59,6 +61,17 @@ class Task(Protocol):
 
     def parse(self, text: str, labels: Sequence[str]) -> str | None:
         """The target a model meant by this text; None when it is none."""
+
+
+@runtime_checkable
+class Structured(Protocol):
+    """What a task may offer besides: answers that are JSON objects and are held to a JSON Schema."""
+
+    def schema(self, examples: Sequence[Example]) -> Schema:
+        """The schema that the targets of these examples follow."""
+
+    def check_schema(self, schema: Schema, examples: Sequence[Example]) -> None:
+        """Raises JobError when no record can be written by the schema, DataError when a target breaks it."""
 
 
 TASKS: Registry[Task] = Registry("tasks", "task")

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
-from tuneworthy.core.errors import DataError
+from tuneworthy.core.errors import DataError, JobError
 from tuneworthy.core.example import Example
 from tuneworthy.metrics._records import canonical, record_of
-from tuneworthy.tasks import Message
+from tuneworthy.tasks import Message, Schema
+from tuneworthy.tasks._grammar import fault, follows, grammar
+from tuneworthy.tasks._schema import schema_of_records
 from tuneworthy.tasks._turns import chat, enough
 
 
@@ -64,10 +67,39 @@ class StructuredExtraction:
                 found, _ = json.JSONDecoder().raw_decode(text, start)
             except (ValueError, RecursionError):
                 found = None
-            if isinstance(found, dict):
+            if isinstance(found, dict) and _is_plain(found):
                 return canonical(found)
             start = text.find("{", start + 1)
         return None
+
+    def schema(self, examples: Sequence[Example]) -> Schema:
+        """The fields, types and lengths of the targets."""
+        records = (record_of(str(row.target)) for row in examples)
+        return schema_of_records([record for record in records if record is not None])
+
+    def check_schema(self, schema: Schema, examples: Sequence[Example]) -> None:
+        """Raises JobError when no record can be written by the schema, DataError when a target breaks it."""
+        rules = grammar(schema)
+        if trouble := fault(rules):
+            raise JobError(
+                f"json_schema cannot be used ({trouble}): simplify it, or leave it out and it is inferred."
+            )
+        for row in examples:
+            target = self.format(str(row.target))
+            if not follows(rules, target):
+                raise DataError(
+                    f"row {row.row}: the target '{target[:60]}' breaks json_schema: mend the row or the "
+                    "schema."
+                )
+
+
+def _is_plain(record: dict[str, Any]) -> bool:
+    """Whether a record is JSON in UTF-8 again: no infinite number, no NaN, no half of a surrogate pair."""
+    try:
+        json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 PLUGIN = StructuredExtraction()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneworthy.core.example import Example
+from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.methods import METHODS, Fitted, Setting
 from tuneworthy.metrics import METRICS
@@ -37,6 +38,8 @@ def setting_of(unit: Unit, models: dict[ModelRole, Path], checkpoint: Path | Non
         models={role: models[role] for role in unit.models},
         checkpoint=checkpoint,
         report=report,
+        json_schema=unit.json_schema,
+        constrain=unit.constrain,
     )
 
 
@@ -85,7 +88,7 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
         "peak_memory_gib": peak_memory_gib(),
         "threads": unit.threads,
     }
-    writer.finish(unit, predictions, {"cost": cost, "facts": fitted.facts})
+    writer.finish(unit, predictions, {"cost": cost, "facts": fitted.facts | _free_validity(predictions)})
     _remove(checkpoint)
 
 
@@ -101,6 +104,12 @@ def run_rows(run: str) -> tuple[dict[str, Example], dict[str, tuple[str, ...]]]:
     split = json.loads((Path(run) / "split.json").read_text(encoding="utf-8"))
     sets = {address: tuple(ids) for address, ids in split["row_sets"].items()}
     return rows, {**sets, NOTHING: ()}
+
+
+def _free_validity(predictions: list[Prediction]) -> dict[str, float]:
+    """The share of answers that followed their JSON Schema as first written, where they are held to one."""
+    free = [p.valid_without_constraint for p in predictions if p.valid_without_constraint is not None]
+    return {"valid_without_constraint": round(statistics.mean(free), 4)} if free else {}
 
 
 def _latency(fitted: Fitted, asked: list[Example]) -> float:

@@ -23,12 +23,14 @@ UNTUNED_SIDE_BY_SIDE = 4  # untuned arms of a holdout that share the cores
 
 
 class Question(Frozen):
-    """What every unit of a run is asked: the same task, labels, words and metric."""
+    """What every unit of a run is asked: the same task, labels, words, metric and form of the answers."""
 
     task: str
     labels: tuple[str, ...]
     instruction: str
     metric: str
+    json_schema: dict[str, Any] | None = None
+    constrain: bool = True
 
 
 class Stage(Frozen):

@@ -147,6 +147,12 @@ def remarks(evidence: Evidence) -> tuple[str, ...]:
                 f"{arm.method} failed on {counted(arm.failed, 'row')} (of {arm.estimate.n:,}); "
                 "they count as wrong."
             )
+        free = arm.valid_without_constraint
+        if free is not None and free < arm.estimate.n:
+            found.append(
+                f"As first written, {percent(free / arm.estimate.n)} of {arm.method}'s answers followed the "
+                "JSON Schema; the others were written again under it."
+            )
     found.append(resolution(evidence))
     return tuple(sentence for sentence in found if sentence)
 
