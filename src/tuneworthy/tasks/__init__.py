@@ -4,10 +4,12 @@
 """
 
 from collections.abc import Sequence
-from typing import Protocol, TypedDict
+from dataclasses import replace
+from typing import Protocol, TypedDict, runtime_checkable
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.registry import Registry
+from tuneworthy.data.forms import PLAIN, Form
 
 
 class Message(TypedDict):
@@ -59,6 +61,19 @@ class Task(Protocol):
 
     def parse(self, text: str, labels: Sequence[str]) -> str | None:
         """The target a model meant by this text; None when it is none."""
+
+
+@runtime_checkable
+class Formed(Protocol):
+    """What a task may offer besides: rows that stand in a table in other forms than text and target."""
+
+    @property
+    def form(self) -> Form: ...
+
+
+def form_of(task: Task) -> Form:
+    """How the task's rows stand in a table; as they are where it does not say."""
+    return replace(task.form if isinstance(task, Formed) else PLAIN, open=task.open)
 
 
 TASKS: Registry[Task] = Registry("tasks", "task")
