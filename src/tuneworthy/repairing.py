@@ -28,7 +28,10 @@ LITERAL = "label:"  # before a decision that is a value, where the value is also
 GONE = "(row removed)"
 EXCERPT = 200  # characters of a row's text in the review
 # The order in which a person's minute is worth most: a wrong label costs more than a stray tag.
-WORTH = ("TW002", "TW009", "TW008", "TW013", "TW015", "TW003", "TW007", "TW001", "TW006", "TW011", "TW012")
+WORTH = (
+    *("TW002", "TW009", "TW008", "TW026", "TW013", "TW015"),
+    *("TW003", "TW007", "TW001", "TW006", "TW011", "TW012"),
+)
 
 
 @dataclass(frozen=True, slots=True)
