@@ -40,8 +40,8 @@ class MissingLabels:
             self,
             "tip",
             f"{noted(notes, 'has', 'have')} the label {names(sorted(wrong))}, which often stands for none.",
-            f"Empty these cells if nothing was labelled: such rows are {kept}. Where it is a class, give it a "
-            "name that says so.",
+            f"Empty these cells if nothing was labelled: such rows are {kept}. Where it is a class, give it "
+            "a name that says so.",
             notes=notes,
         )
 
