@@ -10,8 +10,9 @@ from tuneworthy.core.errors import JobError, NotFoundError
 from tuneworthy.core.evidence import Comparison, Estimate, Verdict
 from tuneworthy.core.job import Job
 from tuneworthy.core.prediction import Prediction
+from tuneworthy.data.forms import Cells
 from tuneworthy.data.jobfile import job_from_tree, load_job
-from tuneworthy.data.table import Table, table_from_frame
+from tuneworthy.data.table import Table, cell_text, table_from_frame
 from tuneworthy.methods import METHODS
 from tuneworthy.runfolder.folder import Listener, RunFolder
 
@@ -47,9 +48,17 @@ class Run:
         """The HTML report."""
         return self.path / "report.html"
 
-    def predict(self, texts: str | Sequence[str]) -> list[Prediction]:
-        """Label and probabilities for new texts, by the recommended method fitted on all rows."""
-        return self._predictor.predict([texts] if isinstance(texts, str) else list(texts))
+    def predict(self, texts: str | Sequence[Any]) -> list[Prediction]:
+        """Label and probabilities for new texts, by the recommended method fitted on all rows.
+
+        A text may be whatever the input column held in training: tokens, or the turns of a chat.
+        """
+        from tuneworthy.tasks import TASKS, form_of
+
+        given = [texts] if isinstance(texts, str) else texts
+        read = form_of(TASKS.get(self._predictor.unit.task)).read
+        cells = [cell_text(text, f"text {number}") or "" for number, text in enumerate(given, start=1)]
+        return self._predictor.predict([read(Cells(cell, None)).input for cell in cells])
 
     @cached_property
     def _predictor(self) -> "Predictor":
@@ -82,6 +91,7 @@ def run(
     input: str | Sequence[str] = (),
     group: str | None = None,
     test: str | os.PathLike[str] | None = None,
+    blank_means_none: bool = False,
     output: str | os.PathLike[str] | None = None,
     listener: Listener | None = None,
     **settings: Any,
@@ -94,6 +104,7 @@ def run(
         input: the text column or columns; found when clear.
         group: column whose equal values never straddle a split.
         test: a test file of your own.
+        blank_means_none: rows with a blank target are ones with nothing to find, not unlabelled.
         output: the run folder.
         listener: told every event as a dict.
         settings: any field of a job, and a dict per method: `arms=["tfidf", "lora"]`, `lora={"rank": 16}`.
@@ -107,8 +118,10 @@ def run(
         "target": target,
         "input": (input,) if isinstance(input, str) else tuple(input),
         "group": group,
+        "test": None if test is None else os.fspath(test),
+        "blank_means_none": blank_means_none,
     }
-    job, table = make_job(data, {**columns, "test": None if test is None else os.fspath(test)}, settings)
+    job, table = make_job(data, columns, settings)
     return Run(pipeline.run(job, None if output is None else Path(output), table, listener))
 
 
@@ -119,7 +132,7 @@ def make_job(
 
     Args:
         data: see `run`.
-        columns: `input`, `target`, `group`, `test`; empty values are left to the job or to the tool.
+        columns: fields of `DataSpec` but the path; empty values are left to the job or to the tool.
         settings: fields of a job and sections of methods.
         overrides: `section.key=value` texts of the command line; they win.
 

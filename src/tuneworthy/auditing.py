@@ -11,7 +11,7 @@ from tuneworthy.engine.encoding import cut_input, encode_row
 from tuneworthy.methods import METHODS
 from tuneworthy.models.decoder import load_decoder
 from tuneworthy.models.resolve import resolve
-from tuneworthy.tasks import TASKS
+from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.plan import validated_parameters
 
 
@@ -30,7 +30,7 @@ def audit_job(job: Job, table: Table | None, rows: int) -> Audit:
         AuditError: a row would not teach its answer.
     """
     task = TASKS.get(job.task)
-    data = load(job, table, task.open)
+    data = load(job, table, form_of(task))
     examples = data.trainable()
     task.check_examples(examples)
     question = steps.ask(job, task, examples, data.json_schema)

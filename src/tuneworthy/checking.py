@@ -12,7 +12,7 @@ from tuneworthy.core.job import Job
 from tuneworthy.data.loading import Loaded, load
 from tuneworthy.data.readers import read_table
 from tuneworthy.data.table import Table
-from tuneworthy.tasks import TASKS
+from tuneworthy.tasks import TASKS, form_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def check_job(job: Job, table: Table | None = None, slow: bool = False, mute: Se
     """
     mute = [code.strip().upper() for given in mute for code in given.split(",") if code.strip()]
     table = table or read_table(Path(job.data.path))
-    data = load(job, table, TASKS.get(job.task).open)
+    data = load(job, table, form_of(TASKS.get(job.task)))
     findings = run_checks(steps.examined(job, data, slow), mute)
     unknown = set(mute) - {found.code for found in findings}
     if unknown:

@@ -20,7 +20,7 @@ from tuneworthy.metrics import METRICS, is_error, is_share
 from tuneworthy.runfolder.environment import environment
 from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.runfolder.unit_output import remove_leftovers
-from tuneworthy.tasks import TASKS
+from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.executors.local import LocalExecutor
 from tuneworthy.units.plan import make_plan
 from tuneworthy.verdict.rules import decide
@@ -46,7 +46,7 @@ def run(
     """
     # 1. Read and examine. Nothing is written until data and job are sound.
     task = TASKS.get(job.task)
-    data = load(job, table, task.open)
+    data = load(job, table, form_of(task))
     rows, test_rows = data.trainable(), data.scorable_test()
     task.check_examples(rows)
     job = with_arms(job, task, rows)

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from tuneworthy.core.errors import DataError, JobError
 from tuneworthy.data.columns import require_column
+from tuneworthy.data.examples import input_text, read_row
+from tuneworthy.data.forms import Cells, Form
 from tuneworthy.data.readers import read_table
 from tuneworthy.data.safe_csv import csv_text
-from tuneworthy.data.table import Table
+from tuneworthy.data.table import Table, blank
 from tuneworthy.methods import Report
 from tuneworthy.runfolder.folder import RunFolder, write_text
-from tuneworthy.tasks import TASKS
+from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.predictor import Predictor
 
 LABELLED, ANSWERED = ("label", "confidence", "abstained"), ("answer",)  # columns added
@@ -47,7 +49,8 @@ def predict_file(
     """
     facts = RunFolder(run).read("dataset.json")
     columns = tuple(input) or tuple(facts["input_columns"])
-    open = TASKS.get(facts.get("task", "text-classification")).open
+    form = form_of(TASKS.get(facts.get("task", "text-classification")))
+    open = form.open
     added = ANSWERED if open else LABELLED
     if output.exists() and output.samefile(data):
         raise JobError(f"{output} is the input itself: name another --output.")
@@ -63,7 +66,7 @@ def predict_file(
         raise DataError(
             f"{table.name} already has a column '{taken[0]}': rename it, it would be overwritten."
         )
-    texts = _texts(table, columns)
+    texts = _texts(table, columns, form)
     filled = [index for index, text in enumerate(texts) if text]
     predictor = Predictor(run, report)
     predictions = predictor.predict([texts[index] for index in filled], label_only)
@@ -82,11 +85,10 @@ def predict_file(
     return Written(len(rows), abstained, len(rows) - len(filled), predictor.unit.method)
 
 
-def _texts(table: Table, columns: Sequence[str]) -> list[str]:
-    """The input of each row, joined as in training; empty when every column is blank."""
-    texts = []
-    for row in table.rows:
-        filled = {name: value for name in columns if (value := row[name] or "").strip()}
-        joined = "\n".join(f"{name}: {value}" for name, value in filled.items())
-        texts.append(joined if len(columns) > 1 else filled.get(columns[0], ""))
-    return texts
+def _texts(table: Table, columns: Sequence[str], form: Form) -> list[str]:
+    """The input of each row, joined and read as in training; empty when every column is blank."""
+    joined = [input_text(row, columns) for row in table.rows]
+    return [
+        "" if blank(text) else read_row(table, index, form, Cells(text, None, len(columns) > 1)).input
+        for index, text in enumerate(joined)
+    ]

@@ -28,7 +28,10 @@ LITERAL = "label:"  # before a decision that is a value, where the value is also
 GONE = "(row removed)"
 EXCERPT = 200  # characters of a row's text in the review
 # The order in which a person's minute is worth most: a wrong label costs more than a stray tag.
-WORTH = ("TW002", "TW009", "TW008", "TW013", "TW015", "TW003", "TW007", "TW001", "TW006", "TW011", "TW012")
+WORTH = (
+    *("TW002", "TW009", "TW008", "TW026", "TW013", "TW015"),
+    *("TW003", "TW007", "TW001", "TW006", "TW011", "TW012"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ def _decisions(checked: Checked, review: Path, safe: Sequence[Change]) -> list[C
 def _safe_changes(checked: Checked) -> list[Change]:
     table, columns = checked.table, checked.data.columns
     used = {row.row for row in checked.data.dataset.examples}
+    structured = _structured(checked) if len(columns.input) == 1 else set()
     changes: list[Change] = []
     seen: set[tuple[str, ...]] = set()
     for i, (number, cells) in enumerate(zip(table.numbers, table.rows, strict=True)):
@@ -152,11 +156,11 @@ def _safe_changes(checked: Checked) -> list[Change]:
             before = cells[column] or ""
             after = repaired(before)
             texts.append(" ".join(after.split()))
-            if after != before:
+            if after != before and number not in structured:
                 changes.append(Change(number, column, before, after, "TW012"))
-        label = cells[columns.target] or ""
+        label = (cells[columns.target] or "") if columns.target is not None else ""
         tidy = label if checked.data.open else " ".join(label.split())
-        if tidy != label:
+        if columns.target is not None and tidy != label:
             changes.append(Change(number, columns.target, label, tidy, "TW008"))
         key = (*texts, tidy)
         if number in used and key in seen:
@@ -171,6 +175,7 @@ def _proposals(checked: Checked) -> list[tuple[object, ...]]:
     done = {change.row for change in _safe_changes(checked) if not change.column}
     at = {number: i for i, number in enumerate(checked.table.numbers)}
     examples = {row.row: row for row in checked.data.dataset.examples}
+    structured = _structured(checked)
     rows = []
     for found in checked.findings:
         if found.code not in WORTH or found.outcome not in ("issue", "tip"):
@@ -178,7 +183,8 @@ def _proposals(checked: Checked) -> list[tuple[object, ...]]:
         for note in found.notes:
             if note.test or note.row in done or (found.code == "TW012" and note.note in MENDED):
                 continue
-            column, before, after = _proposal(checked, found, note, examples[note.row].input)
+            whole = note.row not in structured
+            column, before, after = _proposal(checked, found, note, examples[note.row].input, whole)
             if found.code == "TW008" and " ".join(before.split()) == after:
                 continue  # white space, mended already
             example = examples[note.row]
@@ -195,8 +201,10 @@ def _proposals(checked: Checked) -> list[tuple[object, ...]]:
     return [row for _, row in sorted(rows, key=lambda item: item[0])]
 
 
-def _proposal(checked: Checked, found: Finding, note: RowNote, text: str) -> tuple[str, str, str]:
-    """Column, cell and proposal; several columns that make one text leave the cell to the reader."""
+def _proposal(
+    checked: Checked, found: Finding, note: RowNote, text: str, whole: bool
+) -> tuple[str, str, str]:
+    """Column, cell and proposal; where no cell holds the whole text, it is left to the reader."""
     columns = checked.data.columns
     before, after, column = note.before, note.after, note.column
     if found.code == "TW015":
@@ -204,10 +212,17 @@ def _proposal(checked: Checked, found: Finding, note: RowNote, text: str) -> tup
     if found.code == "TW013":
         column, before, after = "input", text, apart(repaired(text))
     if column == "label":
-        return columns.target, before, after
+        return (columns.target, before, after) if columns.target is not None else ("", "", "")
     if column == "input":
-        return (columns.input[0], before, after) if len(columns.input) == 1 else ("", "", "")
+        return (columns.input[0], before, after) if whole else ("", "", "")
     return column, before, after
+
+
+def _structured(checked: Checked) -> set[int]:
+    """Rows whose text is no cell as it stands: joined from several, or read out of tokens or turns."""
+    column, table = checked.data.columns.input[0], checked.table
+    cells = dict(zip(table.numbers, (row[column] for row in table.rows), strict=True))
+    return {row.row for row in checked.data.dataset.examples if row.input != cells[row.row]}
 
 
 def _fingerprint(table: Table, index: int) -> str:

@@ -250,3 +250,9 @@ def test_the_page_shows_the_rows_and_runs_nothing_of_theirs(table: Path, tmp_pat
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;bold" in page
     assert "<b>bold" not in page
+
+
+def test_a_label_that_looks_like_missing_data_is_for_the_reviewer_to_settle(tmp_path: Path) -> None:
+    rows = [*toy_rows(30), {"text": "one that nobody labelled", "label": "N/A"}]
+    assert reviewed(tmp_path, rows, "TW026", "delete") == rows[:-1]
+    assert "TW026" in check(write_csv(tmp_path / "u.csv", rows), "--mute", "TW004")

@@ -101,6 +101,7 @@ BAD: dict[str, Examined] = {
         ],
         task="question-answering",
     ),
+    "missing_labels": table([*CLEAN, {"text": "where is it", "label": "N/A"}]),
     "quoted_rows": table(CLEAN, instruction=f"Sort messages. For example: {CLEAN[2]['text']} is a refund."),
     "group_leak": table(
         [{**row, "group": f"g{i % 9}"} for i, row in enumerate(CLEAN)],
@@ -216,3 +217,30 @@ def test_an_answer_too_long_to_be_written_is_named() -> None:
     rows = [{"text": f"tell me {i}", "label": "word " * (600 if i == 2 else 5)} for i in range(9)]
     found = CHECKS.get("input_length").examine(table(rows, task="text-generation"))
     assert (found.outcome, found.rows) == ("issue", (4,))
+
+
+@pytest.mark.parametrize(
+    ("labels", "suspected"),
+    [
+        (["good", "bad", "nan"], True),
+        (["Good", "Bad", "NULL"], True),
+        (["good", "bad", "none"], False),  # a class like any other
+        (["good", "bad", "None"], True),  # what Python writes
+        (["Good", "Bad", "None"], False),
+    ],
+)
+def test_a_class_called_none_is_told_from_missing_data(labels: list[str], suspected: bool) -> None:
+    rows = [{**row, "label": labels[i % 3]} for i, row in enumerate(CLEAN)]
+    found = CHECKS.get("missing_labels").examine(table(rows))
+    assert (found.outcome == "tip") == suspected
+    assert found.rows == (tuple(range(4, 62, 3)) if suspected else ())
+
+
+def test_missing_answers_may_be_kept_as_ones_with_nothing_to_find() -> None:
+    rows = [{"text": f"question: who {i}?", "label": "N/A" if i == 3 else "Bob"} for i in range(9)]
+    advice = {
+        task: CHECKS.get("missing_labels").examine(table(rows, task=task)).advice
+        for task in ("question-answering", "summarization")
+    }
+    assert "blank_means_none" in advice["question-answering"]
+    assert "blank_means_none" not in advice["summarization"]

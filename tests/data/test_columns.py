@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from tuneworthy.core.errors import DataError, JobError
-from tuneworthy.data.columns import Columns, choose_columns, to_dataset
+from tuneworthy.data.columns import Columns, choose_columns
+from tuneworthy.data.examples import to_dataset
 from tuneworthy.data.table import Table
 
 WORDS = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo"]

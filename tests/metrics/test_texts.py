@@ -1,10 +1,14 @@
 """Metrics of texts against the rules and the programs that define them."""
 
+import json
+
 import numpy as np
 import pytest
 
 from tuneworthy.core.prediction import Prediction
+from tuneworthy.data.forms import Cells
 from tuneworthy.metrics import METRICS, Metric
+from tuneworthy.tasks import TASKS, form_of
 
 ANSWERS = [
     "the cat sat on the mat in the hall",
@@ -146,6 +150,25 @@ def test_entities_whose_words_occur_once_have_seqevals_f1() -> None:
     report = theirs.classification_report(truth, given, output_dict=True)
     for kind in kinds:
         assert float(by_type[kind]) == pytest.approx(report[kind]["f1-score"], abs=1e-9)
+
+
+def test_entities_read_from_tags_have_seqevals_f1() -> None:
+    theirs = pytest.importorskip("seqeval.metrics")
+    read = form_of(TASKS.get("token-classification")).read
+    rng = np.random.default_rng(3)
+    tags = ["O", "O", "B-a", "I-a", "B-b", "I-b"]  # at random, so that many an I- comes without its B-
+    truth, given, targets, answers = [], [], [], []
+    for row in range(60):
+        words = [f"w{row}x{i}" for i in range(int(rng.integers(1, 9)))]
+        true_tags = [str(tag) for tag in rng.choice(tags, len(words))]
+        our_tags = [tag if rng.random() < 0.7 else str(rng.choice(tags)) for tag in true_tags]
+        truth.append(true_tags)
+        given.append(our_tags)
+        targets.append(str(read(Cells(json.dumps(words), json.dumps(true_tags))).target))
+        answers.append(str(read(Cells(" ".join(words), " ".join(our_tags))).target))
+    expected = theirs.f1_score(truth, given)
+    assert 0.3 < expected < 0.8
+    assert value("entity_f1", list(answers), targets) == pytest.approx(expected, abs=1e-9)
 
 
 def test_label_sets_are_scored_as_scikit_learn_scores_them() -> None:

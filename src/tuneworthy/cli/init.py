@@ -20,18 +20,19 @@ def command(
     from tuneworthy.core.errors import JobError
     from tuneworthy.core.example import label_counts
     from tuneworthy.core.job import Job
-    from tuneworthy.data.columns import choose_columns, to_dataset
+    from tuneworthy.data.columns import choose_columns
+    from tuneworthy.data.examples import to_dataset
     from tuneworthy.data.job_starter import starter_job
     from tuneworthy.data.readers import read_table
     from tuneworthy.runfolder.folder import write_text
-    from tuneworthy.tasks import TASKS
+    from tuneworthy.tasks import TASKS, form_of
 
     if output.exists():
         raise JobError(f"{output} exists already: name another file with --output, or delete it.")
     table = read_table(data)
     kind = TASKS.get(task or Job.model_fields["task"].default)
-    columns = choose_columns(table, input or (), target, group, kind.open)
-    dataset, _ = to_dataset(table, columns, group, data.stem)
+    columns = choose_columns(table, input or (), target, group, form_of(kind))
+    dataset, _ = to_dataset(table, columns, group, data.stem, form_of(kind))
     shown = data.absolute()
     folder = output.absolute().parent
     relative = shown.relative_to(folder) if shown.is_relative_to(folder) else shown

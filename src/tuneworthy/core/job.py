@@ -30,11 +30,18 @@ class DataSpec(Frozen):
     input: tuple[str, ...] = Field(
         (), description="column(s) with the text; several are joined as 'name: value' lines"
     )
-    target: str | None = Field(None, description="column with the label")
+    target: str | None = Field(
+        None, description="column with the label; not set where a chat's last turn is the answer"
+    )
     group: str | None = Field(
         None, description="column whose equal values never straddle a split (author, company, document)"
     )
     test: str | None = Field(None, description="a test file of your own, same columns; opened once")
+    blank_means_none: bool = Field(
+        False,
+        description="keep rows with a blank target as ones with nothing to find (no answer, no entities, no "
+        "labels); else they are left out",
+    )
 
 
 class Job(Frozen):

@@ -1,4 +1,4 @@
-"""Which column is the text and which is the label, and the examples they make.
+"""Which column is the text and which is the label.
 
 Columns that were not named are found when there is no doubt, and asked for otherwise. Every choice comes with
 a sentence for the user.
@@ -7,13 +7,13 @@ a sentence for the user.
 import re
 import shlex
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-from tuneworthy.core.errors import DataError, JobError
-from tuneworthy.core.example import Dataset, Example, example_id
+from tuneworthy.core.errors import JobError
 from tuneworthy.core.registry import did_you_mean
-from tuneworthy.data.table import Table
+from tuneworthy.data.forms import PLAIN, Form
+from tuneworthy.data.table import Table, blank
 
 TARGET_NAMES = frozenset(
     ("label", "labels", "target", "class", "category", "sentiment", "intent", "topic", "y", "gold_label")
@@ -40,12 +40,12 @@ class Columns:
 
     Attributes:
         input: the column(s) with the text.
-        target: the column with the label.
+        target: the column with the label; None where the input column holds it too, as a chat does.
         explanation: one sentence for the user, saying how they were chosen.
     """
 
     input: tuple[str, ...]
-    target: str
+    target: str | None
     explanation: str = field(default="", compare=False)
 
 
@@ -105,7 +105,7 @@ class _Profile:
 
 
 def choose_columns(
-    table: Table, input: Sequence[str], target: str | None, group: str | None = None, open: bool = False
+    table: Table, input: Sequence[str], target: str | None, group: str | None = None, form: Form = PLAIN
 ) -> Columns:
     """The text and label columns: those that were named, and the obvious ones for those that were not.
 
@@ -118,13 +118,15 @@ def choose_columns(
         input: names of the text columns; empty to find one.
         target: name of the label column; None to find it.
         group: name of the group column, which is then neither.
-        open: the target is a text of its own; it is then found by its name only (answer, summary, ...).
+        form: how rows of the task stand in a table: columns that belong together are found by their names,
+            a column that holds input and target in one by its cells. An open target is found by its name
+            only (answer, summary, ...).
 
     Raises:
         JobError: a name is unknown or used twice, or a column is not obvious; the message then lists the
             columns and the flags to type.
     """
-    if len(table.columns) < 2:
+    if len(table.columns) < 2 and form.holds_both is None:
         raise JobError(
             f"{table.name} has the one column '{table.columns[0]}': a text and a label column are needed, "
             "separated by a comma, semicolon, tab or bar."
@@ -138,12 +140,49 @@ def choose_columns(
     if input and target is not None:
         return Columns(tuple(input), target, _explain(tuple(input), target, "as you said"))
     free = [_profile(table, name) for name in table.columns if name not in named]
-    found_target = target if target is not None else _find_target(free, open)
+    well_known = _well_known(table, input, target, group, form)
+    if well_known is not None:
+        return well_known
+    found_target = target if target is not None else _find_target(free, form.open)
     found_input = tuple(input) or _find_text([one for one in free if one.name != found_target])
     if not found_input or found_target is None:
         raise _unclear(table, free, tuple(input), target, (found_input, found_target))
     how = "the obvious choice" if not input and target is None else "one as you said, the other obvious"
     return Columns(found_input, found_target, _explain(found_input, found_target, how))
+
+
+def _well_known(
+    table: Table, input: Sequence[str], target: str | None, group: str | None, form: Form
+) -> Columns | None:
+    """The columns that go by a layout of the task, or the one that holds both, when there is no doubt."""
+    free = {_plain(name): name for name in table.columns if name != group}
+    found = [
+        Columns(tuple(free[name] for name in asked), free[answer])
+        for asked, answer in form.layouts
+        if free.keys() >= {*asked, answer}
+    ]
+    found = [one for one in found if not any(_within(one, other) for other in found)]
+    if target is None and form.holds_both is not None:
+        both = [name for name in free.values() if _mostly(table, name, form.holds_both)]
+        found += [Columns((name,), None) for name in both]
+    found = [
+        one for one in found if (not input or one.input == tuple(input)) and target in (None, one.target)
+    ]
+    if len(found) != 1:
+        return None
+    how = "one as you said, the other obvious" if input or target is not None else "the obvious choice"
+    return replace(found[0], explanation=_explain(found[0].input, found[0].target, how))
+
+
+def _within(one: Columns, other: Columns) -> bool:
+    """Whether the other has the same target and more input."""
+    return one.target == other.target and set(one.input) < set(other.input)
+
+
+def _mostly(table: Table, name: str, holds: Callable[[str], bool]) -> bool:
+    """Whether more than half of a column's cells hold what is looked for."""
+    cells = [cell for row in table.rows if not blank(cell := row[name])]
+    return 2 * sum(holds(str(cell)) for cell in cells) > len(cells)
 
 
 def require_column(table: Table, name: str) -> None:
@@ -152,76 +191,9 @@ def require_column(table: Table, name: str) -> None:
         raise JobError(f"{table.name} has no column '{name}': {did_you_mean(name, list(table.columns))}")
 
 
-def to_dataset(table: Table, columns: Columns, group: str | None, name: str) -> tuple[Dataset, list[str]]:
-    """The rows with a text and a label as examples, and a sentence for each kind of row left out.
-
-    One input column is used as it is; several become lines `name: value`, blank ones among them left out.
-
-    Args:
-        table: the rows.
-        columns: which columns to use.
-        group: the group column, if any; a blank group is no group.
-        name: what the dataset is called.
-
-    Raises:
-        JobError: a column does not exist.
-        DataError: no row has both a text and a label.
-    """
-    for column in (*columns.input, columns.target, *([group] if group is not None else [])):
-        require_column(table, column)
-    seen: Counter[str] = Counter()
-    examples: list[Example] = []
-    no_text: list[int] = []
-    no_label: list[int] = []
-    for index, (row, number) in enumerate(zip(table.rows, table.numbers, strict=True)):
-        text, label = _input_text(row, columns.input), row[columns.target]
-        if _blank(text):
-            no_text.append(index)
-        elif _blank(label):
-            no_label.append(index)
-        else:
-            belongs = None if group is None or _blank(row[group]) else row[group]
-            stem = example_id(text, label, belongs, 0)
-            identity = example_id(text, label, belongs, seen[stem])
-            seen[stem] += 1
-            examples.append(Example(id=identity, input=text, target=label, group=belongs, row=number))
-    if not examples:
-        raise DataError(
-            f"{table.name}: none of the {len(table)} rows has both a text ({', '.join(columns.input)}) and a "
-            f"label ({columns.target}); fill these columns in or name others."
-        )
-    dataset = Dataset(
-        name=name,
-        examples=tuple(examples),
-        input_columns=columns.input,
-        target_column=columns.target,
-        group_column=group,
-    )
-    reasons = ((no_text, "text", ", ".join(columns.input)), (no_label, "label", columns.target))
-    return dataset, [_left_out(table, rows, what, where) for rows, what, where in reasons if rows]
-
-
-def _left_out(table: Table, indices: list[int], what: str, where: str) -> str:
-    verb = "were" if len(indices) > 1 else "was"
-    return (
-        f"{len(indices)} of {len(table)} rows {verb} left out because the {what} ({where}) is blank: "
-        f"{table.where(indices)}."
-    )
-
-
-def _input_text(row: dict[str, str | None], columns: Sequence[str]) -> str:
-    if len(columns) == 1:
-        return row[columns[0]] or ""
-    return "\n".join(f"{column}: {row[column]}" for column in columns if not _blank(row[column]))
-
-
 def _shown(value: str) -> str:
     flat = " ".join(value.split())
     return flat if len(flat) <= _SHOWN else flat[: _SHOWN - 3] + "..."
-
-
-def _blank(value: str | None) -> bool:
-    return value is None or not value.strip()
 
 
 def _profile(table: Table, name: str) -> _Profile:
@@ -239,7 +211,11 @@ def _profile(table: Table, name: str) -> _Profile:
 
 
 def _is_called(profile: _Profile, names: frozenset[str]) -> bool:
-    return re.sub(r"[\s\-]+", "_", profile.name.strip().lower()) in names
+    return _plain(profile.name) in names
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s\-]+", "_", name.strip().lower())
 
 
 def _find_target(profiles: list[_Profile], open: bool) -> str | None:
@@ -263,7 +239,9 @@ def _find_text(profiles: list[_Profile]) -> tuple[str, ...]:
     return (rivals[0].name,) if len(rivals) == 1 and rivals[0].is_text else ()
 
 
-def _explain(input: tuple[str, ...], target: str, how: str) -> str:
+def _explain(input: tuple[str, ...], target: str | None, how: str) -> str:
+    if target is None:
+        return f"Text and answer are in column '{input[0]}': its last turn is the answer ({how})."
     plural = "s" if len(input) > 1 else ""
     quoted = " + ".join(f"'{name}'" for name in input)
     return f"The text is column{plural} {quoted} and the label is column '{target}' ({how})."

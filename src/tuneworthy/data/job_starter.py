@@ -22,7 +22,7 @@ _TEMPLATE = """\
 data:
   path: {path}  # {rows} rows; a relative path starts at this file's folder
   input: [{input}]
-  target: {target}{labels}
+{target}{labels}
   # test: test.csv  # {test_help}
 
 task: {task}
@@ -63,7 +63,9 @@ def starter_job(
         path=_scalar(data_path),
         rows=f"{rows:,}",
         input=", ".join(_scalar(name) for name in columns.input),
-        target=_scalar(columns.target),
+        target="  # no target: the last turn of a chat is the answer"
+        if columns.target is None
+        else f"  target: {_scalar(columns.target)}",
         labels=_labels(labels),
         test_help=DataSpec.model_fields["test"].description,
         task=task,

@@ -1,16 +1,20 @@
 """From a job to its rows: the labelled table and, when there is one, the user's test file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tuneworthy.core.errors import JobError
 from tuneworthy.core.example import Dataset, Example, label_counts
 from tuneworthy.core.job import Job
-from tuneworthy.data.columns import Columns, choose_columns, to_dataset
+from tuneworthy.data.columns import Columns, choose_columns
+from tuneworthy.data.examples import to_dataset
+from tuneworthy.data.forms import PLAIN, Form
 from tuneworthy.data.json_schema import read_json_schema
 from tuneworthy.data.readers import read_table
 from tuneworthy.data.splits import normalised
 from tuneworthy.data.table import Table
+from tuneworthy.data.whole_labels import in_whole_numbers, with_whole_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +62,46 @@ class Loaded:
         return [row for row in self.test_rows if row.target in known]
 
 
-def load(job: Job, table: Table | None = None, open: bool = False) -> Loaded:
+def load(job: Job, table: Table | None = None, form: Form = PLAIN) -> Loaded:
     """Reads what the job names.
 
     Args:
         job: what to read.
         table: stands in for `data.path` when the rows are in memory already.
-        open: whether the target is a text of its own, not a label out of a closed set.
+        form: how rows of the job's task stand in a table.
 
     Raises:
         NotFoundError, DataError, JobError: one sentence each, see the readers and `choose_columns`.
     """
     spec = job.data
+    if spec.blank_means_none and form.nothing is None:
+        raise JobError(
+            f"data.blank_means_none is for tasks in which a row may have nothing to find, and {job.task} is "
+            "none: leave it out, or name the --task."
+        )
     table = table or read_table(Path(spec.path))
-    columns = choose_columns(table, spec.input, spec.target, spec.group, open)
-    dataset, left_out = to_dataset(table, columns, spec.group, Path(spec.path).stem)
-    notes = [*table.notes, *left_out]
-    test = None
+    columns = choose_columns(table, spec.input, spec.target, spec.group, form)
+    tables = [table]
     if spec.test is not None:
-        test_table = read_table(Path(spec.test))
-        test_columns = choose_columns(test_table, columns.input, columns.target, spec.group)
-        test, test_notes = to_dataset(test_table, test_columns, spec.group, Path(spec.test).stem)
-        notes += [*test_table.notes, *test_notes]
+        tables.append(read_table(Path(spec.test)))
+    notes = []
+    if not form.open and columns.target is not None and in_whole_numbers(tables, columns.target):
+        form = replace(form, read=with_whole_labels)
+        notes.append(f"The labels ({columns.target}) are whole numbers written as 1.0, and were read as 1.")
+    sets = []
+    for one, path in zip(tables, (spec.path, spec.test), strict=False):
+        rows, told = to_dataset(one, columns, spec.group, Path(str(path)).stem, form, spec.blank_means_none)
+        sets.append(rows)
+        notes += [*one.notes, *told]
     return Loaded(
-        dataset=dataset,
-        test=test,
+        dataset=sets[0],
+        test=sets[1] if spec.test is not None else None,
         columns=columns,
         notes=tuple(notes),
         source=Path(spec.path).name,
         test_source=Path(spec.test).name if spec.test else None,
-        others=_other_columns(table, columns, dataset),
-        open=open,
+        others=_other_columns(table, columns, sets[0]),
+        open=form.open,
         json_schema=None if job.json_schema is None else read_json_schema(Path(job.json_schema)),
     )
 

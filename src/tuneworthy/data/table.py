@@ -52,6 +52,11 @@ class Table:
         return f"{noun} {' and '.join(filter(None, [', '.join(shown[:-1]), shown[-1]]))}"
 
 
+def blank(cell: str | None) -> bool:
+    """Whether a cell is empty or white space."""
+    return cell is None or not cell.strip()
+
+
 def column_names(names: Sequence[str], place: str) -> tuple[str, ...]:
     """The stripped names.
 

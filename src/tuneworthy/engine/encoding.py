@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
 from tuneworthy.models.decoder import Decoder
-from tuneworthy.tasks import Task
+from tuneworthy.tasks import Message, Task
+from tuneworthy.tasks._chats import transcribed, transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,40 @@ def encode_fitting_prompt(
 
 
 def cut_input(decoder: Decoder, text: str, max_tokens: int) -> str:
-    """The text, or its first `max_tokens` tokens when it is longer; training and serving cut alike."""
+    """The text, or as much of it as `max_tokens` tokens hold; training and serving cut alike.
+
+    A text keeps its beginning, a chat its system turn and its latest turns.
+    """
+    turns = transcribed(text)
+    if turns is None or len(decoder.encode(text)) <= max_tokens:
+        return _beginning(decoder, text, max_tokens)
+    return transcript(_latest(decoder, turns, max_tokens))
+
+
+def _latest(decoder: Decoder, turns: Sequence[Message], max_tokens: int) -> list[Message]:
+    """System turns, and the latest turns from a user's on; of those that are still too long the beginning."""
+    system = [turn for turn in turns if turn["role"] == "system"]
+    rest = [turn for turn in turns if turn["role"] != "system"]
+    starts = [i for i, turn in enumerate(rest) if turn["role"] == "user" and i > 0] or [len(rest) - 1]
+    kept = rest
+    for start in starts:
+        kept = rest[start:]
+        if len(decoder.encode(transcript([*system, *kept]))) <= max_tokens:
+            break
+    kept = [*system, *kept]
+    for _ in kept:
+        over = len(decoder.encode(transcript(kept))) - max_tokens
+        if over <= 0:
+            break
+        lengths = [len(decoder.encode(turn["content"])) for turn in kept]
+        longest = max(range(len(kept)), key=lengths.__getitem__)
+        shorter = _beginning(decoder, kept[longest]["content"], max(1, lengths[longest] - over))
+        kept[longest] = {**kept[longest], "content": shorter}
+    return kept
+
+
+def _beginning(decoder: Decoder, text: str, max_tokens: int) -> str:
+    """The text, or its first tokens when it is longer."""
     encoded = decoder.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     offsets = encoded["offset_mapping"]
     return text if len(offsets) <= max_tokens else text[: offsets[max_tokens - 1][1]]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 
 from tuneworthy.core.errors import ModelError
 from tuneworthy.models.hardware import device
@@ -85,10 +86,21 @@ class Decoder:
         return ours and self.full_attention_only and not capped and not sinks
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The prompt up to the point where the answer begins: what serving sends, byte for byte."""
-        return str(
-            self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-        )
+        """The prompt up to the point where the answer begins: what serving sends, byte for byte.
+
+        Raises:
+            ModelError: the template refuses the turns, such as two of one role in a row.
+        """
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+            )
+        except TemplateError as error:
+            roles = ", ".join(message["role"] for message in messages)
+            raise ModelError(
+                f"the chat template of {self.folder.name} refuses the turns {roles} ({error}): use another "
+                "base_model, or mend the rows."
+            ) from None
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text; the template already wrote the special tokens."""

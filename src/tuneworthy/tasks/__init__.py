@@ -4,10 +4,12 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.registry import Registry
+from tuneworthy.data.forms import PLAIN, Form
 
 Schema = dict[str, Any]  # a JSON Schema, draft 2020-12
 
@@ -72,6 +74,19 @@ class Structured(Protocol):
 
     def check_schema(self, schema: Schema, examples: Sequence[Example]) -> None:
         """Raises JobError when no record can be written by the schema, DataError when a target breaks it."""
+
+
+@runtime_checkable
+class Formed(Protocol):
+    """What a task may offer besides: rows that stand in a table in other forms than text and target."""
+
+    @property
+    def form(self) -> Form: ...
+
+
+def form_of(task: Task) -> Form:
+    """How the task's rows stand in a table; as they are where it does not say."""
+    return replace(task.form if isinstance(task, Formed) else PLAIN, open=task.open)
 
 
 TASKS: Registry[Task] = Registry("tasks", "task")

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tuneworthy.core.example import Example
+from tuneworthy.data.forms import PLAIN, Form
 from tuneworthy.metrics._answers import alternatives
 from tuneworthy.tasks import Message
-from tuneworthy.tasks._turns import chat, enough
+from tuneworthy.tasks._turns import chat, conversation, enough
 
 
 def whole(text: str) -> str | None:
@@ -31,6 +32,7 @@ class OpenTask:
         arms: methods compared when the job names none, cheapest first.
         told: the instruction when the job has none of its own.
         read: from what a model wrote to the answer it meant.
+        form: how its rows stand in a table.
     """
 
     name: str
@@ -39,6 +41,7 @@ class OpenTask:
     arms: tuple[str, ...]
     told: str
     read: Callable[[str], str | None] = whole
+    form: Form = PLAIN
     open: bool = True
 
     def check_examples(self, examples: Sequence[Example]) -> None:
@@ -58,8 +61,11 @@ class OpenTask:
         return self.told
 
     def messages(self, instruction: str, input: str, demonstrations: Sequence[Example] = ()) -> list[Message]:
-        """System turn with the instruction, demonstrations as earlier turns, then the input."""
-        return chat(instruction, input, [(d.input, self.format(d.target or "")) for d in demonstrations])
+        """System turn with the instruction, demonstrations as earlier turns, then the input or its turns."""
+        shown = [(d.input, self.format(d.target or "")) for d in demonstrations]
+        if self.form.holds_both is None:
+            return chat(instruction, input, shown)
+        return conversation(instruction, input, shown, stand_in=self.told)
 
     def format(self, target: str) -> str:
         """The first acceptable answer."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
+from tuneworthy.data.forms import Form
 from tuneworthy.metrics._sets import NONE, labels_of, written
 from tuneworthy.tasks import Message
 from tuneworthy.tasks._turns import chat, enough
@@ -23,6 +24,7 @@ class MultiLabel:
     metrics = ("set_micro_f1", "set_macro_f1", "exact_set")
     arms = ("majority", "one_vs_rest", "nearest", "zero_shot", "few_shot", "knn_shot", "lora")
     open = True
+    form = Form(nothing="[]")
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError when there are too few rows, one label only, or too many."""

@@ -3,6 +3,7 @@
 How long a summary is meant to be is for the job's own instruction to say.
 """
 
+from tuneworthy.data.forms import Form
 from tuneworthy.tasks import Task
 from tuneworthy.tasks._open import OpenTask
 
@@ -12,4 +13,11 @@ PLUGIN: Task = OpenTask(
     metrics=("rouge_l", "rouge_1", "rouge_2"),
     arms=("majority", "nearest", "lead", "zero_shot", "few_shot", "knn_shot", "lora"),
     told="Summarize the text in one sentence.",
+    form=Form(
+        layouts=(
+            (("document",), "summary"),
+            (("article",), "highlights"),
+            (("dialogue",), "summary"),
+        )
+    ),
 )

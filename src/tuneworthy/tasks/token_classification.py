@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
+from tuneworthy.data.forms import Form
 from tuneworthy.metrics._entities import NONE, entities_of, written
 from tuneworthy.tasks import Message
+from tuneworthy.tasks._entity_cells import read_entities
 from tuneworthy.tasks._open import first_line
 from tuneworthy.tasks._turns import chat, enough
 
@@ -13,7 +15,8 @@ from tuneworthy.tasks._turns import chat, enough
 class TokenClassification:
     """A target is a JSON list of objects with `type` and `text`; models write "type: words; type: words".
 
-    An empty list is a text without entities. The labels are the types.
+    An empty list is a text without entities. The labels are the types. Tags beside tokens, and spans with
+    offsets, become such a list when the table is loaded.
     """
 
     name = "token-classification"
@@ -21,6 +24,15 @@ class TokenClassification:
     metrics = ("entity_f1", "validity")
     arms = ("majority", "nearest", "dictionary", "zero_shot", "few_shot", "knn_shot", "tagger", "lora")
     open = True
+    form = Form(
+        read=read_entities,
+        layouts=tuple(
+            ((text,), target)
+            for text in ("tokens", "words", "text", "sentence")
+            for target in ("ner_tags", "tags", "ner", "entities", "spans")
+        ),
+        nothing="[]",
+    )
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError when there are too few rows, or a target is no list of entities."""
@@ -29,7 +41,8 @@ class TokenClassification:
             if entities_of(str(row.target)) is None:
                 raise DataError(
                     f"row {row.row}: the target '{str(row.target)[:60]}' is no JSON list such as "
-                    '[{"type": "city", "text": "Rome"}]: check --target.'
+                    '[{"type": "city", "text": "Rome"}], no B- and I- tags and no spans with start, end and '
+                    "label: check --target."
                 )
 
     def labels(self, examples: Sequence[Example]) -> tuple[str, ...]:
