@@ -47,9 +47,14 @@ class Run:
         """The HTML report."""
         return self.path / "report.html"
 
-    def predict(self, texts: str | Sequence[str]) -> list[Prediction]:
-        """Label and probabilities for new texts, by the recommended method fitted on all rows."""
-        return self._predictor.predict([texts] if isinstance(texts, str) else list(texts))
+    def predict(self, texts: str | Sequence[str], send_rows: bool = False) -> list[Prediction]:
+        """Label and probabilities for new texts, by the recommended method fitted on all rows.
+
+        Raises:
+            ConsentError: the method asks an endpoint on another machine, and `send_rows` does not allow it.
+        """
+        asked = [texts] if isinstance(texts, str) else list(texts)
+        return self._predictor.predict(asked, send_rows=send_rows)
 
     @cached_property
     def _predictor(self) -> "Predictor":

@@ -6,7 +6,7 @@ units there and comes to the same end. The steps' details are in `steps.py`.
 
 from pathlib import Path
 
-from tuneworthy import steps
+from tuneworthy import arms, steps
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job
 from tuneworthy.data.loading import load
@@ -47,12 +47,13 @@ def run(
     data = load(job, table, task.open)
     rows, test_rows = data.trainable(), data.scorable_test()
     task.check_examples(rows)
-    job = steps.with_arms(job, task)
+    job = arms.with_arms(job, task)
+    arms.check_consent(job, len(rows) + len(test_rows))
     protocol = choose_protocol(job.protocol, len(rows), data.test is not None)
     findings, blocking = steps.examine(job, data)
     asked = job
     if blocking:
-        job = steps.without_models(job)  # no compute on data with a fault that decides the result
+        job = arms.without_models(job)  # no compute on data with a fault that decides the result
     question = steps.ask(job, task, rows)
     steps.check_parameters(job)
 

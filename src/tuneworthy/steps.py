@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tuneworthy.arms import endpoints, model_names, not_compared
 from tuneworthy.checks import Examined, run_checks
 from tuneworthy.core.errors import JobError, RunFolderError
 from tuneworthy.core.evidence import Evidence, Power, Verdict
@@ -73,55 +74,6 @@ def examined(job: Job, data: Loaded, slow: bool = False) -> Examined:
         instruction=job.instruction,
         task=task.name,
     )
-
-
-def with_arms(job: Job, task: Task) -> Job:
-    """The job with the task's own arms where it names none.
-
-    Raises:
-        JobError: an arm is unknown, or gives another kind of answer than the task asks for.
-    """
-    wanted = "texts" if task.open else "labels"
-    for arm in job.arms:
-        if METHODS.get(arm).answers not in (wanted, "any"):
-            suited = [name for name in METHODS.names() if METHODS.get(name).answers in (wanted, "any")]
-            raise JobError(
-                f"{arm} answers with {METHODS.get(arm).answers}, and {task.name} asks for {wanted}: "
-                f"choose among {', '.join(suited)}."
-            )
-    return job if job.arms else job.model_copy(update={"arms": task.arms})
-
-
-def not_compared(job: Job, task: Task) -> dict[str, str]:
-    """Every method that is no arm of the job, and why."""
-    wanted = "texts" if task.open else "labels"
-    reasons = {}
-    for name in METHODS.names():
-        method = METHODS.get(name)
-        if name in job.arms:
-            continue
-        if method.answers not in (wanted, "any"):
-            reasons[name] = f"it answers with {method.answers}, and this task asks for {wanted}"
-        elif name in task.arms:
-            reasons[name] = "the job leaves it out"
-        else:
-            reasons[name] = "it is made for another task; --arms asks for it all the same"
-    return reasons
-
-
-def without_models(job: Job) -> Job:
-    """The job with only the arms that need no model."""
-    arms = tuple(arm for arm in job.arms if not METHODS.get(arm).models)
-    return job.model_copy(update={"arms": arms or ("majority",)})
-
-
-def without_tuned_arms(job: Job) -> Job:
-    """The job's untuned arms; raises JobError when it has none."""
-    job = with_arms(job, TASKS.get(job.task))
-    arms = tuple(arm for arm in job.arms if METHODS.get(arm).kind != "tuned")
-    if not arms:
-        raise JobError("no untuned arm is left: name at least one, for example --arms tfidf,zero_shot.")
-    return job.model_copy(update={"arms": arms})
 
 
 def ask(job: Job, task: Task, rows: Sequence[Example]) -> Question:
@@ -247,10 +199,12 @@ def say(listener: Listener | None, text: str) -> None:
 
 
 def bring_models(job: Job, say: Callable[[str], None]) -> tuple[Models, dict[ModelRole, ModelRef]]:
-    """Local folders and digests of the base models the arms need; fetched when absent."""
+    """Local folders and digests of the models the arms need; fetched when absent."""
     from tuneworthy.models.resolve import model_ref, resolve
 
-    names: dict[ModelRole, str] = {"decoder": job.base_model, "embedder": job.embedding_model}
+    names = model_names(job)
+    for endpoint in endpoints(job):
+        say(f"The prompting arms ask {endpoint.title}.")
     models: Models = {}
     refs: dict[ModelRole, ModelRef] = {}
     for role in needed_roles(job.arms):

@@ -12,6 +12,13 @@ from tuneworthy.core.evidence import Thresholds
 from tuneworthy.core.frozen import Frozen
 
 Protocol = Literal["auto", "holdout", "crossfit"]
+NO_RESULT_DEPENDS_ON = {
+    "workers",
+    "price_per_hour",
+    "price_per_million_input_tokens",
+    "price_per_million_output_tokens",
+    "send_rows",
+}
 
 
 class DataSpec(Frozen):
@@ -45,7 +52,12 @@ class Job(Frozen):
         (), description="the methods to compare, by file name in methods/; default: all that suit the task"
     )
     base_model: str = Field(
-        "smollm2-135m", description="decoder: a catalogue name, a Hugging Face id or a local folder"
+        "smollm2-135m",
+        description="decoder: a catalogue name, a Hugging Face id, a local folder, or openai:<model>@<url> "
+        "(an OpenAI-compatible endpoint, which is prompted and never fine-tuned)",
+    )
+    prompt_model: str | None = Field(
+        None, description="decoder of the prompting arms, named as base_model is; default: base_model"
     )
     embedding_model: str = Field(
         "minilm", description="encoder for probe and knn_shot: a catalogue name, an id or a folder"
@@ -76,6 +88,15 @@ class Job(Frozen):
     price_per_hour: float | None = Field(
         None, ge=0, description="what this machine costs per hour, in your currency; adds money to the costs"
     )
+    price_per_million_input_tokens: float | None = Field(
+        None, ge=0, description="what an endpoint charges for a million tokens it reads, in your currency"
+    )
+    price_per_million_output_tokens: float | None = Field(
+        None, ge=0, description="what an endpoint charges for a million tokens it writes, in your currency"
+    )
+    send_rows: bool = Field(
+        False, description="rows may be sent to an endpoint on another machine; nothing is sent without it"
+    )
     methods: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="parameters by method; in the file each method is a section of its own",
@@ -88,4 +109,4 @@ class Job(Frozen):
 
     def identity(self) -> dict[str, Any]:
         """The part of the job that decides the results: how many workers run at a time does not."""
-        return self.model_dump(mode="json", exclude={"workers", "price_per_hour"})
+        return self.model_dump(mode="json", exclude=NO_RESULT_DEPENDS_ON)

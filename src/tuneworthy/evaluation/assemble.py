@@ -90,7 +90,7 @@ def score_arms(
                 method=output.method,
                 kind=output.kind,
                 estimate=next(item for item in own if item.metric == primary),
-                cost=total_cost(output, job.price_per_hour, cores),
+                cost=total_cost(output, job, cores),
                 unparseable=sum(p.status == "unparseable" for p in output.predictions),
                 failed=sum(p.status == "failed" for p in output.predictions),
             )
@@ -172,15 +172,25 @@ def _details(
     return details
 
 
-def total_cost(output: ArmOutput, price_per_hour: float | None, cores: int) -> Cost:
+def total_cost(output: ArmOutput, job: Job, cores: int) -> Cost:
     """The arm's cost over its units, in core-seconds where several threads worked.
 
     `seconds_per_1000` counts wall seconds times threads, so that arms that ran on one core and arms that ran
-    on all compare; `money_per_1000` is the machine's price for that share of its cores.
+    on all compare; `money_per_1000` is the machine's price for that share of its cores. An arm that asks an
+    endpoint only waits here: its seconds are wall seconds, its money is the price of its tokens.
     """
     rows = sum(int(cost["rows_predicted"]) for cost in output.costs)
-    core_seconds = sum(float(cost["predict_s"]) * int(cost["threads"]) for cost in output.costs)
+    asked = any("requests" in cost for cost in output.costs)
+    core_seconds = sum(
+        float(cost["predict_s"]) * (1 if asked else int(cost["threads"])) for cost in output.costs
+    )
     per_1000 = 1000 * core_seconds / rows if rows else 0.0
+    if asked:
+        money = _token_price(output.costs, job)
+        money_per_1000 = 1000 * money / rows if money is not None and rows else None
+    else:
+        price = job.price_per_hour
+        money_per_1000 = None if price is None else per_1000 / 3600 * price / cores
     return Cost(
         method=output.method,
         fit_s=sum(float(cost["fit_s"]) for cost in output.costs),
@@ -188,10 +198,20 @@ def total_cost(output: ArmOutput, price_per_hour: float | None, cores: int) -> C
         rows_predicted=rows,
         latency_s=statistics.median(float(cost["latency_s"]) for cost in output.costs),
         seconds_per_1000=per_1000,
-        money_per_1000=None if price_per_hour is None else per_1000 / 3600 * price_per_hour / cores,
+        money_per_1000=money_per_1000,
         peak_memory_gib=max(float(cost["peak_memory_gib"]) for cost in output.costs),
         threads=max(int(cost["threads"]) for cost in output.costs),
     )
+
+
+def _token_price(costs: Sequence[dict[str, Any]], job: Job) -> float | None:
+    """What the tokens cost; None without a price, or where the endpoint did not count them."""
+    prices = (job.price_per_million_input_tokens, job.price_per_million_output_tokens)
+    counts = [(cost["prompt_tokens"], cost["completion_tokens"]) for cost in costs]
+    if prices == (None, None) or any(None in count for count in counts):
+        return None
+    read, written = (sum(int(count) for count in column) for column in zip(*counts, strict=True))
+    return (read * (prices[0] or 0.0) + written * (prices[1] or 0.0)) / 1e6
 
 
 def spread(

@@ -1,0 +1,97 @@
+"""Which arms a job compares, which models they use, and where rows would go for it."""
+
+from tuneworthy.core.endpoint import Endpoint, endpoint_of, require_consent
+from tuneworthy.core.errors import JobError
+from tuneworthy.core.job import Job
+from tuneworthy.core.unit import ModelRole
+from tuneworthy.methods import METHODS, Method
+from tuneworthy.tasks import TASKS, Task
+from tuneworthy.units.plan import needed_roles
+
+
+def with_arms(job: Job, task: Task) -> Job:
+    """The job with the task's own arms where it names none.
+
+    Raises:
+        JobError: an arm is unknown, gives another kind of answer than the task asks for, or needs weights
+            that an endpoint keeps to itself.
+    """
+    if endpoint_of(job.embedding_model) is not None:
+        raise JobError(f"embedding_model = '{job.embedding_model}': an endpoint can only be prompted here.")
+    wanted = "texts" if task.open else "labels"
+    for arm in job.arms:
+        if lacks_weights(job, METHODS.get(arm)):
+            raise JobError(
+                f"{arm} needs the weights of base_model, which an endpoint does not give: name the endpoint "
+                "as prompt_model and a model of your own as base_model, or leave the arm out."
+            )
+        if METHODS.get(arm).answers not in (wanted, "any"):
+            suited = [name for name in METHODS.names() if METHODS.get(name).answers in (wanted, "any")]
+            raise JobError(
+                f"{arm} answers with {METHODS.get(arm).answers}, and {task.name} asks for {wanted}: "
+                f"choose among {', '.join(suited)}."
+            )
+    if job.arms:
+        return job
+    usual = tuple(arm for arm in task.arms if not lacks_weights(job, METHODS.get(arm)))
+    return job.model_copy(update={"arms": usual})
+
+
+def lacks_weights(job: Job, method: Method) -> bool:
+    """Whether the method needs weights where the base model is behind an endpoint."""
+    return "decoder" in method.models and endpoint_of(job.base_model) is not None
+
+
+def not_compared(job: Job, task: Task) -> dict[str, str]:
+    """Every method that is no arm of the job, and why."""
+    wanted = "texts" if task.open else "labels"
+    reasons = {}
+    for name in METHODS.names():
+        method = METHODS.get(name)
+        if name in job.arms:
+            continue
+        if method.answers not in (wanted, "any"):
+            reasons[name] = f"it answers with {method.answers}, and this task asks for {wanted}"
+        elif lacks_weights(job, method):
+            reasons[name] = "it needs the weights of base_model, which is an endpoint here"
+        elif name in task.arms:
+            reasons[name] = "the job leaves it out"
+        else:
+            reasons[name] = "it is made for another task; --arms asks for it all the same"
+    return reasons
+
+
+def without_models(job: Job) -> Job:
+    """The job with only the arms that need no model."""
+    arms = tuple(arm for arm in job.arms if not METHODS.get(arm).models)
+    return job.model_copy(update={"arms": arms or ("majority",)})
+
+
+def without_tuned_arms(job: Job) -> Job:
+    """The job's untuned arms; raises JobError when it has none."""
+    job = with_arms(job, TASKS.get(job.task))
+    arms = tuple(arm for arm in job.arms if METHODS.get(arm).kind != "tuned")
+    if not arms:
+        raise JobError("no untuned arm is left: name at least one, for example --arms tfidf,zero_shot.")
+    return job.model_copy(update={"arms": arms})
+
+
+def model_names(job: Job) -> dict[ModelRole, str]:
+    """What the job calls the model of each role."""
+    return {
+        "decoder": job.base_model,
+        "embedder": job.embedding_model,
+        "prompter": job.prompt_model or job.base_model,
+    }
+
+
+def endpoints(job: Job) -> list[Endpoint]:
+    """The endpoints that the job's arms ask."""
+    names = model_names(job)
+    found = (endpoint_of(names[role]) for role in needed_roles(job.arms))
+    return [endpoint for endpoint in found if endpoint is not None]
+
+
+def check_consent(job: Job, rows: int) -> None:
+    """Raises ConsentError when rows would be sent to another machine and the job does not allow it."""
+    require_consent(endpoints(job), rows, job.send_rows)
