@@ -2,7 +2,7 @@
 
 from tuneworthy.core.endpoint import Endpoint, endpoint_of, require_consent
 from tuneworthy.core.errors import JobError
-from tuneworthy.core.job import Job
+from tuneworthy.core.job import Job, JudgeSpec
 from tuneworthy.core.unit import ModelRole
 from tuneworthy.methods import METHODS, Method
 from tuneworthy.tasks import TASKS, Task
@@ -62,9 +62,9 @@ def not_compared(job: Job, task: Task) -> dict[str, str]:
 
 
 def without_models(job: Job) -> Job:
-    """The job with only the arms that need no model."""
+    """The job with only the arms that need no model, and no judge."""
     arms = tuple(arm for arm in job.arms if not METHODS.get(arm).models)
-    return job.model_copy(update={"arms": arms or ("majority",)})
+    return job.model_copy(update={"arms": arms or ("majority",), "judge": JudgeSpec()})
 
 
 def without_tuned_arms(job: Job) -> Job:
@@ -94,4 +94,7 @@ def endpoints(job: Job) -> list[Endpoint]:
 
 def check_consent(job: Job, rows: int) -> None:
     """Raises ConsentError when rows would be sent to another machine and the job does not allow it."""
-    require_consent(endpoints(job), rows, job.send_rows)
+    asked, judge = endpoints(job), endpoint_of(job.judge.model or "")
+    if all(endpoint.is_local for endpoint in asked):
+        rows = min(rows, job.judge.rows)
+    require_consent(asked if judge is None else [*asked, judge], rows, job.send_rows)

@@ -6,7 +6,7 @@ units there and comes to the same end. The steps' details are in `steps.py`.
 
 from pathlib import Path
 
-from tuneworthy import arms, steps
+from tuneworthy import arms, judging, steps
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job
 from tuneworthy.data.loading import load
@@ -56,6 +56,7 @@ def run(
         job = arms.without_models(job)  # no compute on data with a fault that decides the result
     question = steps.ask(job, task, rows)
     steps.check_parameters(job)
+    judging.check_judge(job, task)
 
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
 
@@ -123,7 +124,10 @@ def run(
         verdict = decide(evidence)
         steps.write_results(folder, scores, evidence, verdict, lockbox)
 
-        # 7. Refit the recommended method on all rows with the settings its folds chose, then report.
+        # 7. A judge's second opinion, where the job asks for one: the verdict stands already.
+        steps.keep_judgement(folder, judging.judge(job, question, outputs, scores, truth))
+
+        # 8. Refit the recommended method on all rows with the settings its folds chose, then report.
         steps.refit(verdict.recommended_method, plan, split, folder, models, job.threads or cores)
         steps.report(folder.path)
         folder.emit("run_finished", decision=verdict.decision, recommended_method=verdict.recommended_method)

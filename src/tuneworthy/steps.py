@@ -13,6 +13,7 @@ from tuneworthy.core.example import Example, label_counts
 from tuneworthy.core.finding import Finding
 from tuneworthy.core.hashing import address
 from tuneworthy.core.job import Job
+from tuneworthy.core.judgement import Judgement
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef, ModelRole
 from tuneworthy.data.jobfile import dump_job
@@ -25,6 +26,7 @@ from tuneworthy.methods import METHODS
 from tuneworthy.metrics import METRICS, Metric
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.html import render_html
+from tuneworthy.reports.views_judge import judge_sentence
 from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.tasks import TASKS, Task
 from tuneworthy.units.collect import arm_outputs, unit_metrics
@@ -331,6 +333,15 @@ def write_results(
     folder.write("evidence.json", evidence)
     folder.write_lines("lockbox.jsonl", lockbox.openings())
     folder.write("verdict.json", verdict)
+
+
+def keep_judgement(folder: RunFolder, judgement: Judgement | None) -> None:
+    """Writes `judge.json`, or removes that of an earlier job that had a judge."""
+    if judgement is None:
+        (folder.path / "judge.json").unlink(missing_ok=True)
+        return
+    folder.write("judge.json", judgement)
+    folder.emit("note", text=f"Judge: {judge_sentence(judgement)}")
 
 
 def refit(method: str, plan: Plan, split: Split, folder: RunFolder, models: Models, threads: int) -> None:

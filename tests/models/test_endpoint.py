@@ -12,7 +12,8 @@ import pytest
 from chat_server import ChatServer
 from tuneworthy.core.endpoint import Endpoint, endpoint_of, require_consent
 from tuneworthy.core.errors import ConsentError, JobError, MissingExtraError, ModelError
-from tuneworthy.models.endpoint import Answer, ChatClient, Unanswered, read_endpoint
+from tuneworthy.models.chat import Answer, ChatClient, Unanswered
+from tuneworthy.models.endpoint import read_endpoint
 from tuneworthy.models.resolve import at_hand, model_ref, resolve
 from tuneworthy.tasks import Message
 
@@ -164,7 +165,13 @@ def test_a_row_that_still_fails_is_unanswered_and_the_others_are_not(server: Cha
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(401, "refuses the key"), (403, "refuses the key"), (404, "has no model 'clever'"), (429, "quota")],
+    [
+        (401, "refuses the key"),
+        (403, "refuses the key"),
+        (404, "has no model 'clever'"),
+        (402, "quota"),
+        (429, "quota"),
+    ],
 )
 def test_what_concerns_every_row_is_one_sentence(server: ChatServer, status: int, words: str) -> None:
     server.fault = lambda n, request: (status, "no")
@@ -181,7 +188,7 @@ def test_when_every_row_fails_it_is_an_error_that_says_why(server: ChatServer) -
 
 
 def test_a_url_where_nobody_listens_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuneworthy.models.endpoint.RETRIES", 0)
+    monkeypatch.setattr("tuneworthy.models.chat.RETRIES", 0)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"

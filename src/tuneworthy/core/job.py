@@ -18,6 +18,7 @@ NO_RESULT_DEPENDS_ON = {
     "price_per_million_input_tokens",
     "price_per_million_output_tokens",
     "send_rows",
+    "judge",
 }
 
 
@@ -33,6 +34,26 @@ class DataSpec(Frozen):
         None, description="column whose equal values never straddle a split (author, company, document)"
     )
     test: str | None = Field(None, description="a test file of your own, same columns; opened once")
+
+
+class JudgeSpec(Frozen):
+    """Who compares the best two arms' answers, and by what; the verdict never depends on it."""
+
+    model: str | None = Field(None, description="the judge: openai:<model>@<url>; default: nobody judges")
+    rubric: str = Field(
+        "Prefer the answer that says what the reference says and nothing that is wrong.",
+        description="what makes an answer the better one",
+    )
+    rows: int = Field(50, ge=1, description="test rows that are judged at most, drawn by the seed")
+    max_answer_tokens: int = Field(
+        16, ge=1, description="tokens of the judge's reply, its thoughts included; it is asked for one word"
+    )
+    price_per_million_input_tokens: float | None = Field(
+        None, ge=0, description="what the judge charges for a million tokens it reads"
+    )
+    price_per_million_output_tokens: float | None = Field(
+        None, ge=0, description="what the judge charges for a million tokens it writes"
+    )
 
 
 class Job(Frozen):
@@ -74,6 +95,9 @@ class Job(Frozen):
     )
     seed: int = Field(0, ge=0, description="every random draw derives from it")
     resamples: int = Field(10_000, ge=100, description="bootstrap and permutation resamples")
+    judge: JudgeSpec = Field(
+        default_factory=lambda: JudgeSpec(), description="a second opinion on texts by another model"
+    )
     verdict: Thresholds = Field(default_factory=lambda: Thresholds(), description="the verdict's thresholds")
     train_anyway: bool = Field(
         False, description="fine-tune even when an untuned arm already meets the target score"

@@ -1,7 +1,7 @@
 """From the predictions of all arms to estimates, comparisons, details and costs."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,13 +148,10 @@ def _details(
             if not metric.open
         }
     }
-    tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
-    ranked = sorted(scores.arms, key=lambda arm: -arm.estimate.value)
-    pair = (tuned, untuned) if tuned and untuned else (ranked[0], ranked[1]) if len(ranked) > 1 else None
+    pair = leading_pair(scores)
     if pair:
-        first, second = pair
-        ours, theirs = by_method[first.method].predictions, by_method[second.method].predictions
-        winner, against = first.method, second.method
+        winner, against = pair
+        ours, theirs = by_method[winner].predictions, by_method[against].predictions
         details["won"] = (
             won(ours, theirs, examples, winner=winner, against=against)
             if not metric.open
@@ -172,6 +169,15 @@ def _details(
     return details
 
 
+def leading_pair(scores: Scores) -> tuple[str, str] | None:
+    """The best tuned and the best untuned arm, or the two best where one kind is missing; None below two."""
+    tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
+    if tuned and untuned:
+        return tuned.method, untuned.method
+    ranked = sorted(scores.arms, key=lambda arm: -arm.estimate.value)
+    return (ranked[0].method, ranked[1].method) if len(ranked) > 1 else None
+
+
 def total_cost(output: ArmOutput, job: Job, cores: int) -> Cost:
     """The arm's cost over its units, in core-seconds where several threads worked.
 
@@ -186,7 +192,12 @@ def total_cost(output: ArmOutput, job: Job, cores: int) -> Cost:
     )
     per_1000 = 1000 * core_seconds / rows if rows else 0.0
     if asked:
-        money = _token_price(output.costs, job)
+        tokens = (
+            _total(cost["prompt_tokens"] for cost in output.costs),
+            _total(cost["completion_tokens"] for cost in output.costs),
+        )
+        prices = (job.price_per_million_input_tokens, job.price_per_million_output_tokens)
+        money = token_price(tokens, prices)
         money_per_1000 = 1000 * money / rows if money is not None and rows else None
     else:
         price = job.price_per_hour
@@ -204,14 +215,19 @@ def total_cost(output: ArmOutput, job: Job, cores: int) -> Cost:
     )
 
 
-def _token_price(costs: Sequence[dict[str, Any]], job: Job) -> float | None:
-    """What the tokens cost; None without a price, or where the endpoint did not count them."""
-    prices = (job.price_per_million_input_tokens, job.price_per_million_output_tokens)
-    counts = [(cost["prompt_tokens"], cost["completion_tokens"]) for cost in costs]
-    if prices == (None, None) or any(None in count for count in counts):
+def token_price(
+    tokens: tuple[int | None, int | None], prices: tuple[float | None, float | None]
+) -> float | None:
+    """What tokens read and written cost; None where they were not counted, or without a price per million."""
+    if prices == (None, None) or tokens[0] is None or tokens[1] is None:
         return None
-    read, written = (sum(int(count) for count in column) for column in zip(*counts, strict=True))
-    return (read * (prices[0] or 0.0) + written * (prices[1] or 0.0)) / 1e6
+    return (tokens[0] * (prices[0] or 0.0) + tokens[1] * (prices[1] or 0.0)) / 1e6
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    """The sum; None where one is not known."""
+    known = list(counts)
+    return None if None in known else sum(count for count in known if count is not None)
 
 
 def spread(

@@ -1,6 +1,5 @@
 """Answers of a model behind an endpoint: it writes, the task reads; no scores, so no prior to correct."""
 
-import re
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +9,11 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.methods import Setting
 from tuneworthy.methods._writing import MARGIN, MOST
-from tuneworthy.models.endpoint import AT_A_TIME, Answer, ChatClient, Progress, Unanswered
+from tuneworthy.models.chat import AT_A_TIME, Answer, ChatClient, Progress, Unanswered, counted_tokens
 from tuneworthy.tasks import Message
 
 CHARACTERS_PER_ANSWER_TOKEN = 2  # fewer than in English prose: its tokenizer is not here, an answer must fit
 CHARACTERS_PER_INPUT_TOKEN = 4
-THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)  # what some servers leave before the answer
 
 
 def longest_written(setting: Setting, rows: Sequence[Example]) -> int:
@@ -47,21 +45,19 @@ def ask_endpoint(
 def _prediction(setting: Setting, row: Example, answer: Answer | Unanswered) -> Prediction:
     if isinstance(answer, Unanswered):
         return Prediction(example_id=row.id, value=None, status="failed", raw=answer.why)
-    value = setting.task.parse(THOUGHT.sub("", answer.text), setting.labels)
+    value = setting.task.parse(answer.said, setting.labels)
     status = "unparseable" if value is None else "parsed"
     return Prediction(example_id=row.id, value=value, status=status, raw=answer.text)
 
 
 def _usage(answers: Sequence[Answer]) -> dict[str, Any]:
     """Facts of the answers, whether they were asked now or before: the same run costs the same again."""
-    read = [answer.prompt_tokens for answer in answers if answer.prompt_tokens is not None]
-    written = [answer.completion_tokens for answer in answers if answer.completion_tokens is not None]
-    counted = len(read) == len(written) == len(answers)
+    read, written = counted_tokens(answers)
     return {
         "answered_by": sorted({answer.model for answer in answers}),
         "requests": len(answers),
-        "prompt_tokens": sum(read) if counted else None,
-        "completion_tokens": sum(written) if counted else None,
+        "prompt_tokens": read,
+        "completion_tokens": written,
         "answers_cut": sum(not answer.whole for answer in answers),
         "seconds_per_request": statistics.median(answer.seconds for answer in answers),
         "temperature": 0 if all(answer.greedy for answer in answers) else "the model's own",

@@ -11,6 +11,7 @@ from rich.text import Text
 from tuneworthy.core.evidence import Arm
 from tuneworthy.reports import formats
 from tuneworthy.reports.contents import Contents
+from tuneworthy.reports.views_judge import judge_sentence
 from tuneworthy.reports.views_scores import asked, tone
 
 LONGEST_ARM = 16
@@ -24,6 +25,8 @@ def verdict_table(contents: Contents) -> RenderableType:
     parts: list[RenderableType] = []
     if contents.arms:
         parts.extend((_table(contents), *_asked(contents), *_broken(contents)))
+    if contents.judgement is not None:
+        parts.append(_safe(f"Judge, not in the verdict: {judge_sentence(contents.judgement)}", "dim"))
     parts.append(_panel(contents))
     return Group(*parts)
 
