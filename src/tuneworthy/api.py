@@ -48,17 +48,21 @@ class Run:
         """The HTML report."""
         return self.path / "report.html"
 
-    def predict(self, texts: str | Sequence[Any]) -> list[Prediction]:
+    def predict(self, texts: str | Sequence[Any], send_rows: bool = False) -> list[Prediction]:
         """Label and probabilities for new texts, by the recommended method fitted on all rows.
 
         A text may be whatever the input column held in training: tokens, or the turns of a chat.
+
+        Raises:
+            ConsentError: the method asks an endpoint on another machine, and `send_rows` does not allow it.
         """
         from tuneworthy.tasks import TASKS, form_of
 
         given = [texts] if isinstance(texts, str) else texts
         read = form_of(TASKS.get(self._predictor.unit.task)).read
         cells = [cell_text(text, f"text {number}") or "" for number, text in enumerate(given, start=1)]
-        return self._predictor.predict([read(Cells(cell, None)).input for cell in cells])
+        asked = [read(Cells(cell, None)).input for cell in cells]
+        return self._predictor.predict(asked, send_rows=send_rows)
 
     @cached_property
     def _predictor(self) -> "Predictor":

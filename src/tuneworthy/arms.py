@@ -1,27 +1,40 @@
-"""Which methods a job compares, and why each other one is not."""
+"""Which arms a job compares, which models they use, and where rows would go for it."""
 
 from collections.abc import Sequence
 
+from tuneworthy.core.endpoint import Endpoint, endpoint_of, require_consent
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.example import Example
-from tuneworthy.core.job import Job
+from tuneworthy.core.job import Job, JudgeSpec
+from tuneworthy.core.unit import ModelRole
 from tuneworthy.methods import METHODS, Method, Selective
 from tuneworthy.tasks import Task
+from tuneworthy.units.plan import needed_roles
 
 
 def with_arms(job: Job, task: Task, rows: Sequence[Example]) -> Job:
     """The job with the task's own arms where it names none; those that cannot run here are left out.
 
     Raises:
-        JobError: an arm that the job names is unknown, or cannot answer what the task asks for.
+        JobError: an arm that the job names is unknown, cannot answer what the task asks for, or needs weights
+            that an endpoint keeps to itself.
     """
+    if endpoint_of(job.embedding_model) is not None:
+        raise JobError(f"embedding_model = '{job.embedding_model}': an endpoint can only be prompted here.")
     for arm in job.arms:
+        if lacks_weights(job, METHODS.get(arm)):
+            raise JobError(
+                f"{arm} needs the weights of base_model, which an endpoint does not give: name the endpoint "
+                "as prompt_model and a model of your own as base_model, or leave the arm out."
+            )
         if reason := unsuited(METHODS.get(arm), task, rows):
             suited = [name for name in METHODS.names() if not unsuited(METHODS.get(name), task, rows)]
             raise JobError(
                 f"{arm} cannot be compared on {task.name}, since {reason}: choose among {', '.join(suited)}."
             )
-    arms = job.arms or tuple(arm for arm in task.arms if not unsuited(METHODS.get(arm), task, rows))
+        methods = [METHODS.get(arm) for arm in task.arms]
+    usual = [m.name for m in methods if not lacks_weights(job, m) and not unsuited(m, task, rows)]
+    arms = job.arms or tuple(usual)
     if not job.tune:
         arms = tuple(arm for arm in arms if METHODS.get(arm).kind != "tuned")
         if not arms:
@@ -41,9 +54,50 @@ def not_compared(job: Job, task: Task, rows: Sequence[Example]) -> dict[str, str
     """Every method that is no arm of the job, and why."""
     reasons = {}
     for name in METHODS.names():
-        if name not in job.arms:
-            known = (
-                "the job leaves it out" if name in task.arms else "made for another task, unless asked for"
-            )
-            reasons[name] = unsuited(METHODS.get(name), task, rows) or known
+        if name in job.arms:
+            continue
+        method = METHODS.get(name)
+        if reason := unsuited(method, task, rows):
+            reasons[name] = reason
+        elif lacks_weights(job, method):
+            reasons[name] = "it needs the weights of base_model, which is an endpoint here"
+        elif name in task.arms:
+            reasons[name] = "the job leaves it out"
+        else:
+            reasons[name] = "it is made for another task, unless asked for"
     return reasons
+
+
+def lacks_weights(job: Job, method: Method) -> bool:
+    """Whether the method needs weights where the base model is behind an endpoint."""
+    return "decoder" in method.models and endpoint_of(job.base_model) is not None
+
+
+def without_models(job: Job) -> Job:
+    """The job with only the arms that need no model, and no judge."""
+    arms = tuple(arm for arm in job.arms if not METHODS.get(arm).models)
+    return job.model_copy(update={"arms": arms or ("majority",), "judge": JudgeSpec()})
+
+
+def model_names(job: Job) -> dict[ModelRole, str]:
+    """What the job calls the model of each role."""
+    return {
+        "decoder": job.base_model,
+        "embedder": job.embedding_model,
+        "prompter": job.prompt_model or job.base_model,
+    }
+
+
+def endpoints(job: Job) -> list[Endpoint]:
+    """The endpoints that the job's arms ask."""
+    names = model_names(job)
+    found = (endpoint_of(names[role]) for role in needed_roles(job.arms))
+    return [endpoint for endpoint in found if endpoint is not None]
+
+
+def check_consent(job: Job, rows: int) -> None:
+    """Raises ConsentError when rows would be sent to another machine and the job does not allow it."""
+    asked, judge = endpoints(job), endpoint_of(job.judge.model or "")
+    if all(endpoint.is_local for endpoint in asked):
+        rows = min(rows, job.judge.rows)
+    require_consent(asked if judge is None else [*asked, judge], rows, job.send_rows)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from tuneworthy import steps
+from tuneworthy.core.endpoint import endpoint_of
+from tuneworthy.core.errors import JobError
 from tuneworthy.core.job import Job
 from tuneworthy.data.loading import load
 from tuneworthy.data.table import Table
@@ -28,7 +30,13 @@ def audit_job(job: Job, table: Table | None, rows: int) -> Audit:
 
     Raises:
         AuditError: a row would not teach its answer.
+        JobError: the base model is behind an endpoint, which is not fine-tuned.
     """
+    if endpoint_of(job.base_model) is not None:
+        raise JobError(
+            f"base_model = '{job.base_model}' is never fine-tuned, so there is nothing to audit: name a "
+            "model with weights, for example --set base_model=smollm2-135m."
+        )
     task = TASKS.get(job.task)
     data = load(job, table, form_of(task))
     examples = data.trainable()

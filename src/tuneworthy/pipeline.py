@@ -6,8 +6,7 @@ units there and comes to the same end. The steps' details are in `steps.py`.
 
 from pathlib import Path
 
-from tuneworthy import steps
-from tuneworthy.arms import with_arms
+from tuneworthy import arms, judging, steps
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job
 from tuneworthy.data.loading import load
@@ -49,14 +48,16 @@ def run(
     data = load(job, table, form_of(task))
     rows, test_rows = data.trainable(), data.scorable_test()
     task.check_examples(rows)
-    job = with_arms(job, task, rows)
+    job = arms.with_arms(job, task, rows)
+    arms.check_consent(job, len(rows) + len(test_rows))
     protocol = choose_protocol(job.protocol, len(rows), data.test is not None)
     findings, blocking = steps.examine(job, data)
     asked = job
     if blocking:
-        job = steps.without_models(job)  # no compute on data with a fault that decides the result
+        job = arms.without_models(job)  # no compute on data with a fault that decides the result
     question = steps.ask(job, task, rows, data.json_schema)
     steps.check_parameters(job)
+    judging.check_judge(job, task)
 
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
 
@@ -129,7 +130,10 @@ def run(
         verdict = decide(evidence)
         steps.write_results(folder, scores, evidence, verdict, lockbox)
 
-        # 7. Refit the recommended method on all rows with the settings its folds chose, then report.
+        # 7. A judge's second opinion, where the job asks for one: the verdict stands already.
+        steps.keep_judgement(folder, judging.judge(job, question, outputs, scores, truth))
+
+        # 8. Refit the recommended method on all rows with the settings its folds chose, then report.
         steps.refit(verdict.recommended_method, plan, split, folder, models, job.threads or cores)
         steps.report(folder.path)
         folder.emit("run_finished", decision=verdict.decision, recommended_method=verdict.recommended_method)

@@ -37,6 +37,7 @@ def predict_file(
     abstain_below: float,
     report: Report,
     label_only: bool = False,
+    send_rows: bool = False,
 ) -> Written:
     """Writes `output` (CSV): the columns of `data`, then label, confidence and abstained.
 
@@ -46,6 +47,7 @@ def predict_file(
 
     Raises:
         JobError, DataError, RunFolderError: one sentence each; nothing is written then.
+        ConsentError: rows would be sent to another machine, and `send_rows` does not allow it.
     """
     facts = RunFolder(run).read("dataset.json")
     columns = tuple(input) or tuple(facts["input_columns"])
@@ -69,7 +71,11 @@ def predict_file(
     texts = _texts(table, columns, form)
     filled = [index for index, text in enumerate(texts) if text]
     predictor = Predictor(run, report)
-    predictions = predictor.predict([texts[index] for index in filled], label_only)
+    if abstain_below and predictor.endpoints:
+        raise JobError(
+            f"{predictor.endpoints[0].title} gives no confidence to abstain by: drop --abstain-below."
+        )
+    predictions = predictor.predict([texts[index] for index in filled], label_only, send_rows)
     answers = dict(zip(filled, predictions, strict=True))
     rows, abstained = [], 0
     for index, row in enumerate(table.rows):

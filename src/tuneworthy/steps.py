@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tuneworthy.arms import not_compared
+from tuneworthy.arms import endpoints, model_names, not_compared
 from tuneworthy.checks import Examined, run_checks
 from tuneworthy.core.errors import JobError, RunFolderError
 from tuneworthy.core.evidence import Evidence, Verdict
@@ -13,6 +13,7 @@ from tuneworthy.core.example import Example, label_counts
 from tuneworthy.core.finding import Finding
 from tuneworthy.core.hashing import address, file_digest
 from tuneworthy.core.job import Job, is_own_metric
+from tuneworthy.core.judgement import Judgement
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef, ModelRole
 from tuneworthy.data.jobfile import dump_job
@@ -25,6 +26,7 @@ from tuneworthy.metrics import METRICS, is_error, is_share
 from tuneworthy.metrics._own import bring_own
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.html import render_html
+from tuneworthy.reports.views_judge import judge_sentence
 from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.tasks import TASKS, Schema, Structured, Task
 from tuneworthy.units.collect import arm_outputs, unit_metrics
@@ -75,12 +77,6 @@ def examined(job: Job, data: Loaded, slow: bool = False) -> Examined:
         instruction=job.instruction,
         task=task.name,
     )
-
-
-def without_models(job: Job) -> Job:
-    """The job with only the arms that need no model."""
-    arms = tuple(arm for arm in job.arms if not METHODS.get(arm).models)
-    return job.model_copy(update={"arms": arms or ("majority",)})
 
 
 def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = None) -> Question:
@@ -239,10 +235,12 @@ def say(listener: Listener | None, text: str) -> None:
 
 
 def bring_models(job: Job, say: Callable[[str], None]) -> tuple[Models, dict[ModelRole, ModelRef]]:
-    """Local folders and digests of the base models the arms need; fetched when absent."""
+    """Local folders and digests of the models the arms need; fetched when absent."""
     from tuneworthy.models.resolve import model_ref, resolve
 
-    names: dict[ModelRole, str] = {"decoder": job.base_model, "embedder": job.embedding_model}
+    names = model_names(job)
+    for endpoint in endpoints(job):
+        say(f"The prompting arms ask {endpoint.title}.")
     models: Models = {}
     refs: dict[ModelRole, ModelRef] = {}
     for role in needed_roles(job.arms):
@@ -348,6 +346,15 @@ def write_results(
     folder.write("evidence.json", evidence)
     folder.write_lines("lockbox.jsonl", lockbox.openings())
     folder.write("verdict.json", verdict)
+
+
+def keep_judgement(folder: RunFolder, judgement: Judgement | None) -> None:
+    """Writes `judge.json`, or removes that of an earlier job that had a judge."""
+    if judgement is None:
+        (folder.path / "judge.json").unlink(missing_ok=True)
+        return
+    folder.write("judge.json", judgement)
+    folder.emit("note", text=f"Judge: {judge_sentence(judgement)}")
 
 
 def refit(method: str, plan: Plan, split: Split, folder: RunFolder, models: Models, threads: int) -> None:

@@ -63,7 +63,7 @@ def setting_for(task_name: str, metric: str, folders: tuple[Path, Path]) -> Sett
         metric=METRICS.get(metric),
         seed=0,
         dtype="float32",
-        models={"decoder": folders[0], "embedder": folders[1]},
+        models={"decoder": folders[0], "embedder": folders[1], "prompter": folders[0]},
         checkpoint=None,
         report=lambda done, total, facts: None,
     )

@@ -10,6 +10,7 @@ from tuneworthy.cli.options import (
     Group,
     Input,
     Output,
+    SendRows,
     Set,
     Source,
     Target,
@@ -31,10 +32,11 @@ def command(
     arms: Arms = None,
     accept: Accept = None,
     set: Set = None,
+    send_rows: SendRows = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only, no progress.")] = False,
 ) -> None:
     """Measure what pre-trained models and cheap classifiers do without any fine-tuning."""
     from tuneworthy.cli.run import execute
 
     columns, overrides = columns_of(input, target, group, test), overrides_of(set, arms, accept, task=task)
-    execute(source, columns, output, overrides, quiet, untuned_only=True)
+    execute(source, columns, output, overrides, quiet, untuned_only=True, send_rows=send_rows)

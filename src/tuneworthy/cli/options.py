@@ -54,6 +54,10 @@ Set = Annotated[
         "--set", help="Override one value, e.g. lora.learning_rate=2e-4; repeat.", metavar="KEY=VALUE"
     ),
 ]
+SendRows = Annotated[
+    bool,
+    typer.Option("--send-rows", help="Rows may be sent to an endpoint on another machine, unasked."),
+]
 RunPath = Annotated[Path, typer.Argument(help="A run folder, e.g. runs/clauses-1a2b3c4d.", metavar="RUN")]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tuneworthy.cli.options import RunPath
+from tuneworthy.cli.options import RunPath, SendRows
 
 
 def command(
@@ -23,13 +23,18 @@ def command(
         bool,
         typer.Option("--label-only", help="Only the best label, no confidence: quicker for LLM arms."),
     ] = False,
+    send_rows: SendRows = False,
 ) -> None:
     """Label new rows with the run's recommended method: label, confidence, abstained; or write answers."""
+    from tuneworthy.cli.consent import with_consent
     from tuneworthy.cli.progress import Bar
-    from tuneworthy.predicting import predict_file
+    from tuneworthy.predicting import Written, predict_file
 
-    with Bar("predicting") as bar:
-        written = predict_file(run, data, output, input or (), abstain_below, bar, label_only)
+    def write(allowed: bool) -> Written:
+        with Bar("predicting") as bar:
+            return predict_file(run, data, output, input or (), abstain_below, bar, label_only, allowed)
+
+    written = with_consent(write, send_rows)
     abstained = (
         f"{written.abstained} abstained (confidence below {abstain_below:g}), " if abstain_below else ""
     )

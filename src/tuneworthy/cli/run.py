@@ -11,6 +11,7 @@ from tuneworthy.cli.options import (
     Group,
     Input,
     Output,
+    SendRows,
     Set,
     Source,
     Target,
@@ -35,6 +36,7 @@ def command(
         bool, typer.Option("--train-anyway", help="Fine-tune even when the target score is met without.")
     ] = False,
     set: Set = None,
+    send_rows: SendRows = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only, no progress.")] = False,
 ) -> None:
     """Measure every arm on the same rows and say whether fine-tuning is worth it.
@@ -47,6 +49,7 @@ def command(
         output,
         overrides_of(set, arms, accept, train_anyway, task),
         quiet,
+        send_rows=send_rows,
     )
 
 
@@ -57,15 +60,20 @@ def execute(
     overrides: list[str],
     quiet: bool,
     untuned_only: bool = False,
+    send_rows: bool = False,
 ) -> None:
     """Runs a job, or its untuned arms alone, with the live display and prints the verdict."""
     from tuneworthy import pipeline
     from tuneworthy.api import make_job
+    from tuneworthy.cli.consent import with_consent
     from tuneworthy.cli.progress import Display, print_verdict
 
     job, table = make_job(source, columns, {}, overrides)
     if untuned_only:
         job = job.model_copy(update={"tune": False})
-    with Display(quiet=quiet) as display:
-        folder = pipeline.run(job, output, table, display)
-    print_verdict(folder)
+
+    def run(allowed: bool) -> Path:
+        with Display(quiet=quiet) as display:
+            return pipeline.run(job.model_copy(update={"send_rows": allowed}), output, table, display)
+
+    print_verdict(with_consent(run, send_rows or job.send_rows))

@@ -19,6 +19,18 @@ class JobError(TuneworthyError, ValueError):
     """The job (file, option or argument) says something impossible."""
 
 
+class ConsentError(JobError):
+    """Rows would leave this machine, and nobody has said that they may.
+
+    Attributes:
+        question: what to ask whoever may say so.
+    """
+
+    def __init__(self, message: str, question: str = "") -> None:
+        super().__init__(message)
+        self.question = question
+
+
 class NotFoundError(TuneworthyError, FileNotFoundError):
     """A file, folder, model or plugin that was named does not exist."""
 

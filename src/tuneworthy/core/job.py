@@ -12,6 +12,14 @@ from tuneworthy.core.evidence import Thresholds
 from tuneworthy.core.frozen import Frozen
 
 Protocol = Literal["auto", "holdout", "crossfit"]
+NO_RESULT_DEPENDS_ON = {
+    "workers",
+    "price_per_hour",
+    "price_per_million_input_tokens",
+    "price_per_million_output_tokens",
+    "send_rows",
+    "judge",
+}
 
 
 def is_own_metric(metric: str) -> bool:
@@ -44,6 +52,26 @@ class DataSpec(Frozen):
     )
 
 
+class JudgeSpec(Frozen):
+    """Who compares the best two arms' answers, and by what; the verdict never depends on it."""
+
+    model: str | None = Field(None, description="the judge: openai:<model>@<url>; default: nobody judges")
+    rubric: str = Field(
+        "Prefer the answer that says what the reference says and nothing that is wrong.",
+        description="what makes an answer the better one",
+    )
+    rows: int = Field(50, ge=1, description="test rows that are judged at most, drawn by the seed")
+    max_answer_tokens: int = Field(
+        16, ge=1, description="tokens of the judge's reply, its thoughts included; it is asked for one word"
+    )
+    price_per_million_input_tokens: float | None = Field(
+        None, ge=0, description="what the judge charges for a million tokens it reads"
+    )
+    price_per_million_output_tokens: float | None = Field(
+        None, ge=0, description="what the judge charges for a million tokens it writes"
+    )
+
+
 class Job(Frozen):
     """A complete job; every field has a default but `data`."""
 
@@ -71,7 +99,12 @@ class Job(Frozen):
         (), description="the methods to compare, by file name in methods/; default: all that suit the task"
     )
     base_model: str = Field(
-        "smollm2-135m", description="decoder: a catalogue name, a Hugging Face id or a local folder"
+        "smollm2-135m",
+        description="decoder: a catalogue name, a Hugging Face id, a local folder, or openai:<model>@<url> "
+        "(an OpenAI-compatible endpoint, which is prompted and never fine-tuned)",
+    )
+    prompt_model: str | None = Field(
+        None, description="decoder of the prompting arms, named as base_model is; default: base_model"
     )
     embedding_model: str = Field(
         "minilm", description="encoder for probe and knn_shot: a catalogue name, an id or a folder"
@@ -88,6 +121,9 @@ class Job(Frozen):
     )
     seed: int = Field(0, ge=0, description="every random draw derives from it")
     resamples: int = Field(10_000, ge=100, description="bootstrap and permutation resamples")
+    judge: JudgeSpec = Field(
+        default_factory=lambda: JudgeSpec(), description="a second opinion on texts by another model"
+    )
     verdict: Thresholds = Field(default_factory=lambda: Thresholds(), description="the verdict's thresholds")
     tune: bool = Field(True, description="fine-tune at all; false compares the untuned arms alone")
     train_anyway: bool = Field(
@@ -103,6 +139,15 @@ class Job(Frozen):
     price_per_hour: float | None = Field(
         None, ge=0, description="what this machine costs per hour, in your currency; adds money to the costs"
     )
+    price_per_million_input_tokens: float | None = Field(
+        None, ge=0, description="what an endpoint charges for a million tokens it reads, in your currency"
+    )
+    price_per_million_output_tokens: float | None = Field(
+        None, ge=0, description="what an endpoint charges for a million tokens it writes, in your currency"
+    )
+    send_rows: bool = Field(
+        False, description="rows may be sent to an endpoint on another machine; nothing is sent without it"
+    )
     methods: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="parameters by method; in the file each method is a section of its own",
@@ -115,4 +160,4 @@ class Job(Frozen):
 
     def identity(self) -> dict[str, Any]:
         """The part of the job that decides the results: how many workers run at a time does not."""
-        return self.model_dump(mode="json", exclude={"workers", "price_per_hour"})
+        return self.model_dump(mode="json", exclude=NO_RESULT_DEPENDS_ON)

@@ -7,7 +7,7 @@ from tuneworthy.core.hashing import address
 
 ArmKind = Literal["baseline", "classifier", "prompt", "tuned"]
 Purpose = Literal["evaluate", "refit"]
-ModelRole = Literal["decoder", "embedder"]
+ModelRole = Literal["decoder", "embedder", "prompter"]  # fine-tuned; turns texts into vectors; prompted
 
 
 class ModelRef(Frozen):

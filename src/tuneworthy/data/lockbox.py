@@ -6,7 +6,6 @@ set, and copied into the run.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from filelock import FileLock
 from tuneworthy.core.example import Example
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.hashing import address
+from tuneworthy.runfolder.workspace import workspace
 
 
 class Opening(Frozen):
@@ -39,8 +39,8 @@ class Opening(Frozen):
 
 
 def ledger_path() -> Path:
-    """`ledger.jsonl` in the workspace: `$TUNEWORTHY_WORKSPACE`, else `runs/` below the current folder."""
-    return Path(os.environ.get("TUNEWORTHY_WORKSPACE", "runs")) / "ledger.jsonl"
+    """`ledger.jsonl` in the workspace."""
+    return workspace() / "ledger.jsonl"
 
 
 class Lockbox:

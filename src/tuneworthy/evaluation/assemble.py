@@ -1,7 +1,7 @@
 """From the predictions of all arms to estimates, comparisons, details and costs."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +91,7 @@ def score_arms(
                 method=output.method,
                 kind=output.kind,
                 estimate=next(item for item in own if item.metric == primary),
-                cost=total_cost(output, job.price_per_hour, cores),
+                cost=total_cost(output, job, cores),
                 unparseable=sum(p.status == "unparseable" for p in output.predictions),
                 failed=sum(p.status == "failed" for p in output.predictions),
                 valid_without_constraint=_valid_freely(output.predictions),
@@ -161,13 +161,10 @@ def _details(
             if not metric.open
         }
     }
-    tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
-    ranked = sorted(scores.arms, key=lambda arm: -goodness(arm))
-    pair = (tuned, untuned) if tuned and untuned else (ranked[0], ranked[1]) if len(ranked) > 1 else None
+    pair = leading_pair(scores)
     if pair:
-        first, second = pair
-        ours, theirs = by_method[first.method].predictions, by_method[second.method].predictions
-        winner, against = first.method, second.method
+        winner, against = pair
+        ours, theirs = by_method[winner].predictions, by_method[against].predictions
         details["won"] = (
             won(ours, theirs, examples, winner=winner, against=against)
             if not metric.open
@@ -186,15 +183,39 @@ def _details(
     return details
 
 
-def total_cost(output: ArmOutput, price_per_hour: float | None, cores: int) -> Cost:
+def leading_pair(scores: Scores) -> tuple[str, str] | None:
+    """The best tuned and the best untuned arm, or the two best where one kind is missing; None below two."""
+    tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
+    if tuned and untuned:
+        return tuned.method, untuned.method
+    ranked = sorted(scores.arms, key=lambda arm: -goodness(arm))
+    return (ranked[0].method, ranked[1].method) if len(ranked) > 1 else None
+
+
+def total_cost(output: ArmOutput, job: Job, cores: int) -> Cost:
     """The arm's cost over its units, in core-seconds where several threads worked.
 
     `seconds_per_1000` counts wall seconds times threads, so that arms that ran on one core and arms that ran
-    on all compare; `money_per_1000` is the machine's price for that share of its cores.
+    on all compare; `money_per_1000` is the machine's price for that share of its cores. An arm that asks an
+    endpoint only waits here: its seconds are wall seconds, its money is the price of its tokens.
     """
     rows = sum(int(cost["rows_predicted"]) for cost in output.costs)
-    core_seconds = sum(float(cost["predict_s"]) * int(cost["threads"]) for cost in output.costs)
+    asked = any("requests" in cost for cost in output.costs)
+    core_seconds = sum(
+        float(cost["predict_s"]) * (1 if asked else int(cost["threads"])) for cost in output.costs
+    )
     per_1000 = 1000 * core_seconds / rows if rows else 0.0
+    if asked:
+        tokens = (
+            _total(cost["prompt_tokens"] for cost in output.costs),
+            _total(cost["completion_tokens"] for cost in output.costs),
+        )
+        prices = (job.price_per_million_input_tokens, job.price_per_million_output_tokens)
+        money = token_price(tokens, prices)
+        money_per_1000 = 1000 * money / rows if money is not None and rows else None
+    else:
+        price = job.price_per_hour
+        money_per_1000 = None if price is None else per_1000 / 3600 * price / cores
     return Cost(
         method=output.method,
         fit_s=sum(float(cost["fit_s"]) for cost in output.costs),
@@ -202,10 +223,25 @@ def total_cost(output: ArmOutput, price_per_hour: float | None, cores: int) -> C
         rows_predicted=rows,
         latency_s=statistics.median(float(cost["latency_s"]) for cost in output.costs),
         seconds_per_1000=per_1000,
-        money_per_1000=None if price_per_hour is None else per_1000 / 3600 * price_per_hour / cores,
+        money_per_1000=money_per_1000,
         peak_memory_gib=max(float(cost["peak_memory_gib"]) for cost in output.costs),
         threads=max(int(cost["threads"]) for cost in output.costs),
     )
+
+
+def token_price(
+    tokens: tuple[int | None, int | None], prices: tuple[float | None, float | None]
+) -> float | None:
+    """What tokens read and written cost; None where they were not counted, or without a price per million."""
+    if prices == (None, None) or tokens[0] is None or tokens[1] is None:
+        return None
+    return (tokens[0] * (prices[0] or 0.0) + tokens[1] * (prices[1] or 0.0)) / 1e6
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    """The sum; None where one is not known."""
+    known = list(counts)
+    return None if None in known else sum(count for count in known if count is not None)
 
 
 def spread(

@@ -1,6 +1,7 @@
 """What the three prompting arms share: score every label, correct the model's prior, answer.
 
-Where answers are texts they are written instead (`_writing`).
+Where answers are texts they are written instead (`_writing`); a model behind an endpoint writes every answer
+(`_asking`).
 
 Small models prefer some labels whatever the text says. A correction of that prior is tried on training rows
 and kept when it answers more of them right; the raw scores stay in the predictions.
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from tuneworthy.core.endpoint import Endpoint
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.example import Example
 from tuneworthy.core.frozen import Frozen
@@ -24,9 +26,11 @@ from tuneworthy.engine.best_first import Offsets, best_labels
 from tuneworthy.engine.encoding import cut_input, encode_fitting_prompt, encode_labels
 from tuneworthy.engine.scoring import Progress, score_labels
 from tuneworthy.methods import Report, Setting
+from tuneworthy.methods._asking import CHARACTERS_PER_INPUT_TOKEN, ask_endpoint, longest_written
 from tuneworthy.methods._constrained import schema_of
 from tuneworthy.methods._writing import longest_answer, write_answers
 from tuneworthy.models.decoder import Decoder, shared_decoder
+from tuneworthy.models.endpoint import read_endpoint
 from tuneworthy.tasks import Schema
 
 Matrix = NDArray[np.float64]
@@ -49,7 +53,17 @@ class PromptParameters(Frozen):
         description="prior correction; default: chosen on training rows among none, length (mean per token), "
         "content_free (Zhao et al. 2021) and batch (Zhou et al. 2024)",
     )
-    max_input_tokens: int = Field(1024, ge=16, description="longer inputs are cut, in tokens of the model")
+    max_input_tokens: int = Field(
+        1024,
+        ge=16,
+        description="longer inputs are cut, in tokens of the model; for an endpoint, four characters each",
+    )
+    max_answer_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="tokens of an answer that is written, a model's thoughts included (texts, and every "
+        "answer of an endpoint); default: those of the longest training answer and a margin",
+    )
 
 
 @dataclass
@@ -62,14 +76,19 @@ class FittedPrompt:
     correction: Correction = "none"
     prior: Matrix = field(default_factory=lambda: np.zeros(0))
     facts: dict[str, Any] = field(default_factory=dict)
-    longest: int = 0  # tokens of an answer at most, where answers are texts
+    longest: int = 0  # tokens of an answer at most, where answers are written
     schema: Schema | None = None  # what answers are held to, where they are JSON
     left_out: int = 0  # most demonstrations of one prompt that did not fit into the model's context
 
     @property
     def decoder(self) -> Decoder:
-        """The base model, shared with other prompting arms of this process."""
-        return shared_decoder(self.setting.models["decoder"], "float32")
+        """The model that is prompted, shared with other prompting arms of this process."""
+        return shared_decoder(self.setting.models["prompter"], "float32")
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """The endpoint that is prompted in place of a decoder."""
+        return read_endpoint(self.setting.models["prompter"])
 
     def score(self, rows: Sequence[Example], training: bool, report: bool) -> Matrix:
         """Raw scores [rows, labels]: summed log p(label, stop | prompt)."""
@@ -107,10 +126,16 @@ class FittedPrompt:
             known: all training rows.
 
         Raises:
-            JobError: the job asks for the batch prior but leaves no row to measure it on.
+            JobError: the job asks for the batch prior but leaves no row to measure it on, or for any prior of
+                an endpoint.
         """
+        if (endpoint := self.endpoint) is not None:
+            self._expect_texts(endpoint, candidates)
+            return
         if self.setting.task.open:
-            self.longest = longest_answer(self.decoder, self.setting, known)
+            self.longest = self.parameters.max_answer_tokens or longest_answer(
+                self.decoder, self.setting, known
+            )
             self.schema = schema_of(self.setting, known)
             self.facts["longest_answer_tokens"] = self.longest
             return
@@ -147,6 +172,31 @@ class FittedPrompt:
             "training_scores": {name: round(score, 4) for name, score in scores.items()},
         }
 
+    def _expect_texts(self, endpoint: Endpoint, candidates: Sequence[Example]) -> None:
+        if self.parameters.correction not in (None, "none"):
+            raise JobError(
+                f"{endpoint.title} gives no label scores, so correction = '{self.parameters.correction}' has "
+                "nothing to correct: leave it out."
+            )
+        self.longest = self.parameters.max_answer_tokens or longest_written(self.setting, candidates)
+        self.facts |= {
+            "endpoint": endpoint.title,
+            "longest_answer_tokens": self.longest,
+            "label_scores": "none: an endpoint writes its answer, so there is no prior to correct",
+        }
+
+    def _ask(self, endpoint: Endpoint, rows: Sequence[Example]) -> list[Prediction]:
+        """What the endpoint writes for each row."""
+        setting, most = self.setting, CHARACTERS_PER_INPUT_TOKEN * self.parameters.max_input_tokens
+        chats = [
+            setting.task.messages(setting.instruction, row.input[:most], self.demonstrate(row, False))
+            for row in rows
+        ]
+        tell = quiet_unless(True, setting.report)
+        predictions, usage = ask_endpoint(endpoint, setting, rows, chats, self.longest, tell)
+        self.facts |= {**usage, "inputs_cut": sum(len(row.input) > most for row in rows)}
+        return predictions
+
     def _corrected(self, raw: Matrix, correction: Correction, prior: Matrix) -> Matrix:
         if correction == "length":
             decoder, setting = self.decoder, self.setting
@@ -157,10 +207,12 @@ class FittedPrompt:
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """The label with the highest corrected score: an answer outside the labels is impossible.
 
-        Where answers are texts, what the model writes.
+        Where answers are texts, and where an endpoint is prompted, what the model writes.
         """
         if not examples:
             return []
+        if (endpoint := self.endpoint) is not None:
+            return self._ask(endpoint, examples)
         if self.setting.task.open:
             prompts = self.prompts(examples, training=False, answer=self.longest)
             self.facts["demonstrations_left_out"] = self.left_out
@@ -178,7 +230,7 @@ class FittedPrompt:
 
     def predict_labels(self, examples: Sequence[Example]) -> list[Prediction]:
         """The same labels by best-first search, without the other labels' scores."""
-        if self.setting.task.open:
+        if self.setting.task.open or self.endpoint is not None:
             return self.predict(examples)
         prompts, labels = self.encode(examples, training=False)
         lengths = np.array([len(label) for label in labels], dtype=np.float64)

@@ -49,7 +49,7 @@ class FewShot:
     name = "few_shot"
     title = "few-shot prompt"
     kind: ArmKind = "prompt"
-    models: tuple[ModelRole, ...] = ("decoder",)
+    models: tuple[ModelRole, ...] = ("prompter",)
     answers: Answers = "any"
     Parameters = FewShotParameters
 

@@ -71,7 +71,7 @@ class KnnShot:
     name = "knn_shot"
     title = "few-shot prompt, retrieved demonstrations"
     kind: ArmKind = "prompt"
-    models: tuple[ModelRole, ...] = ("decoder", "embedder")
+    models: tuple[ModelRole, ...] = ("prompter", "embedder")
     answers: Answers = "any"
     Parameters = KnnShotParameters
 

@@ -16,7 +16,7 @@ class ZeroShot:
     name = "zero_shot"
     title = "zero-shot prompt"
     kind: ArmKind = "prompt"
-    models: tuple[ModelRole, ...] = ("decoder",)
+    models: tuple[ModelRole, ...] = ("prompter",)
     answers: Answers = "any"
     Parameters = PromptParameters
 

@@ -6,12 +6,14 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
+from tuneworthy.core.endpoint import endpoint_of
 from tuneworthy.core.errors import ModelError, NotFoundError
 from tuneworthy.core.hashing import file_digest
 from tuneworthy.core.registry import did_you_mean
 from tuneworthy.core.unit import ModelRef
 from tuneworthy.models.cache import model_folder
 from tuneworthy.models.catalogue import CATALOGUE
+from tuneworthy.models.endpoint import ENDPOINT_FILE, endpoint_folder
 from tuneworthy.models.fetch import Say, fetch
 from tuneworthy.models.pickled import convert_pickled
 
@@ -21,6 +23,7 @@ IDENTITY_FILES = (
     "tokenizer_config.json",
     "chat_template.jinja",
     "vocab.txt",
+    ENDPOINT_FILE,
 )
 
 
@@ -28,12 +31,15 @@ def resolve(name: str, say: Say = lambda _: None) -> Path:
     """A local folder with `config.json`, safetensors and a tokenizer.
 
     A catalogue name is fetched into the cache, an existing folder is used where it is, anything with one '/'
-    is taken for a Hugging Face id.
+    is taken for a Hugging Face id. `openai:<model>@<url>` is a folder with `endpoint.json` instead.
 
     Raises:
         NotFoundError: no such folder or name.
         ModelError: the Hub is out of reach, or the weights are refused.
+        JobError, MissingExtraError: the endpoint is misspelt, or the library that asks it is not installed.
     """
+    if (endpoint := endpoint_of(name)) is not None:
+        return endpoint_folder(endpoint)
     if name in CATALOGUE:
         return fetch(CATALOGUE[name], say)
     local = Path(name).expanduser()

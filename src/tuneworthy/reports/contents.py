@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.evidence import Arm, Comparison, Estimate, Evidence, Verdict
 from tuneworthy.core.finding import Finding
+from tuneworthy.core.judgement import Judgement
 
 T = TypeVar("T")
 
@@ -176,6 +177,7 @@ class Contents(Stored):
     environment: dict[str, Any]
     plan: Plan
     units: tuple[UnitOutput, ...]
+    judgement: Judgement | None = None
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -239,6 +241,7 @@ def load_contents(folder: Path) -> Contents:
         openings=tuple(_lines(folder, "lockbox.jsonl", Opening)),
         environment=_whole(folder, "environment.json", dict[str, Any]),
         plan=plan,
+        judgement=_whole(folder, "judge.json", Judgement) if (folder / "judge.json").exists() else None,
         units=tuple(sorted(units, key=lambda unit: (unit.method, unit.fold or 0, unit.address))),
     )
 

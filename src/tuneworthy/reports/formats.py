@@ -168,7 +168,7 @@ def brief_seconds(value: float | None) -> str:
 
 
 def money(value: float | None) -> str:
-    """An amount in the currency of the job's `price_per_hour`: two significant digits below one."""
+    """An amount in the currency of the job's prices: two significant digits below one."""
     if value is None or not math.isfinite(value):
         return DASH
     if value >= 1 or value == 0:

@@ -7,6 +7,7 @@ from tuneworthy.reports.charts import arms_chart, differences_chart
 from tuneworthy.reports.contents import Contents
 from tuneworthy.reports.glossary import glossary
 from tuneworthy.reports.templating import environment, writable
+from tuneworthy.reports.views_judge import judge_view
 from tuneworthy.reports.views_record import (
     chosen_view,
     curves_view,
@@ -61,6 +62,7 @@ def _views(contents: Contents) -> View:
         "groups": groups_view(contents),
         "curves": curves,
         "won": won_view(contents),
+        "judge": judge_view(contents),
         "samples": samples_view(contents),
         "facts": data_view(contents),
         "findings": findings_view(contents),

@@ -11,7 +11,8 @@ from rich.text import Text
 from tuneworthy.core.evidence import Arm
 from tuneworthy.reports import formats
 from tuneworthy.reports.contents import Contents
-from tuneworthy.reports.views_scores import tone
+from tuneworthy.reports.views_judge import judge_sentence
+from tuneworthy.reports.views_scores import asked, tone
 
 LONGEST_ARM = 16
 
@@ -23,7 +24,9 @@ def verdict_table(contents: Contents) -> RenderableType:
     """The arms, best first, then the verdict and where the report is; good at 80 columns."""
     parts: list[RenderableType] = []
     if contents.arms:
-        parts.extend((_table(contents), *_broken(contents), *_written_again(contents)))
+        parts.extend((_table(contents), *_asked(contents), *_broken(contents), *_written_again(contents)))
+    if contents.judgement is not None:
+        parts.append(_safe(f"Judge, not in the verdict: {judge_sentence(contents.judgement)}", "dim"))
     parts.append(_panel(contents))
     return Group(*parts)
 
@@ -52,6 +55,12 @@ def _table(contents: Contents) -> Table:
             style="bold" if chosen else "",
         )
     return table
+
+
+def _asked(contents: Contents) -> Iterator[Text]:
+    """A line for each endpoint: its arms are another model's than the tuned one's, perhaps."""
+    for title, methods in asked(contents):
+        yield _safe(f"{', '.join(methods)} asked {title}", "dim")
 
 
 def _broken(contents: Contents) -> Iterator[Text]:

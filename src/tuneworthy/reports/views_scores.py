@@ -195,7 +195,19 @@ def arms_view(contents: Contents) -> View:
         "intervals": _procedures(arm.estimate.interval for arm in contents.arms),
         "others": _other_metrics(contents),
         "absent": sorted(contents.plan.not_compared.items()),
+        "asked": asked(contents),
     }
+
+
+def asked(contents: Contents) -> list[tuple[str, list[str]]]:
+    """Each endpoint, and the arms that asked it, best first."""
+    found: dict[str, list[str]] = {}
+    for arm in contents.arms:
+        for title in {
+            str(unit.facts["endpoint"]) for unit in contents.units_of(arm.method) if "endpoint" in unit.facts
+        }:
+            found.setdefault(title, []).append(arm.method)
+    return list(found.items())
 
 
 def _procedures(names: Iterable[str]) -> list[str]:

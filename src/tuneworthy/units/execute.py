@@ -24,6 +24,7 @@ from tuneworthy.units.plan import NOTHING
 Report = Callable[[int, int, dict[str, float]], None]
 LATENCY_ROWS = 3
 OWN_METRIC = "metric.py"  # the user's own metric, in the run folder
+ASKED = ("requests", "prompt_tokens", "completion_tokens")  # what an endpoint counted, for its price
 
 
 def setting_of(unit: Unit, models: dict[ModelRole, Path], checkpoint: Path | None, report: Report) -> Setting:
@@ -74,9 +75,9 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
         fit_s = time.perf_counter() - started + fitted.facts.get("seconds_before_resume", 0.0)
         started = time.perf_counter()
         predictions = fitted.predict(asked)
-        predict_s = time.perf_counter() - started
+        predict_s = time.perf_counter() - started + fitted.facts.pop("seconds_answered_before", 0.0)
         quiet = True  # timing single rows is no progress
-        latency_s = _latency(fitted, asked)
+        latency_s = fitted.facts.get("seconds_per_request") or _latency(fitted, asked)
         if method.kind == "tuned" or unit.purpose == "refit":
             (writer.folder / "model").mkdir()
             fitted.save(writer.folder / "model")
@@ -87,6 +88,7 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
         "latency_s": latency_s,
         "peak_memory_gib": peak_memory_gib(),
         "threads": unit.threads,
+        **{key: fitted.facts[key] for key in ASKED if key in fitted.facts},
     }
     writer.finish(unit, predictions, {"cost": cost, "facts": fitted.facts | _free_validity(predictions)})
     _remove(checkpoint)

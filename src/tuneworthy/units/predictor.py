@@ -4,11 +4,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from tuneworthy.core.endpoint import Endpoint, require_consent
 from tuneworthy.core.errors import ModelError, RunFolderError
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.methods import METHODS, LabelOnly, Report
+from tuneworthy.models.endpoint import read_endpoint
 from tuneworthy.runfolder.unit_output import is_finished
 from tuneworthy.tasks import TASKS
 from tuneworthy.units.execute import setting_of
@@ -39,15 +41,24 @@ class Predictor:
         parameters = method.Parameters.model_validate(unit.parameters)
         # A metric of the user's own is not needed to predict: code that came with a folder is not run.
         unit = unit.model_copy(update={"metric": TASKS.get(unit.task).metrics[0]})
-        setting = setting_of(unit, _models(unit, final.get("folders", {})), None, report)
+        models = _models(unit, final.get("folders", {}))
+        setting = setting_of(unit, models, None, report)
+        asked = map(read_endpoint, models.values())
+        self.endpoints: list[Endpoint] = [endpoint for endpoint in asked if endpoint is not None]
         self._fitted = method.load(setting, parameters, folder / "model")
 
-    def predict(self, texts: Sequence[str], label_only: bool = False) -> list[Prediction]:
+    def predict(
+        self, texts: Sequence[str], label_only: bool = False, send_rows: bool = False
+    ) -> list[Prediction]:
         """One prediction per text, in order; ids are the positions.
 
         With `label_only` a method that scores labels one by one looks for the best alone: the same label
         several times sooner, without probabilities.
+
+        Raises:
+            ConsentError: the texts would be sent to another machine, and `send_rows` does not allow it.
         """
+        require_consent(self.endpoints, len(texts), send_rows)
         examples = [Example(id=str(i), input=text) for i, text in enumerate(texts)]
         if label_only and isinstance(self._fitted, LabelOnly):
             return self._fitted.predict_labels(examples)
