@@ -50,6 +50,7 @@ def chosen(task: str, *names: str, input: tuple[str, ...] = (), target: str | No
         ),
         ("token-classification", ["id", "tokens", "pos_tags", "ner_tags"], ("tokens",), "ner_tags"),
         ("token-classification", ["text", "spans", "meta"], ("text",), "spans"),
+        ("token-classification", ["text", "label"], ("text",), "label"),
         ("summarization", ["article", "highlights", "id"], ("article",), "highlights"),
     ],
 )

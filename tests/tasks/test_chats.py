@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from toy import toy_rows
+from tuneworthy.checks import CHECKS, Examined
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
 from tuneworthy.data.forms import Cells, Read
+from tuneworthy.methods.few_shot import FewShotParameters, draw_demonstrations
 from tuneworthy.tasks import TASKS, Message, form_of
-from tuneworthy.tasks._chats import transcribed, transcript
+from tuneworthy.tasks._chats import gist, transcribed, transcript
 
 TASK = TASKS.get("text-generation")
 READ = form_of(TASK).read
@@ -124,3 +127,31 @@ def test_demonstrations_are_earlier_turns_and_there_is_one_system_turn() -> None
 def test_a_turn_that_no_template_takes_is_named(turn: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         READ(Cells(json.dumps([*openai(TURNS[:1]), turn]), None))
+
+
+def test_what_a_chat_is_about_is_what_was_said_the_latest_first() -> None:
+    assert gist(TRANSCRIPT) == "Bye\nHello!\nHi"
+    for text in ("a plain text", "[system] Be brief."):
+        assert gist(text) == text
+
+
+POLICY = " ".join(f"rule{i} of the house says so" for i in range(300))
+
+
+def with_policy(texts: list[str]) -> list[Example]:
+    policy: Message = {"role": "system", "content": POLICY}
+    inputs = [transcript([policy, {"role": "user", "content": text}]) for text in texts]
+    return [Example(id=str(i), input=text, target="x", row=i + 2) for i, text in enumerate(inputs)]
+
+
+def test_a_system_turn_that_rows_share_makes_no_near_duplicates() -> None:
+    rows = with_policy([row["text"] for row in toy_rows(30)])
+    same = with_policy(["where is my parcel it should be here", "where is my parcel, it should be here!"])
+    check = CHECKS.get("near_duplicates")
+    assert check.examine(Examined(rows, (), 5, task=TASK.name)).outcome == "passed"
+    assert check.examine(Examined([*rows, *same], (), 5, task=TASK.name)).outcome == "tip"
+
+
+def test_a_long_system_turn_does_not_keep_chats_from_being_demonstrations() -> None:
+    rows = with_policy([row["text"] for row in toy_rows(30)])
+    assert len(draw_demonstrations(rows, FewShotParameters(k=4), seed=0, open=True)) == 4

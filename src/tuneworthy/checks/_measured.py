@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tuneworthy.core.example import Example
 from tuneworthy.data.splits import group_keys
+from tuneworthy.tasks._chats import gist
 
 FOLDS = 5
 REPEATS = 2  # of the cross-validation: the partition alone moves the rank of a doubtful row
@@ -32,7 +33,7 @@ class Measured:
 
         if self._folder is None:
             raise ValueError("no embedder is at hand; the check should say that it needs one")
-        texts = [row.input for row in (*self._examples, *self._test)]
+        texts = [gist(row.input) for row in (*self._examples, *self._test)]
         return load_embedder(self._folder).embed(texts).astype(np.float64)
 
     @cached_property

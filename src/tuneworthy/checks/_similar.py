@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from tuneworthy.core.example import Example
 from tuneworthy.core.finding import RowNote
 from tuneworthy.data.splits import normalised
+from tuneworthy.tasks._chats import gist
 
 ALL_PAIRS = 3_000  # texts: up to here every pair is compared
 PERMUTATIONS, BANDS = 128, 32  # four rows a band: texts with a Jaccard index of 0.6 meet with 0.99
@@ -44,7 +45,7 @@ def near_notes(rows: Sequence[Example], note: str, test_from: int | None = None)
         test_from: where test rows start: those alone are looked up, and the note is the labelled row's.
     """
     notes = []
-    for later, earlier, likeness in near_pairs([row.input for row in rows], test_from):
+    for later, earlier, likeness in near_pairs([gist(row.input) for row in rows], test_from):
         if normalised(rows[later].input) == normalised(rows[earlier].input):
             continue  # another check's
         named, other = (later, earlier) if test_from is None else (earlier, later)

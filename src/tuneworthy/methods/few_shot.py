@@ -18,6 +18,7 @@ from tuneworthy.methods._prompting import (
     load_examples,
     save_examples,
 )
+from tuneworthy.tasks._chats import gist
 
 
 class FewShotParameters(PromptParameters):
@@ -96,7 +97,7 @@ def draw_demonstrations(
     answers are texts.
     """
     rng = np.random.default_rng([seed, 2])
-    usable = [row for row in rows if len(row.input) <= parameters.longest_demonstration]
+    usable = [row for row in rows if len(gist(row.input)) <= parameters.longest_demonstration]
     if open:
         return [usable[int(i)] for i in rng.permutation(len(usable))[: parameters.k]]
     by_label: dict[str, list[Example]] = {}

@@ -20,6 +20,7 @@ from tuneworthy.methods._prompting import (
     save_examples,
 )
 from tuneworthy.models.embedder import Embedder, load_embedder
+from tuneworthy.tasks._chats import gist
 
 
 class KnnShotParameters(PromptParameters):
@@ -43,7 +44,7 @@ class Neighbours:
 
     def of(self, row: Example, training: bool) -> list[Example]:
         """The k nearest rows by cosine, nearest last; a training row is never its own demonstration."""
-        vector = self.vectors[self.known[row.id]] if training else self.embedder.embed([row.input])[0]
+        vector = self.vectors[self.known[row.id]] if training else self.embedder.embed([gist(row.input)])[0]
         similarity = self.vectors @ vector
         if training:
             similarity = similarity.copy()
@@ -83,7 +84,8 @@ class KnnShot:
         validation: Sequence[Example],
     ) -> FittedKnnShot:
         """Embeds the training rows; chooses the prior correction with each row left out of its own prompt."""
-        rows = [row for row in [*train, *validation] if len(row.input) <= parameters.longest_demonstration]
+        longest = parameters.longest_demonstration
+        rows = [row for row in [*train, *validation] if len(gist(row.input)) <= longest]
         fitted = self._with(setting, parameters, rows)
         fitted.calibrate(rows, [*train, *validation])
         fitted.facts["retrievable_rows"] = len(rows)
@@ -91,7 +93,7 @@ class KnnShot:
 
     def _with(self, setting: Setting, parameters: KnnShotParameters, rows: list[Example]) -> FittedKnnShot:
         embedder = load_embedder(setting.models["embedder"])
-        vectors = embedder.embed([row.input for row in rows])
+        vectors = embedder.embed([gist(row.input) for row in rows])
         known = {row.id: index for index, row in enumerate(rows)}
         neighbours = Neighbours(embedder, rows, vectors, parameters.k, known)
         return FittedKnnShot(setting, parameters, neighbours.of, neighbours=neighbours)

@@ -15,6 +15,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._prompting import load_examples, save_examples
+from tuneworthy.tasks._chats import gist
 
 
 @dataclass
@@ -30,13 +31,13 @@ class FittedNearest:
             TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b"),
             TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True),
         )
-        self._known = self._view.fit_transform([row.input for row in self.rows])
+        self._known = self._view.fit_transform([gist(row.input) for row in self.rows])
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """The most similar row's answer by cosine; ties go to the first row."""
         if not examples:
             return []
-        likeness = (self._view.transform([row.input for row in examples]) @ self._known.T).toarray()
+        likeness = (self._view.transform([gist(row.input) for row in examples]) @ self._known.T).toarray()
         return [
             Prediction(example_id=row.id, value=self.setting.task.format(str(self.rows[int(i)].target)))
             for row, i in zip(examples, np.argmax(likeness, axis=1), strict=True)

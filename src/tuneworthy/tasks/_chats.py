@@ -96,6 +96,20 @@ def transcribed(text: str) -> list[Message] | None:
     ]
 
 
+def gist(text: str) -> str:
+    """What likeness to other texts goes by: of a chat what was said, the latest first; other texts whole.
+
+    A system turn is often the same for every row and longer than the rest, and encoders read beginnings.
+
+    >>> print(gist("[system] Be kind.\\n[user] Hi\\n[assistant] Hello!"))
+    Hello!
+    Hi
+    """
+    turns = transcribed(text) or []
+    said = [turn["content"] for turn in reversed(turns) if turn["role"] != "system"]
+    return "\n".join(said) if said else text
+
+
 def _role(given: Any, number: int) -> str:
     for role, names in ROLES.items():
         if str(given).strip().lower() in names:

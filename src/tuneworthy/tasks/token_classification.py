@@ -29,7 +29,7 @@ class TokenClassification:
         layouts=tuple(
             ((text,), target)
             for text in ("tokens", "words", "text", "sentence")
-            for target in ("ner_tags", "tags", "ner", "entities", "spans")
+            for target in ("ner_tags", "tags", "ner", "entities", "spans", "label", "labels")
         ),
         nothing="[]",
     )
