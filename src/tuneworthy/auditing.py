@@ -14,6 +14,7 @@ from tuneworthy.methods import METHODS
 from tuneworthy.models.decoder import load_decoder
 from tuneworthy.models.resolve import resolve
 from tuneworthy.tasks import TASKS, form_of
+from tuneworthy.tasks._prompted import with_prompt
 from tuneworthy.units.plan import validated_parameters
 
 
@@ -42,6 +43,7 @@ def audit_job(job: Job, table: Table | None, rows: int) -> Audit:
     examples = data.trainable()
     task.check_examples(examples)
     question = steps.ask(job, task, examples, data.json_schema)
+    task = with_prompt(task, question.prompt, question.labels)
     parameters = validated_parameters(METHODS.get("lora"), job)
     decoder = load_decoder(resolve(job.base_model), "float32")
     limit = int(parameters["max_input_tokens"])

@@ -12,7 +12,7 @@ from tuneworthy.core.evidence import Evidence, Verdict
 from tuneworthy.core.example import Example, label_counts
 from tuneworthy.core.finding import Finding
 from tuneworthy.core.hashing import address, file_digest
-from tuneworthy.core.job import Job, is_own_metric
+from tuneworthy.core.job import Job, is_own_metric, is_template_file
 from tuneworthy.core.judgement import Judgement
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef, ModelRole
@@ -29,6 +29,7 @@ from tuneworthy.reports.html import render_html
 from tuneworthy.reports.views_judge import judge_sentence
 from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.tasks import TASKS, Schema, Structured, Task
+from tuneworthy.tasks._prompted import with_prompt
 from tuneworthy.units.collect import arm_outputs, unit_metrics
 from tuneworthy.units.execute import OWN_METRIC
 from tuneworthy.units.executors.local import Executor, LocalExecutor
@@ -118,7 +119,22 @@ def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = N
         metric=metric,
         json_schema=schema,
         constrain=job.constrain,
+        prompt=prompt_of(job, task, labels),
     )
+
+
+def prompt_of(job: Job, task: Task, labels: Sequence[str]) -> str | None:
+    """The text of the user's own prompt; raises JobError when it cannot be read or rendered."""
+    if job.prompt is None:
+        return None
+    template = job.prompt
+    if is_template_file(job.prompt):
+        try:
+            template = Path(job.prompt).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise JobError(f"prompt: {job.prompt} cannot be read ({type(error).__name__}).") from None
+    with_prompt(task, template, labels)
+    return template
 
 
 def check_parameters(job: Job) -> None:
@@ -140,6 +156,8 @@ def job_identity(job: Job, data: Loaded) -> str:
         "input": data.columns.input,
         "target": data.columns.target,
     }
+    if job.prompt is not None:
+        identity["prompt"] = prompt_of(job, TASKS.get(job.task), ())
     if is_own_metric(job.metric):
         file, _, function = job.metric.rpartition(":")
         identity["metric"] = [function, file_digest(Path(file))]
@@ -182,6 +200,8 @@ def write_inputs(
         }
     )
     schema = job.json_schema and _seen_from(folder.path, job.json_schema)
+    if job.prompt is not None:  # the text itself: the folder does not depend on where the file was
+        job = job.model_copy(update={"prompt": prompt_of(job, TASKS.get(job.task), ())})
     updates: dict[str, object] = {"data": resolved, "json_schema": schema}
     if is_own_metric(job.metric):
         file, _, function = job.metric.rpartition(":")

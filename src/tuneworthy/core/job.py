@@ -31,6 +31,11 @@ def is_own_metric(metric: str) -> bool:
     return ".py:" in metric
 
 
+def is_template_file(prompt: str) -> bool:
+    """Whether a job's `prompt` names a file and is not the template itself."""
+    return prompt.endswith(".jinja") and "\n" not in prompt and "{" not in prompt
+
+
 class DataSpec(Frozen):
     """Where the rows are and which column means what."""
 
@@ -89,6 +94,11 @@ class Job(Frozen):
         True,
         description="write an answer that breaks the JSON Schema again so that it follows it; the share that "
         "needed it is reported",
+    )
+    prompt: str | None = Field(
+        None,
+        description="Jinja template of the user's turn, or a file of it that ends in .jinja, with the "
+        "variables input, instruction and labels; default: the input alone",
     )
     metric: str = Field(
         "auto",

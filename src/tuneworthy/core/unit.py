@@ -31,6 +31,7 @@ class Unit(Frozen):
         fold: the fold of a crossfit (0-based); None under holdout and for a refit.
         json_schema: the user's JSON Schema of the answers; None where it is inferred from the rows fitted.
         constrain: whether answers are held to the JSON Schema.
+        prompt: the user's template of a user turn, its text; None for the bare input.
         metric: the primary metric, which inner selection and checkpoint choice go by.
         fit, validation, predict: addresses of row sets.
         models: the base models by role; empty for methods that need none.
@@ -57,14 +58,19 @@ class Unit(Frozen):
     implementation: str
     json_schema: dict[str, Any] | None = None
     constrain: bool = True
+    prompt: str | None = None
 
     @property
     def address(self) -> str:
         """Sixteen hex digits: the folder name of this unit's output.
 
-        How answers are constrained is part of it only where the job says something about that.
+        How answers are constrained, and a prompt, are part of it only where the job speaks of them.
         """
-        unsaid = {"json_schema": self.json_schema is None, "constrain": self.constrain}
+        unsaid = {
+            "json_schema": self.json_schema is None,
+            "constrain": self.constrain,
+            "prompt": self.prompt is None,
+        }
         return address(self.model_dump(mode="json", exclude={name for name in unsaid if unsaid[name]}))
 
     @property

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.hashing import canonical_json
-from tuneworthy.core.job import Job, is_own_metric
+from tuneworthy.core.job import Job, is_own_metric, is_template_file
 from tuneworthy.core.registry import did_you_mean
 from tuneworthy.data.job_starter import starter_job
 from tuneworthy.data.job_yaml import (
@@ -47,8 +47,8 @@ _SECTIONS: dict[str, list[str]] = {
 def load_job(path: Path, overrides: Sequence[str], method_names: Sequence[str]) -> Job:
     """Reads a job file as YAML 1.2.
 
-    Relative paths (`data.path`, `data.test`, `json_schema`, a metric's file) start at the job file's folder,
-    also when an override sets them.
+    Relative paths (`data.path`, `data.test`, `json_schema`, the file of a metric or prompt) start at the job
+    file's folder, also when an override sets them.
 
     Args:
         path: the YAML file.
@@ -73,6 +73,9 @@ def load_job(path: Path, overrides: Sequence[str], method_names: Sequence[str]) 
         for key in ("path", "test"):
             if isinstance(data.get(key), str) and data[key]:
                 data[key] = _from_folder(data[key], path.parent)
+    prompt = tree.get("prompt")
+    if isinstance(prompt, str) and is_template_file(prompt):
+        tree["prompt"] = _from_folder(prompt, path.parent)
     metric = tree.get("metric")
     if isinstance(metric, str) and is_own_metric(metric):
         tree["metric"] = _from_folder(metric, path.parent)

@@ -19,6 +19,7 @@ from tuneworthy.metrics import METRICS
 from tuneworthy.metrics._own import bring_own
 from tuneworthy.runfolder.unit_output import UnitWriter
 from tuneworthy.tasks import TASKS
+from tuneworthy.tasks._prompted import with_prompt
 from tuneworthy.units.plan import NOTHING
 
 Report = Callable[[int, int, dict[str, float]], None]
@@ -30,7 +31,7 @@ ASKED = ("requests", "prompt_tokens", "completion_tokens")  # what an endpoint c
 def setting_of(unit: Unit, models: dict[ModelRole, Path], checkpoint: Path | None, report: Report) -> Setting:
     """The `Setting` a unit's description stands for."""
     return Setting(
-        task=TASKS.get(unit.task),
+        task=with_prompt(TASKS.get(unit.task), unit.prompt, unit.labels),
         labels=unit.labels,
         instruction=unit.instruction,
         metric=METRICS.get(unit.metric),

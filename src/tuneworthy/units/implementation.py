@@ -15,13 +15,12 @@ ROOMS = ("methods", "metrics", "tasks", "engine", "models")  # whose code a pred
 
 
 def implementation(method: str, task: str, metric: str) -> str:
-    """The digest over the sources of `modules_of`, and of what runs a unit.
+    """The digest over the sources of `modules_of`.
 
     A change there gives units new addresses, so that no run mixes outputs of two versions of the code; a new
     method, or a change of another one, leaves finished units as they are.
     """
     files = [_source(module) for module in modules_of(method, task, metric)]
-    files.append(Path(__file__).with_name("execute.py"))
     sources = [(file.name, text_digest(file.read_text(encoding="utf-8"))) for file in files]
     own = METRICS.source(metric)
     if own is not None:  # its copy in the run folder has another name
@@ -30,9 +29,9 @@ def implementation(method: str, task: str, metric: str) -> str:
 
 
 def modules_of(method: str, task: str, metric: str) -> list[str]:
-    """The modules of method, task and metric, and all that they import from the rooms, sorted."""
+    """What runs a unit, its method, task and metric, and all that they import from the rooms; sorted."""
     found: set[str] = set()
-    waiting = [METHODS.module_name(method), TASKS.module_name(task)]
+    waiting = ["tuneworthy.units.execute", METHODS.module_name(method), TASKS.module_name(task)]
     if METRICS.source(metric) is None:  # one that the job brings along is no module of ours
         waiting.append(METRICS.module_name(metric))
     while waiting:

@@ -31,6 +31,7 @@ class Question(Frozen):
     metric: str
     json_schema: dict[str, Any] | None = None
     constrain: bool = True
+    prompt: str | None = None
 
 
 class Stage(Frozen):

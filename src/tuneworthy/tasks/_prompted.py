@@ -1,0 +1,57 @@
+"""A user's own prompt: a Jinja template of the user's turns, in place of the bare input."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from tuneworthy.core.errors import JobError
+from tuneworthy.core.example import Example
+from tuneworthy.tasks import Message, Task
+
+VARIABLES = ("input", "instruction", "labels")
+SENTINEL = "7f3c-the-text-itself-7f3c"
+
+
+def with_prompt(task: Task, template: str | None, labels: Sequence[str]) -> Task:
+    """The task with every user turn rendered by the template; the task itself without one.
+
+    The template may use `input` (the row's text, or a chat's turn), `instruction` and `labels`. It is
+    sandboxed: it reads no file, calls no Python and changes nothing (Jinja's ImmutableSandboxedEnvironment).
+
+    Raises:
+        JobError: the template does not compile, uses an unknown variable, or leaves the input out.
+    """
+    if template is None:
+        return task
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=False)
+    try:
+        compiled = environment.from_string(template)
+        shown = compiled.render(input=SENTINEL, instruction="", labels=list(labels))
+    except (TemplateError, OverflowError, TypeError, ValueError) as error:
+        raise JobError(
+            f"the prompt is no template that can be rendered ({error}): its variables are "
+            f"{', '.join(VARIABLES)}, as in 'Text: {{{{ input }}}}'."
+        ) from error
+    if SENTINEL not in shown:
+        raise JobError("the prompt does not show the text: use its variable, as in 'Text: {{ input }}'.")
+
+    # Everything else is the task's own, whatever it offers: a subclass made here repeats nothing of it.
+    def messages(
+        self: Any, instruction: str, input: str, demonstrations: Sequence[Example] = ()
+    ) -> list[Message]:
+        """The task's turns, the user's rendered by the template."""
+        known = {"instruction": instruction, "labels": list(labels)}
+        return [
+            {**turn, "content": compiled.render(input=turn["content"], **known)}
+            if turn["role"] == "user"
+            else turn
+            for turn in type(task).messages(self, instruction, input, demonstrations)
+        ]
+
+    prompted = copy.copy(task)
+    kind = type(type(task).__name__, (type(task),), {"__slots__": (), "messages": messages})
+    object.__setattr__(prompted, "__class__", kind)
+    return prompted
