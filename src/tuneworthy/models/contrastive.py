@@ -1,5 +1,6 @@
 """Contrastive fine-tuning of a sentence encoder by the setfit library (Tunstall et al. 2022)."""
 
+import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ def train_contrastively(
     import torch
     from datasets import Dataset, disable_progress_bars
     from setfit import SetFitModel, Trainer, TrainingArguments
-    from transformers import TrainerCallback
+    from transformers import PrinterCallback, TrainerCallback
 
     class Tell(TrainerCallback):  # type: ignore[misc]
         """Passes the library's progress on."""
@@ -59,6 +60,7 @@ def train_contrastively(
             report(int(getattr(state, "global_step", 0)), int(getattr(state, "max_steps", 1)))
 
     disable_progress_bars()
+    logging.getLogger("setfit").setLevel(logging.ERROR)
     torch.manual_seed(seed)
     numbers = {label: number for number, label in enumerate(sorted(set(labels)))}
     rows = Dataset.from_dict({"text": list(texts), "label": [numbers[label] for label in labels]})
@@ -79,6 +81,7 @@ def train_contrastively(
             show_progress_bar=False,
         )
         trainer = Trainer(model=model, args=options, train_dataset=rows, callbacks=[Tell()])
+        trainer.remove_callback(PrinterCallback)
         trainer.train_embeddings(*trainer.dataset_to_parameters(rows), args=options)
     model.model_body.save(str(target), safe_serialization=True)
     return updates
