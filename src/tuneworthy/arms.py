@@ -32,7 +32,7 @@ def with_arms(job: Job, task: Task, rows: Sequence[Example]) -> Job:
             raise JobError(
                 f"{arm} cannot be compared on {task.name}, since {reason}: choose among {', '.join(suited)}."
             )
-        methods = [METHODS.get(arm) for arm in task.arms]
+    methods = [METHODS.get(arm) for arm in task.arms]
     usual = [m.name for m in methods if not lacks_weights(job, m) and not unsuited(m, task, rows)]
     arms = job.arms or tuple(usual)
     if not job.tune:

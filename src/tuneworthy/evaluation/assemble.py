@@ -16,6 +16,7 @@ from tuneworthy.evaluation.details import ahead, confusion, row_scores, won
 from tuneworthy.evaluation.groups import group_errors
 from tuneworthy.evaluation.intervals import estimate, field_estimates, label_estimates
 from tuneworthy.evaluation.paired import adjust, compare
+from tuneworthy.evaluation.wording import TASKS_OF_PROSE, wordings
 from tuneworthy.metrics import METRICS, Metric, can_score, is_error, oriented
 
 SAMPLES = 3
@@ -119,7 +120,10 @@ def score_arms(
         for output in (() if deciding.open else outputs)
         if (found := group_errors(output.predictions, examples, job.confidence, job.seed)) is not None
     }
-    return Scores(scores.arms, scores.estimates, scores.comparisons, {**details, "groups": by_group})
+    details["groups"] = by_group
+    if job.task in TASKS_OF_PROSE:
+        details["wording"] = wordings({output.method: output.predictions for output in outputs}, examples)
+    return Scores(scores.arms, scores.estimates, scores.comparisons, details)
 
 
 def goodness(arm: Arm) -> float:

@@ -109,10 +109,19 @@ class GroupErrors(Stored):
     p: float
 
 
+class Wording(Stored):
+    """How an arm writes: mean words, share of new pairs of words, share of words copied in runs."""
+
+    words: float
+    novel: float
+    copied: float
+
+
 class Details(Stored):
     """`details.json`."""
 
     groups: dict[str, GroupErrors] = {}
+    wording: dict[str, Wording] = {}
     confusion: dict[str, Confusion] = {}
     won: Won | None = None
     samples: dict[str, tuple[Any, ...]] = {}

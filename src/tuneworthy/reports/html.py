@@ -16,7 +16,14 @@ from tuneworthy.reports.views_record import (
     lockbox_view,
     record_view,
 )
-from tuneworthy.reports.views_rows import classes_view, confusion_view, groups_view, samples_view, won_view
+from tuneworthy.reports.views_rows import (
+    classes_view,
+    confusion_view,
+    groups_view,
+    samples_view,
+    won_view,
+    wording_view,
+)
 from tuneworthy.reports.views_scores import View, arms_view, comparisons_view, verdict_view
 
 
@@ -60,6 +67,7 @@ def _views(contents: Contents) -> View:
         "confusion": confusion_view(contents),
         "classes": classes_view(contents),
         "groups": groups_view(contents),
+        "wording": wording_view(contents),
         "curves": curves,
         "won": won_view(contents),
         "judge": judge_view(contents),

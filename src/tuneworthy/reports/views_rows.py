@@ -132,6 +132,22 @@ def groups_view(contents: Contents) -> View | None:
     }
 
 
+def wording_view(contents: Contents) -> list[View]:
+    """How each arm writes, the reference first, then the best arm; empty where answers are no prose."""
+    found = contents.details.wording
+    order = ["reference", *(arm.method for arm in contents.arms)]
+    return [
+        {
+            "name": name,
+            "words": f"{found[name].words:.1f}",
+            "novel": formats.percent(found[name].novel, 0),
+            "copied": formats.percent(found[name].copied, 0),
+        }
+        for name in order
+        if name in found
+    ]
+
+
 def won_view(contents: Contents) -> View | None:
     """Rows that only the winner has right, and rows that only the best untuned arm has right."""
     won = contents.details.won
