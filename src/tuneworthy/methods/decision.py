@@ -1,7 +1,8 @@
 """Decision: the untrained decoder asked for one letter out of lettered options, in several orders.
 
 Transformers' decision pipeline reads the probability of every letter from one forward pass. Small models pick
-by position, so the answer is the mean over orders of the options.
+by position, whatever the text says, so each order's probabilities are divided by those of empty texts
+(Zhao et al. 2021) and the answer is the mean over several orders.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from tuneworthy.core.example import Example
@@ -18,8 +20,11 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods import _linear as linear
+from tuneworthy.methods._prompting import CONTENT_FREE
 from tuneworthy.models.decider import MOST_OPTIONS, Decider, load_decider
 from tuneworthy.tasks import Task
+
+LEAST = 1e-6  # a place that never gets any probability says nothing when divided by
 
 
 class DecisionParameters(Frozen):
@@ -27,6 +32,9 @@ class DecisionParameters(Frozen):
 
     orders: int = Field(
         4, ge=1, le=26, description="orders of the options whose answers are averaged: rotations of the list"
+    )
+    content_free: bool = Field(
+        True, description="divide by the probabilities for texts without content (Zhao et al. 2021)"
     )
     max_input_tokens: int = Field(1024, ge=16, description="longer inputs are cut, in tokens of the model")
 
@@ -46,18 +54,32 @@ class FittedDecision:
             return []
         labels = self.setting.labels
         turns = rotations(len(labels), self.parameters.orders)
+        blank = [self.prior(order) for order in turns]
         table = np.zeros((len(examples), len(labels)))
         firsts = 0
         for number, row in enumerate(examples):
             text = self.decider.cut(row.input, self.parameters.max_input_tokens)
-            for order in turns:
-                found = self.decider.decide(text, self.setting.instruction, [labels[i] for i in order])
-                table[number, order] += np.array(found) / len(turns)
+            for order, prior in zip(turns, blank, strict=True):
+                found = self.ask(text, order)
+                corrected = found / prior
+                table[number, order] += corrected / corrected.sum() / len(turns)
                 firsts += int(np.argmax(found)) == 0
             self.setting.report(number + 1, len(examples), {})
         self.facts["orders"] = len(turns)
         self.facts["first_option_chosen"] = round(firsts / (len(examples) * len(turns)), 4)
         return linear.to_predictions([row.id for row in examples], table, labels)
+
+    def ask(self, text: str, order: Sequence[int]) -> NDArray[np.float64]:
+        """The probability of each option in this order."""
+        options = [self.setting.labels[i] for i in order]
+        return np.array(self.decider.decide(text, self.setting.instruction, options))
+
+    def prior(self, order: Sequence[int]) -> NDArray[np.float64]:
+        """What each place of this order gets whatever the text says; equal shares without the correction."""
+        if not self.parameters.content_free:
+            return np.ones(len(order))
+        found = np.mean([self.ask(text, order) for text in CONTENT_FREE], axis=0)
+        return np.asarray(np.maximum(found, LEAST), dtype=np.float64)
 
     def save(self, folder: Path) -> None:
         """Nothing was learned: the parameters are all there is."""
