@@ -29,7 +29,7 @@ def setting(decoder_folder: Path) -> Setting:
         metric=METRICS.get("field_f1"),
         seed=0,
         dtype="float32",
-        models={"decoder": decoder_folder},
+        models={"decoder": decoder_folder, "prompter": decoder_folder},
         checkpoint=None,
         report=lambda done, total, facts: None,
     )
