@@ -26,7 +26,7 @@ class EncoderParameters(Frozen):
     learning_rate: float | None = Field(
         None,
         gt=0,
-        description="peak; default 5e-5 x (768/width)^2 (2e-5 to 5e-5 for BERT-base: Devlin 2019, Mosbach 2021)",
+        description="peak; default 5e-5 x (768/width)^2 (BERT-base 2e-5 to 5e-5: Devlin 2019, Mosbach 2021)",
     )
     batch: int = Field(16, ge=1, description="examples per update (Devlin 2019: 16 or 32)")
     epochs: float | None = Field(
