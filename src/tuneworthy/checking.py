@@ -51,4 +51,7 @@ def check_job(job: Job, table: Table | None = None, slow: bool = False, mute: Se
         raise JobError(
             f"no check has the code '{min(unknown)}': known: {', '.join(f.code for f in findings)}."
         )
+    task = TASKS.get(job.task)
+    if task.open:  # targets that the task cannot read stop the main job, and no check looks at them
+        task.check_examples(data.trainable())
     return Checked(data, table, tuple(findings))

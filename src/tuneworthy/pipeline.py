@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tuneworthy import arms, judging, steps
 from tuneworthy.core.evidence import Evidence
-from tuneworthy.core.job import Job
+from tuneworthy.core.job import Job, is_own_metric
 from tuneworthy.data.loading import load
 from tuneworthy.data.lockbox import Lockbox, ledger_path
 from tuneworthy.data.splits import choose_protocol, make_split
@@ -76,7 +76,7 @@ def run(
             "run_started",
             run=str(folder.path),
             rows=len(rows),
-            labels=len(question.labels),
+            labels=0 if task.open else len(question.labels),
             protocol=protocol,
         )
         steps.write_inputs(folder, asked, data, split, findings)
@@ -113,7 +113,7 @@ def run(
         evidence = Evidence(
             metric=question.metric,
             error=is_error(deciding),
-            share=is_share(deciding),
+            share=is_share(deciding) and not is_own_metric(job.metric),
             whole=whole,
             arms=scores.arms,
             comparisons=scores.comparisons,

@@ -28,7 +28,7 @@ from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.html import render_html
 from tuneworthy.reports.views_judge import judge_sentence
 from tuneworthy.runfolder.folder import Listener, RunFolder
-from tuneworthy.tasks import TASKS, Schema, Structured, Task
+from tuneworthy.tasks import TASKS, Schema, Structured, Task, as_answered
 from tuneworthy.tasks._prompted import with_prompt
 from tuneworthy.units.collect import arm_outputs, unit_metrics
 from tuneworthy.units.execute import OWN_METRIC
@@ -96,7 +96,7 @@ def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = N
         task.check_schema(schema, rows)
     labels = task.labels(rows)
     if is_own_metric(job.metric):
-        metric = bring_own(job.metric, task.open)
+        metric = bring_own(job.metric, task.open, notation=as_answered(task, labels))
     else:
         metric = task.primary_metric(rows) if job.metric == "auto" else METRICS.get(job.metric).name
     if metric not in task.metrics and not is_own_metric(job.metric):

@@ -266,6 +266,13 @@ def test_an_override_through_a_value_is_refused() -> None:
         apply_overrides({"folds": 5}, ["folds.x=1"])
 
 
+def test_a_prompt_is_taken_as_it_is_typed() -> None:
+    assert apply_overrides({}, ["prompt={{ input }}: {{ labels }}"]) == {
+        "prompt": "{{ input }}: {{ labels }}"
+    }
+    assert apply_overrides({}, ["prompt='Text: {{ input }}'"]) == {"prompt": "Text: {{ input }}"}
+
+
 def test_an_override_that_is_no_yaml_names_the_option() -> None:
     with pytest.raises(JobError, match=r"--set arms=\[a: not YAML"):
         apply_overrides({}, ["arms=[a"])

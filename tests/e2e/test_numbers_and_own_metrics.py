@@ -100,6 +100,27 @@ def test_a_metric_of_the_users_own_decides_with_intervals_and_tests(
     assert evidence_of(again) == evidence
 
 
+SAME = """
+def same(answers, targets):
+    return [250 if a == t else -1000 for a, t in zip(answers, targets)]
+"""
+
+
+def test_an_own_metric_is_no_percentage_and_meets_answers_in_the_words_of_targets(
+    quick: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(SAME, encoding="utf-8")
+    entities = [json.dumps([{"type": "topic", "text": row["label"]}]) for row in ROWS]
+    texts = [f"{row['text']} {row['label']}" for row in ROWS]
+    rows = [{"text": text, "tags": tags} for text, tags in zip(texts, entities, strict=True)]
+    table = write_csv(tmp_path / "t.csv", rows)
+    settings = settings_of(quick, task="token-classification", arms=["majority", "dictionary"])
+    run = tw.run(table, target="tags", input="text", metric=f"{tmp_path / 'mine.py'}:same", **settings)
+    arms = {arm["method"]: arm["estimate"]["value"] for arm in evidence_of(run)["arms"]}
+    assert arms["dictionary"] > 100 > arms["majority"]
+    assert "000.0%" not in run.report.read_text(encoding="utf-8")
+
+
 def test_an_own_metric_whose_best_is_below_its_worst_is_an_error(
     labelled: Path, quick: Any, tmp_path: Path
 ) -> None:

@@ -217,6 +217,28 @@ def test_absence_of_significance_is_never_evidence_of_equality(half: float | Non
     assert (found.rule, found.decision) == ("inconclusive", "inconclusive")
 
 
+def test_a_tuned_arm_shown_to_be_worse_gains_nothing_even_where_no_interval_can_be_had() -> None:
+    values = {"majority": 0.4, "tfidf": 1.0, "lora": 0.0}
+    worse = {("lora", "tfidf"): 0.0005, ("tfidf", "majority"): 0.001}
+    assert decide(evidence(values, p=worse, half=None)).recommended_method == "tfidf"
+    assert decide(evidence(values, p=worse, half=None)).rule == "cheap_is_enough"
+    assert decide(evidence(values, p={**worse, ("lora", "tfidf"): 0.2}, half=None)).rule == "inconclusive"
+
+
+def test_of_an_error_the_lower_is_the_better_all_the_way_to_the_words() -> None:
+    values = {"majority": 1.2, "tfidf": 0.9, "lora": 0.5}
+    p = {("lora", "tfidf"): 0.001, ("lora", "majority"): 0.001, ("tfidf", "majority"): 0.001}
+    found = decide(evidence(values, p=p, error=True, share=False, whole=1.2))
+    assert (found.rule, found.recommended_method) == ("fine_tune", "lora")
+    assert "Fine-tune: lora beats tfidf by 0.4." in found.headline
+    assert "lower is better" in found.paragraph and "%" not in found.paragraph.replace("95%", "").replace(
+        "80%", ""
+    )
+    asked = Thresholds(target_score=0.6)
+    met = decide(evidence({"majority": 1.2, "tfidf": 0.5}, error=True, share=False, thresholds=asked))
+    assert met.rule == "target_met_untuned" and "ends at 0.55, at or below the target of 0.6" in met.paragraph
+
+
 def test_cheap_is_enough_only_if_it_holds_against_every_tuned_arm() -> None:
     values = {"majority": 0.5, "tfidf": 0.80, "lora": 0.80, "full": 0.81}
     assert decide(evidence(values, half=0.015)).rule == "inconclusive"
@@ -425,7 +447,7 @@ def test_fine_tune_is_never_said_unless_every_untuned_arm_is_beaten() -> None:
     assert said > 20
 
 
-def test_equality_is_never_claimed_without_intervals_that_rule_the_gain_out() -> None:
+def test_equality_is_never_claimed_unless_an_interval_or_a_proven_loss_rules_the_gain_out() -> None:
     rng = np.random.default_rng(2)
     said = 0
     for _ in range(1_500):
@@ -434,9 +456,12 @@ def test_equality_is_never_claimed_without_intervals_that_rule_the_gain_out() ->
         if found.rule != "cheap_is_enough":
             continue
         said += 1
-        highs = {(row.method, row.against): row.high for row in case.comparisons}
+        pairs = {(row.method, row.against): row for row in case.comparisons}
         for row in case.arms:
             if row.kind == "tuned":
-                high = highs.get((row.method, found.recommended_method))
-                assert high is not None and high < case.thresholds.smallest_gain_worth_having
+                pair = pairs[row.method, found.recommended_method]
+                if pair.high is not None:
+                    assert pair.high < case.thresholds.smallest_gain_worth_having
+                else:
+                    assert pair.difference < 0 and pair.p_two_sided <= case.thresholds.alpha
     assert said > 20

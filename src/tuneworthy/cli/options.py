@@ -15,7 +15,7 @@ Task = Annotated[
     typer.Option(
         "--task",
         help="What is asked: text-classification (default), multi-label, token-classification, "
-        "question-answering, summarization, text-generation, structured-extraction.",
+        "question-answering, summarization, text-generation, structured-extraction, regression.",
         metavar="TASK",
     ),
 ]

@@ -68,9 +68,8 @@ class Display:
         err.print(text, markup=False, soft_wrap=True)
 
     def _on_run_started(self, event: dict[str, Any]) -> None:
-        self._say(
-            f"{event['run']}: {event['rows']} rows, {event['labels']} labels, protocol {event['protocol']}"
-        )
+        labels = f"{event['labels']} labels, " if event["labels"] else ""
+        self._say(f"{event['run']}: {event['rows']} rows, {labels}protocol {event['protocol']}")
 
     def _on_note(self, event: dict[str, Any]) -> None:
         self._say(f"  {event['text']}")

@@ -77,6 +77,8 @@ def _read(table: Table, index: int, columns: Columns, form: Form, keep_blank: bo
         label = form.nothing
     no_text = f"the text ({', '.join(columns.input)}) is blank"
     no_label = f"the label ({columns.target or columns.input[0]}) is blank"
+    if form.nothing is not None:
+        no_label += " (data.blank_means_none keeps them as rows with nothing to find)"
     if blank(text) or (columns.target is not None and blank(label)):
         return Read(text, None, no_text if blank(text) else no_label)
     read = read_row(table, index, form, Cells(text, label, len(columns.input) > 1))

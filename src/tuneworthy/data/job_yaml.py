@@ -191,6 +191,8 @@ def split_override(override: str) -> tuple[tuple[str, ...], Any]:
         raise JobError(
             f"--set {override}: expected a key, '=' and a value, such as --set lora.learning_rate=2e-4."
         )
+    if path == ("prompt",):  # a template's braces are no YAML
+        return path, text.strip().strip("\"'") or None
     return path, parse_value(text, f"--set {override}")
 
 

@@ -26,6 +26,7 @@ class OwnMetric:
         function: from answers (None where one is unparseable or failed) and targets to a number per row.
         best, worst: its ends, by the function's attributes of these names; higher is better by default.
         open: whether answers are texts.
+        notation: from a target to how an answer would say it, so that equal ones are equal texts.
     """
 
     name: str
@@ -34,6 +35,7 @@ class OwnMetric:
     best: float
     worst: float
     open: bool
+    notation: Callable[[str], str] = str
     binary: bool = False
 
     def parts(
@@ -48,7 +50,7 @@ class OwnMetric:
         check_lengths(predictions, targets)
         answers = [p.value if p.status == "parsed" else None for p in predictions]
         try:
-            found = self.function(answers, list(targets))
+            found = self.function(answers, [self.notation(target) for target in targets])
         except Exception as error:
             raise JobError(
                 f"the metric '{self.name}' failed with {type(error).__name__}: {error}; an answer is None "
@@ -78,13 +80,14 @@ class OwnMetric:
         return {}
 
 
-def bring_own(metric: str, open: bool, folder: Path = Path()) -> str:
+def bring_own(metric: str, open: bool, folder: Path = Path(), notation: Callable[[str], str] = str) -> str:
     """Makes the function of `file.py:function` a metric of this process and returns its name.
 
     Args:
         metric: the file, relative to `folder`, and the function in it.
         open: whether answers are texts.
         folder: where the job file is.
+        notation: from a target to how an answer would say it.
 
     Raises:
         JobError: no such file or function, the file cannot be run, or its name is a metric of ours.
@@ -103,7 +106,7 @@ def bring_own(metric: str, open: bool, folder: Path = Path()) -> str:
     best, worst = float(getattr(function, "best", math.inf)), float(getattr(function, "worst", -math.inf))
     if best == worst:
         raise JobError(f"metric '{metric}': its best and worst are the same, {best:g}.")
-    own = OwnMetric(name, name.replace("_", " "), function, best, worst, open)
+    own = OwnMetric(name, name.replace("_", " "), function, best, worst, open, notation)
     METRICS.bring(name, own, source)
     return name
 

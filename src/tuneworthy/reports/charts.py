@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tuneworthy.core.evidence import Arm, Comparison
+from tuneworthy.metrics import METRICS, is_error
 from tuneworthy.reports.canvas import COLOURS, Canvas, house_style, write
 from tuneworthy.reports.contents import UnitOutput
 from tuneworthy.reports.formats import (
@@ -127,7 +128,7 @@ def curves_chart(units: Sequence[UnitOutput], metric: str, *, narrow: bool = Fal
     else:
         panels = (canvas.axes(52, 40, 470, 40), canvas.axes(500, 40, 22, 40))
     losses = [_series(unit.facts.get("train"), "loss") for unit in units]
-    scores = [_series(unit.facts.get("validation"), "score") for unit in units]
+    scores = [_natural(metric, _series(unit.facts.get("validation"), "score")) for unit in units]
     kept = [unit.facts.get("kept_step") for unit in units]
     faint = 0.5 if len(units) > 1 else 1.0
     for axes, title, several in zip(
@@ -272,6 +273,12 @@ def _dot(axes: Any, place: int, dot: _Dot, narrow: bool) -> None:
     else:
         write(axes, _short(dot.name), (0, y), (-18, 0), ha="right", **style)
         write(axes, dot.text, (1, y), (80, 0), ha="right", **style)
+
+
+def _natural(metric: str, series: tuple[list[float], list[float]]) -> tuple[list[float], list[float]]:
+    """Validation scores as the metric's own values: an error's are kept negative, the higher the better."""
+    error = metric in METRICS.names() and is_error(METRICS.get(metric))
+    return series[0], [-value if error else value for value in series[1]]
 
 
 def _series(points: object, field: str) -> tuple[list[float], list[float]]:

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Callable
 
+from tuneworthy import metrics
 from tuneworthy.core.evidence import Comparison, Estimate
+from tuneworthy.metrics import METRICS
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EM DASH}"
 RANGE = "\N{EN DASH}"
 
-_PLAIN = ("loss", "brier", "ece", "mcc", "kappa", "perplexity", "mae", "rmse", "spearman", "auroc")
+LABEL_SHARES = ("precision", "recall", "f1")  # of a label
 _TITLES = {"macro_f1": "macro F1", "micro_f1": "micro F1", "f1": "F1", "ece": "calibration error (ECE)"}
 _PROCEDURES = {
     "mcnemar_exact": "exact McNemar",
@@ -57,7 +59,9 @@ def decision_title(decision: str) -> str:
 
 def is_share(metric: str) -> bool:
     """Whether a metric lies between 0 and 1 and reads best as a percentage."""
-    return not any(word in metric for word in _PLAIN)
+    if metric in LABEL_SHARES:
+        return True
+    return metric in METRICS.names() and metrics.is_share(METRICS.get(metric))
 
 
 def count(value: float) -> str:

@@ -18,7 +18,7 @@ from tuneworthy.methods import METHODS, Fitted, Setting
 from tuneworthy.metrics import METRICS
 from tuneworthy.metrics._own import bring_own
 from tuneworthy.runfolder.unit_output import UnitWriter
-from tuneworthy.tasks import TASKS
+from tuneworthy.tasks import TASKS, as_answered
 from tuneworthy.tasks._prompted import with_prompt
 from tuneworthy.units.plan import NOTHING
 
@@ -63,7 +63,8 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
             report(done, total, facts)
 
     if (run / OWN_METRIC).exists():
-        bring_own(f"{OWN_METRIC}:{unit.metric}", TASKS.get(unit.task).open, run)
+        task = TASKS.get(unit.task)
+        bring_own(f"{OWN_METRIC}:{unit.metric}", task.open, run, as_answered(task, unit.labels))
     setting = setting_of(unit, models, checkpoint, tell)
     parameters = method.Parameters.model_validate(unit.parameters)
     fit_rows = [rows[row] for row in row_sets[unit.fit]]

@@ -143,9 +143,17 @@ def shown_above_baseline(evidence: Evidence, arm: Arm) -> bool:
 
 
 def gain_ruled_out(evidence: Evidence, arm: Arm, against: Arm) -> bool:
-    """Whether the interval of `arm` minus `against` ends below the smallest gain worth having."""
-    end = largest_gain(evidence, comparison(evidence, arm.method, against.method))
-    return end is not None and end < margin(evidence)
+    """Whether the interval of `arm` minus `against` ends below the smallest gain worth having.
+
+    Where every resample differs by the same there is no interval: an arm that is shown to be worse, by the
+    two-sided test, cannot be better by a gain worth having either.
+    """
+    found = comparison(evidence, arm.method, against.method)
+    end = largest_gain(evidence, found)
+    if end is not None:
+        return end < margin(evidence)
+    worse = found is not None and goodness(evidence, found.difference) < 0
+    return worse and found is not None and found.p_two_sided <= evidence.thresholds.alpha
 
 
 def target_out_of_reach(evidence: Evidence) -> bool:
