@@ -578,3 +578,9 @@ def test_a_file_too_large_for_memory_is_refused_unread(tmp_path: Path) -> None:
         file.write(b"text,label\n")
         file.truncate(5_000_000_000)  # sparse: takes no room on the disk
     assert "big.csv has 5.0 GB" in error_of(path)
+
+
+def test_a_quoted_blank_in_a_table_of_one_column_is_a_row_and_a_blank_line_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('review\n"Love it"\n""\n\n"Broke"\n', encoding="utf-8")
+    assert [row["review"] for row in read_table(path).rows] == ["Love it", None, "Broke"]

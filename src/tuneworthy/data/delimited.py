@@ -38,8 +38,8 @@ def read_delimited(path: Path, kind: str, longest: int = LONGEST_LINE) -> Table:
         if not columns:
             columns = column_names(fields, f"{path.name}, line {start}")
             continue
-        if not fields or (len(fields) == 1 and not fields[0].strip()):
-            continue  # a blank line
+        if not fields or (len(columns) > 1 and len(fields) == 1 and not fields[0].strip()):
+            continue  # a blank line; in a table of one column, "" is a row with nothing in it
         if len(fields) != len(columns):
             raise _ragged(path.name, (start, end), fields, columns, delimiter)
         rows.append({column: field or None for column, field in zip(columns, fields, strict=True)})
