@@ -17,7 +17,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.assemble import ArmOutput, Scores, leading_pair, token_price
 from tuneworthy.evaluation.details import row_scores
 from tuneworthy.evaluation.preferences import counted_preferences
-from tuneworthy.metrics import METRICS, Metric
+from tuneworthy.metrics import METRICS, Metric, oriented
 from tuneworthy.models.chat import Answer, ChatClient, Unanswered, counted_tokens
 from tuneworthy.models.endpoint import endpoint_folder
 from tuneworthy.tasks import Message, Task
@@ -182,6 +182,5 @@ def _leads(
     question: Question,
 ) -> list[float]:
     """By how much the metric puts `ours` ahead, row by row; better is positive."""
-    better = 1.0 if metric.best >= metric.worst else -1.0
     a, b = (row_scores(metric, predictions, rows, question.labels) for predictions in (ours, theirs))
-    return [better * float(lead) for lead in a - b]
+    return [float(lead) for lead in oriented(metric, a - b)]

@@ -111,6 +111,8 @@ def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = N
     target = job.verdict.target_score
     if target is not None and target > 1 and is_share(METRICS.get(metric)):
         raise JobError(f"verdict.target_score = {target:g}: {metric} is a share, say {target / 100:g}.")
+    prompt = prompt_text(job)
+    with_prompt(task, prompt, labels)
     instruction = job.instruction or task.instruction(labels)
     return Question(
         task=task.name,
@@ -119,22 +121,18 @@ def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = N
         metric=metric,
         json_schema=schema,
         constrain=job.constrain,
-        prompt=prompt_of(job, task, labels),
+        prompt=prompt,
     )
 
 
-def prompt_of(job: Job, task: Task, labels: Sequence[str]) -> str | None:
-    """The text of the user's own prompt; raises JobError when it cannot be read or rendered."""
-    if job.prompt is None:
-        return None
-    template = job.prompt
-    if is_template_file(job.prompt):
-        try:
-            template = Path(job.prompt).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise JobError(f"prompt: {job.prompt} cannot be read ({type(error).__name__}).") from None
-    with_prompt(task, template, labels)
-    return template
+def prompt_text(job: Job) -> str | None:
+    """The user's own prompt, from its file where the job names one; JobError when it cannot be read."""
+    if job.prompt is None or not is_template_file(job.prompt):
+        return job.prompt
+    try:
+        return Path(job.prompt).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise JobError(f"prompt: {job.prompt} cannot be read ({type(error).__name__}).") from None
 
 
 def check_parameters(job: Job) -> None:
@@ -156,8 +154,7 @@ def job_identity(job: Job, data: Loaded) -> str:
         "input": data.columns.input,
         "target": data.columns.target,
     }
-    if job.prompt is not None:
-        identity["prompt"] = prompt_of(job, TASKS.get(job.task), ())
+    identity["prompt"] = prompt_text(job)
     if is_own_metric(job.metric):
         file, _, function = job.metric.rpartition(":")
         identity["metric"] = [function, file_digest(Path(file))]
@@ -200,9 +197,8 @@ def write_inputs(
         }
     )
     schema = job.json_schema and _seen_from(folder.path, job.json_schema)
-    if job.prompt is not None:  # the text itself: the folder does not depend on where the file was
-        job = job.model_copy(update={"prompt": prompt_of(job, TASKS.get(job.task), ())})
-    updates: dict[str, object] = {"data": resolved, "json_schema": schema}
+    # A prompt's own text: the folder does not depend on where its file was.
+    updates: dict[str, object] = {"prompt": prompt_text(job), "data": resolved, "json_schema": schema}
     if is_own_metric(job.metric):
         file, _, function = job.metric.rpartition(":")
         folder.write_text(OWN_METRIC, Path(file).read_text(encoding="utf-8"))

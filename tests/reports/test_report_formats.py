@@ -111,3 +111,18 @@ def test_colours_meet_wcag_aa(scheme):
             assert _contrast(colours[words], colours[ground]) >= 4.5, f"{words} on {ground}"
     for tone in ("go", "wait", "stop"):
         assert _contrast(colours[tone], colours[f"{tone}-wash"]) >= 4.5, tone
+
+
+@pytest.mark.parametrize(
+    ("metric", "shown"),
+    [
+        ("accuracy", "25.0%"),
+        ("f1", "25.0%"),
+        ("judge_agreement_with_chrf", "25.0%"),
+        ("mae", "0.250"),
+        ("log_loss", "0.250"),
+        ("profit", "0.250"),
+    ],
+)
+def test_only_what_is_known_to_be_a_share_is_a_percentage(metric: str, shown: str) -> None:
+    assert formats.metric_value(metric, 0.25) == shown

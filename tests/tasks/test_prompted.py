@@ -47,6 +47,12 @@ def test_a_template_that_cannot_be_used_is_one_sentence(template: str, sentence:
         with_prompt(TASKS.get("text-classification"), template, ["a"])
 
 
+def test_a_prompt_may_name_a_label(quick: Any, tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", toy_rows(60))
+    settings = {**quick, "arms": ["majority", "zero_shot"], "prompt": "{{ input }} ({{ labels[0] }}?)"}
+    assert tw.run(table, output=tmp_path / "run", **settings).verdict.recommended_method
+
+
 def test_the_prompt_reaches_training_the_run_folder_and_predict(quick: Any, tmp_path: Path) -> None:
     table = write_csv(tmp_path / "t.csv", toy_rows(60))
     (tmp_path / "mine.jinja").write_text("Message: {{ input }}\nTopic?", encoding="utf-8")

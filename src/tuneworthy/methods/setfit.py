@@ -5,10 +5,10 @@ Tunstall et al. 2022; the pairs are trained by the setfit library. Made for a fe
 
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ class FittedSetFit:
     probe: FittedProbe
     encoder: Path
     facts: dict[str, Any] = field(default_factory=dict)
+    scratch: TemporaryDirectory[str] | None = None  # holds a new encoder for as long as this lives
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """Softmax of a linear map of each text's embedding."""
@@ -85,7 +86,8 @@ class SetFit:
         rows = [*train, *validation]
         texts, targets = [row.input for row in rows], [str(row.target) for row in rows]
         pairs = parameters.pairs_per_row or max(1, min(PAPER_PAIRS, MOST_PAIRS // (2 * len(rows))))
-        place = Path(tempfile.mkdtemp(prefix="setfit-"))
+        scratch = TemporaryDirectory(prefix="setfit-")
+        place = Path(scratch.name)
         updates = train_contrastively(
             setting.models["embedder"],
             texts,
@@ -102,7 +104,8 @@ class SetFit:
         model = linear.fit_quietly(linear.new_regression(parameters.C, None), vectors, targets)
         weights, bias = linear.one_row_per_label(model, setting.labels)
         facts = {"pairs_per_row": pairs, "updates": updates, "C": parameters.C}
-        return FittedSetFit(FittedProbe(embedder, weights, bias, setting.labels), place, facts)
+        probe = FittedProbe(embedder, weights, bias, setting.labels)
+        return FittedSetFit(probe, place, facts, scratch)
 
     def freeze(
         self,

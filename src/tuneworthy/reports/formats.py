@@ -11,7 +11,7 @@ MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EM DASH}"
 RANGE = "\N{EN DASH}"
 
-LABEL_SHARES = ("precision", "recall", "f1")  # of a label
+SHARES = ("precision", "recall", "f1", "judge_")  # of a label, and how a judge's opinions begin
 _TITLES = {"macro_f1": "macro F1", "micro_f1": "micro F1", "f1": "F1", "ece": "calibration error (ECE)"}
 _PROCEDURES = {
     "mcnemar_exact": "exact McNemar",
@@ -59,7 +59,7 @@ def decision_title(decision: str) -> str:
 
 def is_share(metric: str) -> bool:
     """Whether a metric lies between 0 and 1 and reads best as a percentage."""
-    if metric in LABEL_SHARES:
+    if metric.startswith(SHARES):
         return True
     return metric in METRICS.names() and metrics.is_share(METRICS.get(metric))
 
