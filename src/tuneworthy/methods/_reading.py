@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import Field
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.engine.reader import Reader, ReadRow
 from tuneworthy.engine.recipe import Recipe, default_steps, warmup_steps
-from tuneworthy.engine.training import Training, ValidationScore
+from tuneworthy.engine.training import ValidationScore
 from tuneworthy.engine.training import train as run_training
 from tuneworthy.methods import Setting
-from tuneworthy.methods._tuning import choose_checkpoint, validated
+from tuneworthy.methods._tuning import choose_checkpoint, frozen_training, training_facts, validated
 from tuneworthy.models.headed import HeadedEncoder
 
 FEWEST_STEPS, MOST_EPOCHS = 200, 30
@@ -118,8 +120,8 @@ def fit_reader(
     rows: Sequence[ReadRow],
     validation: Sequence[Example],
     predict: Callable[[Sequence[Example]], tuple[list[Prediction], float]],
-) -> tuple[Training, Recipe]:
-    """Trains in place and keeps the checkpoint that validation supports.
+) -> dict[str, Any]:
+    """Trains in place and keeps the checkpoint that validation supports; the facts of the fit.
 
     Args:
         setting: of the unit.
@@ -146,4 +148,22 @@ def fit_reader(
         checkpoint=setting.checkpoint,
         report=setting.report,
     )
-    return outcome, recipe
+    return training_facts(outcome, recipe, [row.length for row in rows], setting, "float32")
+
+
+class EncoderMethod:
+    """What methods that fine-tune an encoder have in common; the head is their own."""
+
+    kind: ArmKind = "tuned"
+    models: tuple[ModelRole, ...] = ("embedder",)
+    Parameters = EncoderParameters
+
+    def freeze(
+        self,
+        parameters: EncoderParameters,
+        facts: Sequence[dict[str, Any]],
+        rows: Sequence[int],
+        all_rows: int,
+    ) -> EncoderParameters:
+        """Steps = median kept step of the folds, scaled by rows; the learning rate they ran with."""
+        return parameters.model_copy(update=frozen_training(facts, rows, all_rows))

@@ -9,6 +9,7 @@ import numpy as np
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.engine.recipe import Recipe
 from tuneworthy.engine.training import Choice, Training, ValidationScore
+from tuneworthy.methods import Setting
 from tuneworthy.metrics import Metric, is_share, oriented
 
 NOISY_BELOW = 100  # validation rows below which one checkpoint's lead is mostly luck
@@ -67,7 +68,9 @@ def frozen_training(facts: Sequence[dict[str, Any]], rows: Sequence[int], all_ro
     return {"steps": steps, "learning_rate": rate, "max_steps": None}
 
 
-def training_facts(outcome: Training, recipe: Recipe, lengths: Sequence[int]) -> dict[str, Any]:
+def training_facts(
+    outcome: Training, recipe: Recipe, lengths: Sequence[int], setting: Setting, dtype: str
+) -> dict[str, Any]:
     """Curves and arithmetic of a fine-tune, for the run folder; `lengths` are tokens per training row."""
     mean_tokens = recipe.batch * sum(lengths) / len(lengths)
     steps = len(outcome.train)
@@ -87,4 +90,6 @@ def training_facts(outcome: Training, recipe: Recipe, lengths: Sequence[int]) ->
         "stopped_early": outcome.stopped_early,
         "rollbacks": outcome.rollbacks,
         "seconds_before_resume": round(outcome.seconds_before, 2),
+        "metric": setting.metric.name,
+        "dtype": dtype,
     }

@@ -18,6 +18,7 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
+from tuneworthy.engine.encoding import cut_input
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods import _linear as linear
 from tuneworthy.methods._prompting import CONTENT_FREE
@@ -58,7 +59,7 @@ class FittedDecision:
         table = np.zeros((len(examples), len(labels)))
         firsts = 0
         for number, row in enumerate(examples):
-            text = self.decider.cut(row.input, self.parameters.max_input_tokens)
+            text = cut_input(self.decider.decoder, row.input, self.parameters.max_input_tokens)
             for order, prior in zip(turns, blank, strict=True):
                 found = self.ask(text, order)
                 corrected = found / prior

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.engine.reader import Reader, ReadRow, read
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods import _linear as linear
-from tuneworthy.methods._reading import EncoderParameters, fit_reader, windows
-from tuneworthy.methods._tuning import frozen_training, training_facts
+from tuneworthy.methods._reading import EncoderMethod, EncoderParameters, fit_reader, windows
 from tuneworthy.models.headed import HeadedEncoder, load_headed, save_headed
 
 
@@ -70,15 +68,12 @@ class FittedEncoder:
         (folder / "encoder.json").write_text(json.dumps({"labels": self.setting.labels}), encoding="utf-8")
 
 
-class Encoder:
+class Encoder(EncoderMethod):
     """Full fine-tuning of the embedding model with a classification head."""
 
     name = "encoder"
     title = "encoder fine-tune"
-    kind: ArmKind = "tuned"
-    models: tuple[ModelRole, ...] = ("embedder",)
     answers: Answers = "labels"
-    Parameters = EncoderParameters
 
     def fit(
         self,
@@ -94,20 +89,8 @@ class Encoder:
         fitted = FittedEncoder(setting, parameters, encoder)
         rows = fitted.rows(train)
         reader = Reader(encoder, "sequence", self.name)
-        outcome, recipe = fit_reader(setting, parameters, reader, rows, validation, fitted.judged)
-        fitted.facts = training_facts(outcome, recipe, [row.length for row in rows])
-        fitted.facts |= {"metric": setting.metric.name, "dtype": "float32"}
+        fitted.facts = fit_reader(setting, parameters, reader, rows, validation, fitted.judged)
         return fitted
-
-    def freeze(
-        self,
-        parameters: EncoderParameters,
-        facts: Sequence[dict[str, Any]],
-        rows: Sequence[int],
-        all_rows: int,
-    ) -> EncoderParameters:
-        """Steps = median kept step of the folds, scaled by rows; the learning rate they ran with."""
-        return parameters.model_copy(update=frozen_training(facts, rows, all_rows))
 
     def load(self, setting: Setting, parameters: EncoderParameters, folder: Path) -> FittedEncoder:
         """Reads the folder."""

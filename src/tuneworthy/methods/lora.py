@@ -290,11 +290,9 @@ def _facts(
     rank: int,
 ) -> dict[str, Any]:
     return {
-        **training_facts(outcome, recipe, lengths),
+        **training_facts(outcome, recipe, lengths, setting, setting.dtype),
         "kept_because": outcome.kept_because + _capped(parameters, recipe, len(lengths)),
         "rank": rank,
-        "dtype": setting.dtype,
-        "metric": setting.metric.name,
     }
 
 

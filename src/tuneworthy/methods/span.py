@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.engine.reader import Reader, ReadRow, read
 from tuneworthy.methods import Answers, Setting
-from tuneworthy.methods._reading import EncoderParameters, Window, fit_reader, windows
-from tuneworthy.methods._tuning import frozen_training, training_facts
+from tuneworthy.methods._reading import EncoderMethod, EncoderParameters, Window, fit_reader, windows
 from tuneworthy.metrics._answers import NO_ANSWER, alternatives
 from tuneworthy.models.headed import HeadedEncoder, load_headed, save_headed
 from tuneworthy.tasks import Task
@@ -38,49 +36,55 @@ class FittedSpan:
     encoder: HeadedEncoder
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def rows(self, examples: Sequence[Example], learn: bool) -> tuple[list[ReadRow], list[list[Window]]]:
-        """Windows as rows, with the answer's ends when they are learned from, and each example's windows.
+    def rows(self, examples: Sequence[Example]) -> tuple[list[ReadRow], list[list[Window]]]:
+        """Windows as rows, and each example's windows.
 
-        A row whose answer does not stand in its text is left out when it is learned from.
+        Rows have the answer's ends where their example has a target that stands in its text.
         """
         rows, texts = [], []
         for example in examples:
             question, text = question_and_text(example.input)
             parts = windows(self.encoder, text, self.parameters.max_input_tokens, question, STRIDE)
             texts.append(parts)
-            place = locate(text, str(example.target)) if learn else None
-            if learn and place is None:
-                continue
+            place = None if example.target is None else locate(text, example.target)
             for part in parts:
-                rows.append(ReadRow(example.id, part.tokens, ends(part, place) if place else ()))
+                rows.append(ReadRow(example.id, part.tokens, () if place is None else ends(part, place)))
         return rows, texts
 
     def judged(self, examples: Sequence[Example]) -> tuple[list[Prediction], float]:
         """Predictions for validation rows, and the mean log-loss of the right ends where there are some."""
-        rows, _ = self.rows(examples, learn=True)
+        rows, texts = self.rows(examples)
+        logits = read(self.encoder, rows, "span")
         losses = [
             _log_sum(side) - side[place]
-            for row, logits in zip(rows, read(self.encoder, rows, "span"), strict=True)
-            for side, place in zip(logits, row.wanted, strict=True)
+            for row, sides in zip(rows, logits, strict=True)
+            if row.wanted
+            for side, place in zip(sides, row.wanted, strict=True)
         ]
-        return self.answer(examples, report=False), float(np.mean(losses)) if losses else 0.0
+        return self.pointed(examples, texts, logits), float(np.mean(losses)) if losses else 0.0
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """The likeliest span of each text."""
-        return self.answer(examples, report=True) if examples else []
+        if not examples:
+            return []
+        rows, texts = self.rows([row.without_target() for row in examples])
+        tell = self.setting.report
+        logits = read(self.encoder, rows, "span", lambda done, total: tell(done, total, {}))
+        return self.pointed(examples, texts, logits)
 
-    def answer(self, examples: Sequence[Example], report: bool) -> list[Prediction]:
+    def pointed(
+        self,
+        examples: Sequence[Example],
+        texts: Sequence[list[Window]],
+        logits: Sequence[NDArray[np.float64]],
+    ) -> list[Prediction]:
         """The best span over a text's windows, or no answer where that is likelier in all of them."""
-        rows, texts = self.rows([row.without_target() for row in examples], learn=False)
-        tell = self.setting.report if report else lambda done, total, facts: None
-        logits = iter(read(self.encoder, rows, "span", lambda done, total: tell(done, total, {})))
-        longest = int(self.facts.get("longest_answer_tokens", 30))
-        absent = bool(self.facts.get("no_answer_rows", 0))
+        longest, absent = int(self.facts["longest_answer_tokens"]), bool(self.facts["no_answer_rows"])
+        left = iter(logits)
         predictions = []
         for example, parts in zip(examples, texts, strict=True):
             text = question_and_text(example.input)[1]
-            found = [best_span(part, next(logits), longest, absent) for part in parts]
-            _, start, end = max(found)
+            _, start, end = max(best_span(part, next(left), longest, absent) for part in parts)
             value = text[start:end].strip() or NO_ANSWER
             predictions.append(Prediction(example_id=example.id, value=value, raw=value))
         return predictions
@@ -146,15 +150,12 @@ def _log_sum(values: NDArray[np.float64]) -> float:
     return float(np.log(np.exp(values - peak).sum()) + peak)
 
 
-class SpanReader:
+class SpanReader(EncoderMethod):
     """Full fine-tuning of the embedding model with a span head."""
 
     name = "span"
     title = "encoder fine-tune, span head"
-    kind: ArmKind = "tuned"
-    models: tuple[ModelRole, ...] = ("embedder",)
     answers: Answers = "texts"
-    Parameters = EncoderParameters
 
     def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
         """Why it cannot answer: it copies a span of the text."""
@@ -175,28 +176,15 @@ class SpanReader:
         """Trains all weights; validation chooses the checkpoint."""
         encoder = load_headed(setting.models["embedder"], "span", None, setting.seed)
         fitted = FittedSpan(setting, parameters, encoder)
-        rows, _ = fitted.rows(train, learn=True)
-        spans = [row.wanted[1] - row.wanted[0] + 1 for row in rows]
+        rows = [row for row in fitted.rows(train)[0] if row.wanted]
         fitted.facts = {
-            "longest_answer_tokens": 2 * max(spans, default=15),
+            "longest_answer_tokens": 2 * max((row.wanted[1] - row.wanted[0] + 1 for row in rows), default=15),
             "no_answer_rows": sum(alternatives(str(row.target)) == [NO_ANSWER] for row in train),
             "answers_not_in_text": len(train) - len({row.example_id for row in rows}),
         }
         reader = Reader(encoder, "span", self.name)
-        outcome, recipe = fit_reader(setting, parameters, reader, rows, validation, fitted.judged)
-        fitted.facts |= training_facts(outcome, recipe, [row.length for row in rows])
-        fitted.facts |= {"metric": setting.metric.name, "dtype": "float32"}
+        fitted.facts |= fit_reader(setting, parameters, reader, rows, validation, fitted.judged)
         return fitted
-
-    def freeze(
-        self,
-        parameters: EncoderParameters,
-        facts: Sequence[dict[str, Any]],
-        rows: Sequence[int],
-        all_rows: int,
-    ) -> EncoderParameters:
-        """Steps = median kept step of the folds, scaled by rows; the learning rate they ran with."""
-        return parameters.model_copy(update=frozen_training(facts, rows, all_rows))
 
     def load(self, setting: Setting, parameters: EncoderParameters, folder: Path) -> FittedSpan:
         """Reads the folder."""

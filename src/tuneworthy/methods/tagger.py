@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuneworthy.core.example import Example
-from tuneworthy.core.prediction import Prediction
-from tuneworthy.core.unit import ArmKind, ModelRole
+from tuneworthy.core.prediction import Prediction, Status
 from tuneworthy.engine.reader import IGNORED, Reader, ReadRow, read
 from tuneworthy.methods import Answers, Setting
-from tuneworthy.methods._reading import EncoderParameters, Window, fit_reader, windows
-from tuneworthy.methods._tuning import frozen_training, training_facts
+from tuneworthy.methods._reading import EncoderMethod, EncoderParameters, Window, fit_reader, windows
 from tuneworthy.metrics._entities import entities_of
 from tuneworthy.metrics._records import record_of
 from tuneworthy.models.headed import HeadedEncoder, load_headed, save_headed
 from tuneworthy.tasks import Task
 
+Table = NDArray[np.float64]
 Pair = tuple[str, str]  # a type and its words, or a field and its value
 
 
@@ -70,51 +70,55 @@ class FittedTagger:
     encoder: HeadedEncoder
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def rows(self, examples: Sequence[Example], learn: bool) -> tuple[list[ReadRow], list[list[Window]]]:
-        """Windows as rows, with their tags when they are learned from, and the windows of each example."""
+    def rows(self, examples: Sequence[Example]) -> tuple[list[ReadRow], list[list[Window]]]:
+        """Windows as rows, with their tags where an example has a target; and each example's windows."""
         reads = READERS[self.setting.task.name][0]
         rows, texts = [], []
         for example in examples:
             parts = windows(self.encoder, example.input, self.parameters.max_input_tokens)
             texts.append(parts)
-            wanted = reads(str(example.target)) if learn else None
-            spans = locate(example.input, wanted or [])
+            wanted = None if example.target is None else locate(example.input, reads(example.target) or [])
             for part in parts:
-                tags = tags_of(part, spans, self.setting.labels) if learn else ()
+                tags = () if wanted is None else tags_of(part, wanted, self.setting.labels)
                 rows.append(ReadRow(example.id, part.tokens, tags))
         return rows, texts
 
     def judged(self, examples: Sequence[Example]) -> tuple[list[Prediction], float]:
         """Predictions for validation rows, and the mean log-loss of their tokens' tags."""
-        rows, _ = self.rows(examples, learn=True)
+        rows, texts = self.rows(examples)
+        logits = read(self.encoder, rows, "token")
         loss, tags = 0.0, 0
-        for row, logits in zip(rows, read(self.encoder, rows, "token"), strict=True):
+        for row, table in zip(rows, logits, strict=True):
             wanted = np.array(row.wanted)
             asked = np.flatnonzero(wanted != IGNORED)
-            scores = logits[asked]
+            scores = table[asked]
             peak = scores.max(1, keepdims=True)
             total = np.log(np.exp(scores - peak).sum(1)) + peak[:, 0]
             loss += float((total - scores[np.arange(len(asked)), wanted[asked]]).sum())
             tags += len(asked)
-        return self.answer(examples, report=False), loss / max(1, tags)
+        return self.marked(examples, texts, logits), loss / max(1, tags)
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """What it marked, written as the task writes it."""
-        return self.answer(examples, report=True) if examples else []
+        if not examples:
+            return []
+        rows, texts = self.rows([row.without_target() for row in examples])
+        tell = self.setting.report
+        logits = read(self.encoder, rows, "token", lambda done, total: tell(done, total, {}))
+        return self.marked(examples, texts, logits)
 
-    def answer(self, examples: Sequence[Example], report: bool) -> list[Prediction]:
-        """The spans of every text."""
+    def marked(
+        self, examples: Sequence[Example], texts: Sequence[list[Window]], logits: Sequence[Table]
+    ) -> list[Prediction]:
+        """The spans of every text, from the logits of its windows."""
         task, labels = self.setting.task, self.setting.labels
-        rows, texts = self.rows([row.without_target() for row in examples], learn=False)
-        tell = self.setting.report if report else lambda done, total, facts: None
-        logits = iter(read(self.encoder, rows, "token", lambda done, total: tell(done, total, {})))
-        writes = READERS[task.name][1]
+        writes, left = READERS[task.name][1], iter(logits)
         predictions = []
         for example, parts in zip(examples, texts, strict=True):
-            spans = [span for part in parts for span in marked(part, next(logits).argmax(-1), labels)]
+            spans = [span for part in parts for span in spans_of(part, next(left).argmax(-1), labels)]
             raw = task.format(writes([(span.kind, example.input[span.start : span.end]) for span in spans]))
             value = task.parse(raw, labels)
-            status = "parsed" if value is not None else "unparseable"
+            status: Status = "parsed" if value is not None else "unparseable"
             predictions.append(Prediction(example_id=example.id, value=value, raw=raw, status=status))
         return predictions
 
@@ -159,7 +163,7 @@ def tags_of(window: Window, spans: Sequence[Span], labels: Sequence[str]) -> tup
     return tuple(tags)
 
 
-def marked(window: Window, tags: Sequence[int], labels: Sequence[str]) -> list[Span]:
+def spans_of(window: Window, tags: Sequence[int], labels: Sequence[str]) -> list[Span]:
     """The spans that tags mark; a later token without a first one starts a span, as in CoNLL's script."""
     spans: list[Span] = []
     before = 0
@@ -175,15 +179,12 @@ def marked(window: Window, tags: Sequence[int], labels: Sequence[str]) -> list[S
     return spans
 
 
-class Tagger:
+class Tagger(EncoderMethod):
     """Full fine-tuning of the embedding model with a token head."""
 
     name = "tagger"
     title = "encoder fine-tune, token head"
-    kind: ArmKind = "tuned"
-    models: tuple[ModelRole, ...] = ("embedder",)
     answers: Answers = "texts"
-    Parameters = EncoderParameters
 
     def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
         """Why it cannot answer: it marks words of the text."""
@@ -202,25 +203,15 @@ class Tagger:
         encoder.model.config.id2label = dict(enumerate(tags))
         encoder.model.config.label2id = {tag: i for i, tag in enumerate(tags)}
         fitted = FittedTagger(setting, parameters, encoder)
-        rows, _ = fitted.rows(train, learn=True)
+        rows, _ = fitted.rows(train)
         reader = Reader(encoder, "token", self.name)
-        outcome, recipe = fit_reader(setting, parameters, reader, rows, validation, fitted.judged)
-        fitted.facts = training_facts(outcome, recipe, [row.length for row in rows])
+        fitted.facts = fit_reader(setting, parameters, reader, rows, validation, fitted.judged)
         reads = READERS[setting.task.name][0]
         wanted = [(row.input, reads(str(row.target)) or []) for row in train]
-        missing = sum(len(pairs) - len(locate(text, pairs)) for text, pairs in wanted)
-        fitted.facts |= {"metric": setting.metric.name, "dtype": "float32", "values_not_in_text": missing}
+        fitted.facts["values_not_in_text"] = sum(
+            len(pairs) - len(locate(text, pairs)) for text, pairs in wanted
+        )
         return fitted
-
-    def freeze(
-        self,
-        parameters: EncoderParameters,
-        facts: Sequence[dict[str, Any]],
-        rows: Sequence[int],
-        all_rows: int,
-    ) -> EncoderParameters:
-        """Steps = median kept step of the folds, scaled by rows; the learning rate they ran with."""
-        return parameters.model_copy(update=frozen_training(facts, rows, all_rows))
 
     def load(self, setting: Setting, parameters: EncoderParameters, folder: Path) -> FittedTagger:
         """Reads the folder."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuneworthy.models.decoder import load_decoder
+from tuneworthy.models.decoder import Decoder, shared_decoder
 from tuneworthy.models.quiet import quiet
 
 MOST_OPTIONS = 26  # letters that the pipeline names options by
@@ -16,6 +16,7 @@ class Decider:
     """A decoder behind the pipeline."""
 
     pipeline: Any
+    decoder: Decoder
 
     def decide(self, state: str, instruction: str, options: Sequence[str]) -> list[float]:
         """The probability of each option, in the order given, which small models are not indifferent to."""
@@ -28,12 +29,6 @@ class Decider:
         found = answer["probabilities"]
         return [float(found[option]) for option in options]
 
-    def cut(self, text: str, tokens: int) -> str:
-        """The text, or its first tokens when it is longer."""
-        encoded = self.pipeline.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        offsets = encoded["offset_mapping"]
-        return text if len(offsets) <= tokens else text[: offsets[tokens - 1][1]]
-
 
 def load_decider(folder: Path) -> Decider:
     """The decoder of the folder in float32; raises ModelError when it is none."""
@@ -41,9 +36,7 @@ def load_decider(folder: Path) -> Decider:
     from transformers import pipeline
     from transformers.decision import DecisionConfig
 
-    decoder = load_decoder(folder, "float32")
-    return Decider(
-        pipeline(
-            "decision", model=decoder.model, tokenizer=decoder.tokenizer, decision_config=DecisionConfig()
-        )
-    )
+    decoder = shared_decoder(folder, "float32")
+    model, tokenizer = decoder.model, decoder.tokenizer
+    decide = pipeline("decision", model=model, tokenizer=tokenizer, decision_config=DecisionConfig())
+    return Decider(decide, decoder)
