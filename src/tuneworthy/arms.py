@@ -64,7 +64,7 @@ def not_compared(job: Job, task: Task, rows: Sequence[Example]) -> dict[str, str
         elif name in task.arms:
             reasons[name] = "the job leaves it out"
         else:
-            reasons[name] = "it is made for another task, unless asked for"
+            reasons[name] = "it runs where a job names it"
     return reasons
 
 

@@ -46,6 +46,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "knn_shot": {"k": 2, "calibration_rows": 4},
     "zero_shot": {"calibration_rows": 4},
     "lora": {"max_steps": 4, "learning_rate": 0.02},
+    "qlora": {"max_steps": 4, "learning_rate": 0.02},
+    "full": {"max_steps": 4, "learning_rate": 0.002, "layers": 1},
     "encoder": {"max_steps": 4},
     "tagger": {"max_steps": 4},
     "span": {"max_steps": 4},

@@ -18,8 +18,9 @@ from tuneworthy.engine.memory_probe import kept_per_token
 from tuneworthy.engine.recipe import Recipe, default_epochs, default_learning_rate, rate_at
 from tuneworthy.engine.trainee import Writer
 from tuneworthy.engine.training import ValidationScore, train
+from tuneworthy.methods._tuned_decoder import make_recipe
 from tuneworthy.methods._tuning import choose_checkpoint
-from tuneworthy.methods.lora import LoraParameters, make_recipe
+from tuneworthy.methods.lora import LoraParameters
 from tuneworthy.models.adapters import add_lora
 from tuneworthy.models.decoder import Decoder, load_decoder
 from tuneworthy.tasks import TASKS
@@ -214,7 +215,7 @@ def test_micro_batches_keep_every_row_within_the_token_bound() -> None:
 
 
 def test_warm_up_follows_the_number_of_steps_and_the_rate_ends_near_zero() -> None:
-    recipe = make_recipe(LoraParameters(), rows=300, hidden_size=576, seed=0, validated=True)
+    recipe = make_recipe(LoraParameters(), rows=300, rate=1e-3, seed=0, validated=True)
     assert recipe.steps == 150
     assert recipe.warmup_steps == 9
     rates = [rate_at(recipe, step) for step in range(1, recipe.steps + 1)]

@@ -154,6 +154,19 @@ def test_quick_norms_give_the_gradients_of_transformers_own(
     assert closeness(quick, gradients(adapted(folder).model, IDS)) < 1e-5
 
 
+def test_quick_norms_give_their_own_weights_the_gradients_of_transformers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, found = save_decoder(tmp_path, "llama"), []
+    for quick in (True, False):
+        if not quick:
+            monkeypatch.setattr("tuneworthy.models.decoder.quicken_norms", lambda model: 0)
+        model = load_decoder(folder, "float32").model
+        model.requires_grad_(True)
+        found.append(gradients(model, IDS))
+    assert closeness(found[0], found[1]) < 1e-5
+
+
 def test_every_norm_of_a_llama_is_quick_and_none_of_a_gemma_whose_weight_means_one_plus_weight(
     tmp_path: Path,
 ) -> None:

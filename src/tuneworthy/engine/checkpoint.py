@@ -33,8 +33,8 @@ class Progress:
 
 
 def trainable_state(model: Any) -> State:
-    """A copy of the trainable parameters, by name."""
-    return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    """A copy of the trainable parameters, by name, in the host's memory: a GPU's is dearer."""
+    return {name: p.detach().to("cpu", copy=True) for name, p in model.named_parameters() if p.requires_grad}
 
 
 def restore_trainable(model: Any, state: State) -> None:

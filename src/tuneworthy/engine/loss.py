@@ -48,7 +48,10 @@ def packed_loss(decoder: Decoder, rows: Sequence[EncodedRow]) -> torch.Tensor:
 def _mask(decoder: Decoder, tree: TokenTree) -> torch.Tensor:
     if decoder.flex_attention:
         return flex_mask(tree.ends.to(decoder.device))
-    return tree_mask(tree.allowed, decoder.model.dtype, decoder.device)
+    kind = decoder.device.type
+    mixed = torch.is_autocast_enabled(kind)  # the lowest float32 is minus infinity in bfloat16
+    dtype = torch.get_autocast_dtype(kind) if mixed else decoder.model.dtype
+    return tree_mask(tree.allowed, dtype, decoder.device)
 
 
 def padded_loss(decoder: Decoder, rows: Sequence[EncodedRow]) -> torch.Tensor:

@@ -1,8 +1,11 @@
 """The arithmetic of a fine-tune: how many steps, how big, how fast, for this many examples."""
 
 import math
+from typing import Literal
 
 from tuneworthy.core.frozen import Frozen
+
+Optimizer = Literal["adamw", "adamw_8bit"]
 
 
 class Recipe(Frozen):
@@ -19,6 +22,7 @@ class Recipe(Frozen):
         tokens_per_batch: upper bound of tokens in one forward pass; larger batches accumulate.
         seed: draws the order of the rows.
         weight_decay: AdamW's, decoupled from the gradient.
+        optimizer: AdamW with moments in float32 or in eight bits.
     """
 
     steps: int
@@ -31,6 +35,7 @@ class Recipe(Frozen):
     tokens_per_batch: int = 2048
     seed: int = 0
     weight_decay: float = 0.0
+    optimizer: Optimizer = "adamw"
 
 
 def default_epochs(rows: int, batch: int) -> int:

@@ -56,10 +56,11 @@ class Writer:
 
     decoder: Decoder
     method: str = "lora"
+    mixed: str | None = None  # what float32 weights are multiplied in, where it is not float32
 
     @property
     def model(self) -> Any:
-        """The transformers model with its adapter."""
+        """The transformers model, with its adapter where it has one."""
         return self.decoder.model
 
     @property
@@ -73,7 +74,10 @@ class Writer:
 
     def loss(self, piece: Sequence[EncodedRow]) -> torch.Tensor:
         """Cross entropy summed over the answers' tokens."""
-        return supervised_loss(self.decoder, piece)
+        if self.mixed in (None, "float32"):
+            return supervised_loss(self.decoder, piece)
+        with torch.autocast(self.device.type, getattr(torch, self.mixed)):
+            return supervised_loss(self.decoder, piece)
 
     def supervised(self, batch: Sequence[EncodedRow]) -> int:
         """Tokens of the answers."""

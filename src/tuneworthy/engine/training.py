@@ -28,6 +28,7 @@ from tuneworthy.engine.checkpoint import (
 )
 from tuneworthy.engine.guards import KEEP_EVERY, GoodState, divergence, roll_back
 from tuneworthy.engine.memory_probe import fitting_tokens, out_of_memory
+from tuneworthy.engine.optimizer import make_optimizer
 from tuneworthy.engine.recipe import Recipe, rate_at
 from tuneworthy.engine.trainee import R, Trainee
 
@@ -103,9 +104,7 @@ def train(
     accelerator = Accelerator(cpu=trainee.device.type == "cpu")
     model = trainee.model
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
+    optimizer = make_optimizer(parameters, recipe)
     progress, kept = Progress(), dict[int, State]()
     if checkpoint is not None:
         resumed = load_checkpoint(checkpoint, model, optimizer)

@@ -17,6 +17,7 @@ from tuneworthy.engine.training import train as run_training
 from tuneworthy.methods import Setting
 from tuneworthy.methods._tuning import choose_checkpoint, frozen_training, training_facts, validated
 from tuneworthy.models.headed import HeadedEncoder
+from tuneworthy.models.trainable import train_last
 
 FEWEST_STEPS, MOST_EPOCHS = 200, 30
 BASE_WIDTH = 768  # of the BERT-base models that published rates were found on
@@ -25,6 +26,11 @@ BASE_WIDTH = 768  # of the BERT-base models that published rates were found on
 class EncoderParameters(Frozen):
     """Parameters of every arm that fine-tunes an encoder; the defaults follow rows and width."""
 
+    layers: int | None = Field(
+        None,
+        ge=0,
+        description="train the last so many layers and the head, 0 the head alone; default: every weight",
+    )
     learning_rate: float | None = Field(
         None,
         gt=0,
@@ -137,6 +143,7 @@ def fit_reader(
         predictions, log_loss = predict(validation)
         return validated(setting.metric, predictions, targets, setting.labels, log_loss)
 
+    train_last(reader.model, parameters.layers)
     width = int(reader.model.config.hidden_size)
     recipe = make_recipe(parameters, len(rows), width, setting.seed, bool(validation))
     outcome = run_training(
@@ -148,7 +155,7 @@ def fit_reader(
         checkpoint=setting.checkpoint,
         report=setting.report,
     )
-    return training_facts(outcome, recipe, [row.length for row in rows], setting, "float32")
+    return training_facts(outcome, recipe, [row.length for row in rows], setting, reader.model, "float32")
 
 
 class EncoderMethod:

@@ -11,6 +11,7 @@ from tuneworthy.engine.recipe import Recipe
 from tuneworthy.engine.training import Choice, Training, ValidationScore
 from tuneworthy.methods import Setting
 from tuneworthy.metrics import Metric, is_share, oriented
+from tuneworthy.models.trainable import count_parameters
 
 NOISY_BELOW = 100  # validation rows below which one checkpoint's lead is mostly luck
 
@@ -69,12 +70,20 @@ def frozen_training(facts: Sequence[dict[str, Any]], rows: Sequence[int], all_ro
 
 
 def training_facts(
-    outcome: Training, recipe: Recipe, lengths: Sequence[int], setting: Setting, dtype: str
+    outcome: Training,
+    recipe: Recipe,
+    lengths: Sequence[int],
+    setting: Setting,
+    model: Any,
+    dtype: str,
 ) -> dict[str, Any]:
     """Curves and arithmetic of a fine-tune, for the run folder; `lengths` are tokens per training row."""
     mean_tokens = recipe.batch * sum(lengths) / len(lengths)
     steps = len(outcome.train)
+    learning, total = count_parameters(model)
     return {
+        "parameters_trained": learning,
+        "parameters": total,
         "steps": steps,
         "planned_steps": recipe.steps,
         "batch": recipe.batch,

@@ -11,6 +11,7 @@ import torch
 from jinja2 import TemplateError
 
 from tuneworthy.core.errors import ModelError
+from tuneworthy.models.four_bits import four_bits as packing
 from tuneworthy.models.hardware import device
 from tuneworthy.models.packed_linear import pack_weights
 from tuneworthy.models.quiet import quiet
@@ -47,6 +48,11 @@ class Decoder:
     def hidden_size(self) -> int:
         """Width of the residual stream."""
         return int(self.model.config.get_text_config().hidden_size)
+
+    @property
+    def adapted(self) -> bool:
+        """Whether an adapter is on it."""
+        return hasattr(self.model, "peft_config")
 
     @property
     def context_length(self) -> int:
@@ -152,7 +158,7 @@ def load_decoder(folder: Path, dtype: str, four_bits: bool = False) -> Decoder:
             use_safetensors=True,
             attn_implementation=register_tree_attention(),
             dtype=getattr(torch, dtype),
-            **(_four_bits(getattr(torch, dtype), where) if four_bits else {}),
+            **(packing(getattr(torch, dtype), where) if four_bits else {}),
         )
     except (OSError, ValueError, KeyError) as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
@@ -163,28 +169,15 @@ def load_decoder(folder: Path, dtype: str, four_bits: bool = False) -> Decoder:
         tokenizer.chat_template = PLAIN_TEMPLATE
     model = (model if four_bits else model.to(where)).eval()
     for parameter in model.parameters():
-        parameter.requires_grad_(False)  # adapters bring their own
+        parameter.requires_grad_(False)  # an arm says what learns
     quicken_norms(model)
     return Decoder(model=model, tokenizer=tokenizer, folder=folder, device=where)
 
 
-def _four_bits(dtype: torch.dtype, where: torch.device) -> dict[str, Any]:
-    """What `from_pretrained` needs to pack a model on the way to its device."""
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError as error:
-        raise ModelError(
-            "a base model in four bits needs bitsandbytes: pip install 'tuneworthy[qlora]'."
-        ) from error
-    from transformers import BitsAndBytesConfig
-
-    packing = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-    )
-    return {"quantization_config": packing, "device_map": {"": where}}
+def save_decoder(decoder: Decoder, folder: Path) -> None:
+    """Saves model and tokenizer as an ordinary transformers folder (safetensors)."""
+    decoder.model.save_pretrained(folder)
+    decoder.tokenizer.save_pretrained(folder)
 
 
 def new_cache(decoder: Decoder) -> Any:

@@ -13,7 +13,7 @@ CLOSE = 0.01  # bfloat16 rounds by up to 0.004; another formula (a weight of 1 +
 
 
 class _RmsNorm(torch.autograd.Function):
-    """x / rms(x) * weight, in float32 inside; the frozen weight gets no gradient."""
+    """x / rms(x) * weight, in float32 inside."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
@@ -29,7 +29,10 @@ class _RmsNorm(torch.autograd.Function):
         wide = (gradient * weight).to(torch.float32)
         unit = x.to(torch.float32) * inverse
         along = torch.linalg.vecdot(wide, unit).unsqueeze(-1).div_(x.shape[-1])
-        return wide.addcmul_(unit, along, value=-1).mul_(inverse).to(x.dtype), None, None
+        into_weight = None
+        if ctx.needs_input_grad[1]:
+            into_weight = (gradient * unit.to(x.dtype)).flatten(0, -2).sum(0).to(weight.dtype)
+        return wide.addcmul_(unit, along, value=-1).mul_(inverse).to(x.dtype), into_weight, None
 
 
 def _forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
@@ -43,7 +46,7 @@ def _epsilon(layer: Any) -> float | None:
 
 
 def quicken_norms(model: Any) -> int:
-    """Replaces the arithmetic of every frozen RMS norm on a CPU in place; returns how many there were.
+    """Replaces the arithmetic of every RMS norm on a CPU in place; returns how many there were.
 
     A layer is replaced when it is called an RMS norm, has one weight per channel, and gives the same numbers
     on a trial input: whatever else an architecture does there is left to it.
@@ -52,7 +55,7 @@ def quicken_norms(model: Any) -> int:
     for layer in model.modules():
         weight = getattr(layer, "weight", None)
         named = type(layer).__name__.endswith("RMSNorm") and _epsilon(layer) is not None
-        if not named or weight is None or weight.requires_grad or weight.device.type != "cpu":
+        if not named or weight is None or weight.device.type != "cpu":
             continue
         if _same_numbers(layer):
             layer.forward = types.MethodType(_forward, layer)

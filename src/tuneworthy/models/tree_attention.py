@@ -85,7 +85,12 @@ def tree_attention(
             module, query, key, value, attention_mask, dropout=dropout, **given, **options
         )
         return result
-    out: torch.Tensor = _BlockAttention.apply(query, key, value, blocks, scale)  # type: ignore[no-untyped-call]
+    kind = query.device.type
+    if torch.is_autocast_enabled(kind):  # rotary positions leave float32 queries beside bfloat16 values
+        dtype = torch.get_autocast_dtype(kind)
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
+    with torch.autocast(kind, enabled=False):
+        out: torch.Tensor = _BlockAttention.apply(query, key, value, blocks, scale)  # type: ignore[no-untyped-call]
     return out, None
 
 

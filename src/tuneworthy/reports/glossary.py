@@ -11,10 +11,10 @@ _METHODS = {
     "few_shot": "the prompted model with an instruction and a fixed handful of worked examples",
     "knn_shot": "the prompted model with the labelled rows most like the one it is asked about",
     "setfit": "an embedding model trained on pairs of rows, then a linear classifier",
-    "encoder": "an encoder model with a classification head, all of it trained",
+    "encoder": "an encoder model with a classification head, trained whole or in its last layers",
     "lora": "the base model with a small trained adapter; its own weights stay as they are",
     "qlora": "a LoRA adapter on a base model held in 4 bits, to save memory",
-    "full": "the base model with all of its weights trained",
+    "full": "the base model with its own weights trained, all of them or those of its last layers",
 }
 _METRICS = {
     "accuracy": "the share of rows answered rightly",
