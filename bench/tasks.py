@@ -29,6 +29,7 @@ import csv
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,7 @@ class Set:
     group: str | None = None
     convert: Callable[[Row], Row] = lambda row: row
     settings: dict[str, Any] = field(default_factory=dict)
+    least: int = 0  # rows of every label among the training rows: with 77 labels chance leaves some with one
 
 
 def several(column: str) -> Callable[[Row], Row]:
@@ -68,7 +70,7 @@ SETS: dict[str, Set] = {
     "tweet_sentiment": Set("text-classification", ("tweet",), "sentiment"),
     "tos_unfair_binary": Set("text-classification", ("sentence",), "label"),
     "tos_clause_type": Set("text-classification", ("clause",), "clause_type"),
-    "banking77": Set("text-classification", ("text",), "category"),
+    "banking77": Set("text-classification", ("text",), "category", least=3),
     "e2e_nlg": Set(
         "text-generation",
         ("mr",),
@@ -100,10 +102,17 @@ def read(folder: Path, part: str) -> list[Row]:
     return [json.loads(line) for line in lines if line]
 
 
-def drawn(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
-    """So many rows at random, in their order."""
-    chosen = sorted(np.random.default_rng(seed).permutation(len(rows))[:count])
-    return [rows[int(i)] for i in chosen]
+def drawn(rows: Sequence[Row], count: int, seed: int, target: str = "", least: int = 0) -> list[Row]:
+    """So many rows at random, in their order; the first `least` of every label come before any other."""
+    order = [int(i) for i in np.random.default_rng(seed).permutation(len(rows))]
+    places: Counter[str] = Counter()
+    late = []
+    for i in order:
+        label = str(rows[i][target]) if least else ""
+        late.append(places[label] >= least)
+        places[label] += 1
+    chosen = [i for _, i in sorted(zip(late, order, strict=True), key=lambda pair: pair[0])][:count]
+    return [rows[i] for i in sorted(chosen)]
 
 
 def written(path: Path, rows: Sequence[Row], given: Set) -> Path:
@@ -122,9 +131,11 @@ def measure(name: str, options: argparse.Namespace) -> Row:
     place = PLACE / f"{name}-{options.rows}-{options.test_rows}-{options.seed}"
     place.mkdir(parents=True, exist_ok=True)
     os.environ["TUNEWORTHY_WORKSPACE"] = str(place)
-    parts = {"train": (options.rows, options.seed), "test": (options.test_rows, options.seed + 1)}
-    rows = {part: drawn(read(folder, part), *wanted) for part, wanted in parts.items()}
-    files = {part: written(place / f"{part}.csv", rows[part], given) for part in parts}
+    rows = {
+        "train": drawn(read(folder, "train"), options.rows, options.seed, given.target, given.least),
+        "test": drawn(read(folder, "test"), options.test_rows, options.seed + 1),
+    }
+    files = {part: written(place / f"{part}.csv", rows[part], given) for part in rows}
     settings: dict[str, Any] = {
         "few_shot": {"k": 4},
         "knn_shot": {"k": 4},
@@ -150,7 +161,7 @@ def measure(name: str, options: argparse.Namespace) -> Row:
     return {
         "set": name,
         "task": given.task,
-        "rows": {part: {"count": len(rows[part]), "hash": address(rows[part])} for part in parts},
+        "rows": {part: {"count": len(some), "hash": address(some)} for part, some in rows.items()},
         "metric": evidence["metric"],
         "arms": {
             arm["method"]: {

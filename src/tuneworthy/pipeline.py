@@ -19,6 +19,7 @@ from tuneworthy.metrics import METRICS, is_error, is_share
 from tuneworthy.runfolder.environment import environment
 from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.runfolder.unit_output import remove_leftovers
+from tuneworthy.search.settings import check_search, searched
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.executors.local import LocalExecutor
 from tuneworthy.units.plan import make_plan
@@ -58,6 +59,7 @@ def run(
     question = steps.ask(job, task, rows, data.json_schema)
     steps.check_parameters(job)
     judging.check_judge(job, task)
+    check_search(job)
 
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
 
@@ -85,7 +87,9 @@ def run(
         dtype, cores = steps.hardware()
         plan = make_plan(job, split, question, refs, dtype, cores)
         folder.write("environment.json", environment(dtype, cores))
+        frozen = plan.address  # a search fills in settings later, from validation rows alone
         steps.write_plan(folder, plan, job, data, split, rows)
+        folder.emit("planned", stages={one.name: [unit.title for unit in one.units] for one in plan.stages})
         deciding = METRICS.get(question.metric)
         whole = whole_of(deciding, task, rows)
         power = power_of(deciding, test_count, whole=whole)
@@ -93,9 +97,10 @@ def run(
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
         executor = LocalExecutor(cores, job.workers)
+        plan = searched(plan, "untuned", job, split, rows, folder, executor, models)
         untuned = steps.execute(plan.stage("untuned"), folder, executor, models)
         lockbox = Lockbox(steps.test_examples(split, rows, test_rows), ledger_path())
-        truth = lockbox.open(plan.address, job.arms, plan.tuned_methods, folder.path.name)
+        truth = lockbox.open(frozen, job.arms, plan.tuned_methods, folder.path.name)
         metrics = steps.metric_names(task, question.metric)
         scores = score_arms(untuned, truth, question.labels, question.metric, metrics, job, cores)
         power = power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
@@ -103,6 +108,9 @@ def run(
 
         # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
         skipped = steps.reason_to_skip(job, scores, len(rows))
+        if not skipped:
+            plan = searched(plan, "tuned", job, split, rows, folder, executor, models)
+        steps.write_plan(folder, plan, job, data, split, rows)
         tuned = [] if skipped else steps.execute(plan.stage("tuned"), folder, executor, models)
         if skipped and plan.tuned_methods:
             folder.emit("note", text=skipped)
@@ -123,7 +131,7 @@ def run(
             protocol=protocol,
             power=power,
             blocking=blocking,
-            past_tuned_arms=lockbox.past_tuned_arms(plan.address),
+            past_tuned_arms=lockbox.past_tuned_arms(frozen),
             tuned_skipped=skipped if plan.tuned_methods else None,
             rows_to_settle=rows_to_settle_difference(deciding, scores, outputs, truth),
         )

@@ -303,7 +303,6 @@ def write_plan(
             "not_compared": not_compared(job, TASKS.get(job.task), rows),
         },
     )
-    folder.emit("planned", stages={stage.name: [unit.title for unit in stage.units] for stage in plan.stages})
 
 
 def execute(stage: Stage, folder: RunFolder, executor: Executor, models: Models) -> list[ArmOutput]:

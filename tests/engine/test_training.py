@@ -249,3 +249,17 @@ def test_with_few_validation_rows_a_lead_beyond_one_standard_error_counts() -> N
 
 def test_ties_go_to_the_lower_log_loss() -> None:
     assert choose_checkpoint([point(1, 0.8, 0.4), point(2, 0.8, 0.5)], rows=400).step == 1
+
+
+def test_a_fine_tune_that_was_paused_goes_on_to_the_same_weights(
+    decoder_folder: Path, tmp_path: Path
+) -> None:
+    whole, rows = fresh(decoder_folder)
+    train(Writer(whole), rows, RECIPE, evaluate=scorer)
+    paused, rows = fresh(decoder_folder)
+    outcome = train(Writer(paused), rows, RECIPE, evaluate=scorer, checkpoint=tmp_path, until=0.4)
+    assert len(outcome.train) == 3 and outcome.validation[-1]["step"] == 3
+    resumed, rows = fresh(decoder_folder)
+    train(Writer(resumed), rows, RECIPE, evaluate=scorer, checkpoint=tmp_path)
+    expected = trainable_state(whole.model)
+    assert all(torch.equal(value, expected[name]) for name, value in trainable_state(resumed.model).items())

@@ -77,6 +77,28 @@ class JudgeSpec(Frozen):
     )
 
 
+class SearchSpec(Frozen):
+    """How settings are searched before an arm is measured; on validation rows only."""
+
+    trials: int = Field(
+        0, ge=0, le=100, description="settings tried per arm and fold, the default among them; 0: no search"
+    )
+    budget: float = Field(
+        4.0,
+        ge=1,
+        description="steps that the search of a fine-tuned arm may take, in fits of its default",
+    )
+    arms: tuple[str, ...] = Field(
+        (), description="the arms to search; default: all that have settings worth it"
+    )
+    instructions: tuple[str, ...] = Field(
+        (), description="other wordings of the instruction, tried for the prompting arms"
+    )
+    fewest_rows: int = Field(
+        150, ge=1, description="training rows below which nothing is searched: validation would be luck"
+    )
+
+
 class Job(Frozen):
     """A complete job; every field has a default but `data`."""
 
@@ -130,6 +152,16 @@ class Job(Frozen):
         0.15, ge=0.02, le=0.5, description="share of the training part that chooses checkpoints"
     )
     seed: int = Field(0, ge=0, description="every random draw derives from it")
+    seeds: int | None = Field(
+        None,
+        ge=1,
+        le=20,
+        description="fits of each fine-tuned arm, on as many seeds; their mean is reported; default 1, or 3 "
+        "with a search",
+    )
+    search: SearchSpec = Field(
+        default_factory=lambda: SearchSpec(), description="search for better settings of the arms"
+    )
     resamples: int = Field(10_000, ge=100, description="bootstrap and permutation resamples")
     judge: JudgeSpec = Field(
         default_factory=lambda: JudgeSpec(), description="a second opinion on texts by another model"

@@ -6,7 +6,7 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.hashing import address
 
 ArmKind = Literal["baseline", "classifier", "prompt", "tuned"]
-Purpose = Literal["evaluate", "refit"]
+Purpose = Literal["evaluate", "refit", "trial"]
 ModelRole = Literal["decoder", "embedder", "prompter"]  # fine-tuned; turns texts into vectors; prompted
 
 
@@ -27,11 +27,13 @@ class Unit(Frozen):
         method: the file name in `methods/`.
         parameters: the method's full parameters, defaults written out.
         task, labels, instruction: what is asked, in the task's words.
-        purpose: "evaluate" predicts rows it has not seen; "refit" fits all rows with frozen settings.
+        purpose: "evaluate" predicts rows it has not seen; "refit" fits all rows with frozen settings; "trial"
+            tries settings on validation rows.
         fold: the fold of a crossfit (0-based); None under holdout and for a refit.
         json_schema: the user's JSON Schema of the answers; None where it is inferred from the rows fitted.
         constrain: whether answers are held to the JSON Schema.
         prompt: the user's template of a user turn, its text; None for the bare input.
+        until: the share of a fine-tune's steps after which a trial pauses.
         metric: the primary metric, which inner selection and checkpoint choice go by.
         fit, validation, predict: addresses of row sets.
         models: the base models by role; empty for methods that need none.
@@ -59,17 +61,19 @@ class Unit(Frozen):
     json_schema: dict[str, Any] | None = None
     constrain: bool = True
     prompt: str | None = None
+    until: float = 1.0
 
     @property
     def address(self) -> str:
         """Sixteen hex digits: the folder name of this unit's output.
 
-        How answers are constrained, and a prompt, are part of it only where the job speaks of them.
+        How answers are constrained, a prompt and a pause are part of it only where there is such.
         """
         unsaid = {
             "json_schema": self.json_schema is None,
             "constrain": self.constrain,
             "prompt": self.prompt is None,
+            "until": self.until == 1.0,
         }
         return address(self.model_dump(mode="json", exclude={name for name in unsaid if unsaid[name]}))
 
@@ -77,4 +81,6 @@ class Unit(Frozen):
     def title(self) -> str:
         """What the progress display calls it."""
         fold = "" if self.fold is None else f" fold {self.fold + 1}"
-        return f"{self.method}{fold}" + (" (final)" if self.purpose == "refit" else "")
+        return (
+            f"{self.method}{fold}" + {"evaluate": "", "refit": " (final)", "trial": " (trial)"}[self.purpose]
+        )

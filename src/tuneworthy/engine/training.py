@@ -86,6 +86,7 @@ def train(
     choose: Choose | None = None,
     checkpoint: Path | None = None,
     report: Report = lambda step, steps, facts: None,
+    until: float = 1.0,
 ) -> Training:
     """Trains the trainable parameters in place and leaves the chosen state in them.
 
@@ -97,6 +98,7 @@ def train(
         choose: picks the step to keep from the validation curve: the last one or the best one.
         checkpoint: folder to resume from and to write to at every validation.
         report: told step, steps in all, and the step's facts.
+        until: the share of the steps after which it pauses, with a validation and a checkpoint to go on from.
 
     Raises:
         ModelError: it diverged three times, or memory does not hold a single row.
@@ -116,7 +118,8 @@ def train(
     good = GoodState.of(progress.step, model, optimizer)
     stopped = _out_of_patience(progress.validation, recipe.patience)
     model.train()
-    while progress.step < recipe.steps and not stopped:
+    pause = max(1, round(until * recipe.steps))
+    while progress.step < pause and not stopped:
         progress.step += 1
         batch = [rows[i] for i in batch_rows(len(rows), recipe, progress.step)]
         facts = update(trainee, accelerator, optimizer, parameters, batch, recipe, progress)
@@ -128,7 +131,7 @@ def train(
         progress.train.append(facts)
         report(progress.step, recipe.steps, facts)
         due = recipe.evaluate_every and progress.step % recipe.evaluate_every == 0
-        if evaluate is not None and (due or progress.step == recipe.steps):
+        if evaluate is not None and (due or progress.step in (pause, recipe.steps)):
             model.eval()
             result = evaluate()
             model.train()
@@ -136,7 +139,7 @@ def train(
             kept[progress.step] = trainable_state(model)
             _forget_all_but(kept, _best(progress.validation), progress.step)
             stopped = _out_of_patience(progress.validation, recipe.patience)
-        if checkpoint is not None and due:
+        if checkpoint is not None and (due or progress.step == pause < recipe.steps):
             progress.seconds = before + time.perf_counter() - started
             save_checkpoint(checkpoint, model, optimizer, kept, progress)
         if due or progress.step % KEEP_EVERY == 0:

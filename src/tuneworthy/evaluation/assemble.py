@@ -24,12 +24,16 @@ SAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class ArmOutput:
-    """What one arm's units left behind: its predictions over all test rows, and each unit's measured cost."""
+    """What one arm's units left behind: its predictions over all test rows, and each unit's measured cost.
+
+    `repeats` are its predictions when it was fitted on other seeds.
+    """
 
     method: str
     kind: ArmKind
     predictions: Sequence[Prediction]
     costs: Sequence[dict[str, Any]]
+    repeats: tuple[Sequence[Prediction], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,15 @@ def score_arms(
     arms: list[Arm] = []
     for output in outputs:
         own = [
-            estimate(METRICS.get(name), output.predictions, examples, labels, method=output.method, **options)
+            estimate(
+                METRICS.get(name),
+                output.predictions,
+                examples,
+                labels,
+                method=output.method,
+                repeats=output.repeats,
+                **options,
+            )
             for name in metrics
             if can_score(METRICS.get(name), output.predictions)
         ]
@@ -107,6 +119,7 @@ def score_arms(
             labels,
             method=a.method,
             against=b.method,
+            repeats=(a.repeats, b.repeats),
             **options,
         )
         for a, b in _pairs(outputs)

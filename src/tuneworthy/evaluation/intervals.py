@@ -9,6 +9,7 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.bootstrap import FEWEST_UNITS, Interval, percentile_interval, resampled_sums
 from tuneworthy.evaluation.rows import rows_of
+from tuneworthy.evaluation.seeds import mean_value, parts_by_seed, resampled_means
 from tuneworthy.metrics import Metric, Parts
 from tuneworthy.metrics._confusion import confusion_parts, f1_of, precision_of, recall_of, split_sums
 
@@ -34,12 +35,16 @@ def estimate(
     labels: Sequence[str],
     *,
     method: str,
+    repeats: Sequence[Sequence[Prediction]] = (),
     split: str = "test",
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Estimate:
     """The metric of one arm over all rows, with an interval that covers the draw of the rows.
+
+    With `repeats`, the answers of fits on other seeds, the mean over seeds, and an interval that covers the
+    draw of the seeds too (`seeds.resampled_means`).
 
     Wilson's interval for right-or-wrong metrics whose rows are independent; else a percentile bootstrap, of
     whole groups where rows share one. The interval is absent, with the reason, when there are fewer than
@@ -49,22 +54,22 @@ def estimate(
         ValueError: no rows, rows without targets, or predictions for other rows than `examples`.
     """
     rows = rows_of(examples)
-    parts = metric.parts(rows.order(predictions), rows.targets, labels)
-    if metric.binary and not rows.grouped:
-        interval = wilson(round(parts[:, 0].sum()), len(parts), confidence)
+    parts = parts_by_seed(metric, rows, predictions, repeats, labels)
+    if metric.binary and not rows.grouped and not repeats:
+        interval = wilson(round(parts[0, :, 0].sum()), len(rows.ids), confidence)
     elif rows.units < FEWEST_UNITS:
         interval = Interval.absent(f"{rows.units} {rows.noun} are too few to resample")
     else:
-        values = metric.value(resampled_sums(rows.by_unit(parts), resamples, seed))
+        values = resampled_means(metric, rows, parts, resamples, seed, 0)
         interval = percentile_interval(values, confidence, rows.bootstrap)
     return Estimate(
         method=method,
         metric=metric.name,
         split=split,
-        value=float(metric.value(parts.sum(axis=0))),
+        value=mean_value(metric, parts),
         low=interval.low,
         high=interval.high,
-        n=len(parts),
+        n=len(rows.ids),
         confidence=confidence,
         interval=interval.name,
         reason=interval.reason,

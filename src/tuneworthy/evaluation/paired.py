@@ -15,11 +15,11 @@ from tuneworthy.evaluation.bootstrap import (
     TIE,
     Interval,
     percentile_interval,
-    resampled_sums,
     swapped_sums,
 )
 from tuneworthy.evaluation.intervals import wilson
 from tuneworthy.evaluation.rows import Rows, rows_of
+from tuneworthy.evaluation.seeds import mean_value, parts_by_seed, resampled_means
 from tuneworthy.metrics import Metric, Parts, oriented
 
 __all__ = ["adjust", "compare", "holm", "mcnemar", "newcombe"]
@@ -34,6 +34,7 @@ def compare(
     *,
     method: str,
     against: str,
+    repeats: tuple[Sequence[Sequence[Prediction]], Sequence[Sequence[Prediction]]] = ((), ()),
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
@@ -49,13 +50,19 @@ def compare(
     resample cannot show a disagreement that the sample does not hold. `wins` and `losses` are None for
     metrics that are not right-or-wrong; `p_adjusted` is filled by `adjust`.
 
+    With `repeats`, the answers of `a` and of `b` fitted on other seeds: the difference of their means, a
+    bootstrap interval over rows and seeds, and a permutation test of the mean parts of each row, which holds
+    for these seeds.
+
     Raises:
         ValueError: no rows, rows without targets, or predictions for other rows than `examples`.
     """
     rows = rows_of(examples)
-    parts_a = metric.parts(rows.order(a), rows.targets, labels)
-    parts_b = metric.parts(rows.order(b), rows.targets, labels)
-    wins, losses = _wins_and_losses(parts_a, parts_b) if metric.binary else (None, None)
+    seeds_a = parts_by_seed(metric, rows, a, repeats[0], labels)
+    seeds_b = parts_by_seed(metric, rows, b, repeats[1], labels)
+    parts_a, parts_b = seeds_a.mean(axis=0), seeds_b.mean(axis=0)
+    right_or_wrong = metric.binary and not any(repeats)
+    wins, losses = _wins_and_losses(parts_a, parts_b) if right_or_wrong else (None, None)
     units_a, units_b = rows.by_unit(parts_a), rows.by_unit(parts_b)
     if wins is not None and losses is not None and not rows.grouped:
         test = "mcnemar_exact"
@@ -73,12 +80,12 @@ def compare(
             confidence,
         )
     else:
-        ends = _paired_bootstrap(metric, rows, units_a, units_b, confidence, resamples, seed)
+        ends = _paired_bootstrap(metric, rows, seeds_a, seeds_b, confidence, resamples, seed)
     return Comparison(
         method=method,
         against=against,
         metric=metric.name,
-        difference=float(metric.value(parts_a.sum(axis=0)) - metric.value(parts_b.sum(axis=0))),
+        difference=mean_value(metric, seeds_a) - mean_value(metric, seeds_b),
         low=ends.low,
         high=ends.high,
         confidence=confidence,
@@ -172,19 +179,19 @@ def _permutation(
 def _paired_bootstrap(
     metric: Metric,
     rows: Rows,
-    units_a: Parts,
-    units_b: Parts,
+    seeds_a: Parts,
+    seeds_b: Parts,
     confidence: float,
     resamples: int,
     seed: int,
 ) -> Interval:
-    """Percentile interval of the difference; both arms meet the same resamples."""
+    """Percentile interval of the difference; both arms meet the same resamples of rows."""
+    units_a, units_b = rows.by_unit(seeds_a.mean(axis=0)), rows.by_unit(seeds_b.mean(axis=0))
     differing = int(np.any(units_a != units_b, axis=1).sum())
     if differing < FEWEST_UNITS:
         return Interval.absent(
             f"the arms differ on {differing} of {rows.units} {rows.noun}, too few to resample"
         )
-    sums = resampled_sums(np.hstack([units_a, units_b]), resamples, seed)
-    width = units_a.shape[1]
-    differences = metric.value(sums[:, :width]) - metric.value(sums[:, width:])
-    return percentile_interval(differences, confidence, rows.bootstrap)
+    ours = resampled_means(metric, rows, seeds_a, resamples, seed, 0)
+    theirs = resampled_means(metric, rows, seeds_b, resamples, seed, 1)
+    return percentile_interval(ours - theirs, confidence, rows.bootstrap)

@@ -36,6 +36,7 @@ class Setting:
         report: told done, total and facts, for the progress display.
         json_schema: the user's JSON Schema of the answers; None where it is inferred from the rows.
         constrain: whether answers are held to the JSON Schema.
+        until: the share of a fine-tune's steps after which it pauses, so that a search can drop it.
     """
 
     task: Task
@@ -49,6 +50,7 @@ class Setting:
     report: Report
     json_schema: Schema | None = None
     constrain: bool = True
+    until: float = 1.0
 
 
 class Fitted(Protocol):
@@ -81,6 +83,25 @@ class Selective(Protocol):
 
     def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
         """Why it cannot answer this task with these labels and rows here; empty when it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A positive parameter to search between two ends, on a logarithmic scale."""
+
+    low: float
+    high: float
+
+
+Space = dict[str, Range | tuple[Any, ...]]
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """What a method may offer besides: which of its parameters are worth a search, and between what."""
+
+    def space(self, setting: Setting, parameters: Any, rows: int) -> tuple[dict[str, Any], Space]:
+        """The values that a fit on so many rows would have, and what to try around them."""
 
 
 class Method(Protocol):

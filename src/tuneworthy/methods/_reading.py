@@ -14,8 +14,9 @@ from tuneworthy.engine.reader import Reader, ReadRow
 from tuneworthy.engine.recipe import Recipe, default_steps, warmup_steps
 from tuneworthy.engine.training import ValidationScore
 from tuneworthy.engine.training import train as run_training
-from tuneworthy.methods import Setting
-from tuneworthy.methods._tuning import choose_checkpoint, frozen_training, training_facts, validated
+from tuneworthy.methods import Setting, Space
+from tuneworthy.methods._tuning import around, choose_checkpoint, frozen_training, training_facts, validated
+from tuneworthy.models.configuration import hidden_size
 from tuneworthy.models.headed import HeadedEncoder
 from tuneworthy.models.trainable import train_last
 
@@ -93,7 +94,7 @@ def windows(encoder: HeadedEncoder, text: str, limit: int, first: str = "", stri
 def make_recipe(parameters: EncoderParameters, rows: int, width: int, seed: int, validated: bool) -> Recipe:
     """Parameters and the number of rows to the arithmetic of the run."""
     batch = min(parameters.batch, rows)
-    epochs = parameters.epochs or min(MOST_EPOCHS, max(3.0, FEWEST_STEPS * batch / rows))
+    epochs = parameters.epochs or usual_epochs(rows, batch)
     steps = parameters.steps or default_steps(rows, batch, epochs)
     if parameters.max_steps is not None:
         steps = min(steps, parameters.max_steps)
@@ -108,6 +109,11 @@ def make_recipe(parameters: EncoderParameters, rows: int, width: int, seed: int,
         seed=seed,
         weight_decay=parameters.weight_decay,
     )
+
+
+def usual_epochs(rows: int, batch: int) -> float:
+    """Passes that make 200 updates, 3 to 30 of them."""
+    return min(MOST_EPOCHS, max(3.0, FEWEST_STEPS * batch / rows))
 
 
 def default_rate(width: int) -> float:
@@ -154,6 +160,7 @@ def fit_reader(
         choose=(lambda curve: choose_checkpoint(curve, len(validation))) if validation else None,
         checkpoint=setting.checkpoint,
         report=setting.report,
+        until=setting.until,
     )
     return training_facts(outcome, recipe, [row.length for row in rows], setting, reader.model, "float32")
 
@@ -164,6 +171,14 @@ class EncoderMethod:
     kind: ArmKind = "tuned"
     models: tuple[ModelRole, ...] = ("embedder",)
     Parameters = EncoderParameters
+
+    def space(
+        self, setting: Setting, parameters: EncoderParameters, rows: int
+    ) -> tuple[dict[str, Any], Space]:
+        """Learning rate and epochs."""
+        rate = parameters.learning_rate or default_rate(hidden_size(setting.models["embedder"]))
+        epochs = parameters.epochs or usual_epochs(rows, min(parameters.batch, rows))
+        return around(rate, epochs, {})
 
     def freeze(
         self,

@@ -184,6 +184,7 @@ def fit_decoder(
         choose=(lambda curve: choose_checkpoint(curve, judged)) if validation else None,
         checkpoint=setting.checkpoint,
         report=setting.report,
+        until=setting.until,
     )
     fitted.facts = training_facts(outcome, recipe, lengths, setting, decoder.model, setting.dtype)
     fitted.facts["kept_because"] += _capped(parameters, recipe, len(rows))

@@ -9,7 +9,7 @@ import numpy as np
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.engine.recipe import Recipe
 from tuneworthy.engine.training import Choice, Training, ValidationScore
-from tuneworthy.methods import Setting
+from tuneworthy.methods import Range, Setting, Space
 from tuneworthy.metrics import Metric, is_share, oriented
 from tuneworthy.models.trainable import count_parameters
 
@@ -67,6 +67,16 @@ def frozen_training(facts: Sequence[dict[str, Any]], rows: Sequence[int], all_ro
     steps = max(1, round(kept * all_rows / statistics.mean(rows)))
     rate = statistics.median(fact["learning_rate"] for fact in facts)
     return {"steps": steps, "learning_rate": rate, "max_steps": None}
+
+
+def around(rate: float, epochs: float, more: Space) -> tuple[dict[str, Any], Space]:
+    """The rate from 0.3 to 3 times its default, half to one and a half times the epochs, and what else.
+
+    The learning rate matters most and is often off by three (Tinker; Schulman 2025, "LoRA Without Regret").
+    """
+    passes = tuple(sorted({max(1.0, epochs / 2), epochs, 1.5 * epochs}))
+    space: Space = {"learning_rate": Range(0.3 * rate, 3 * rate), "epochs": passes, **more}
+    return {"learning_rate": rate, "epochs": epochs}, space
 
 
 def training_facts(

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ArmKind, ModelRole
-from tuneworthy.methods import Answers, Setting
+from tuneworthy.methods import Answers, Setting, Space
 from tuneworthy.methods._prompting import (
     FittedPrompt,
     PromptParameters,
@@ -27,6 +27,7 @@ class FewShotParameters(PromptParameters):
     k: int = Field(
         8, ge=1, le=64, description="demonstrations, spread over the labels, frequent labels first"
     )
+    draw: int = Field(0, ge=0, description="which of the seed's draws of demonstrations")
     longest_demonstration: int = Field(
         1200, ge=50, description="rows with more characters than this are not used as demonstrations"
     )
@@ -73,6 +74,14 @@ class FewShot:
     def _with(self, setting: Setting, parameters: FewShotParameters, shown: list[Example]) -> FittedFewShot:
         return FittedFewShot(setting, parameters, lambda row, training: shown, demonstrations=shown)
 
+    def space(
+        self, setting: Setting, parameters: FewShotParameters, rows: int
+    ) -> tuple[dict[str, Any], Space]:
+        """How many demonstrations, and which."""
+        counts = tuple(sorted({parameters.k, *(k for k in (2, 4, 8, 16) if k <= rows // 2)}))
+        draws = tuple(sorted({parameters.draw, 0, 1, 2, 3}))
+        return {"k": parameters.k, "draw": parameters.draw}, {"k": counts, "draw": draws}
+
     def freeze(
         self,
         parameters: FewShotParameters,
@@ -96,7 +105,7 @@ def draw_demonstrations(
     """k rows, label by label in turns from the most frequent label on, in a seeded order; any k rows where
     answers are texts.
     """
-    rng = np.random.default_rng([seed, 2])
+    rng = np.random.default_rng([seed, 2 + 1000 * parameters.draw])
     usable = [row for row in rows if len(gist(row.input)) <= parameters.longest_demonstration]
     if open:
         return [usable[int(i)] for i in rng.permutation(len(usable))[: parameters.k]]

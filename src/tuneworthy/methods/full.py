@@ -8,8 +8,8 @@ from pydantic import Field
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ArmKind, ModelRole
-from tuneworthy.engine.recipe import default_learning_rate
-from tuneworthy.methods import Answers, Setting
+from tuneworthy.engine.recipe import default_epochs, default_learning_rate
+from tuneworthy.methods import Answers, Setting, Space
 from tuneworthy.methods._tuned_decoder import (
     DecoderParameters,
     FittedDecoder,
@@ -17,6 +17,8 @@ from tuneworthy.methods._tuned_decoder import (
     frozen,
     reopened,
 )
+from tuneworthy.methods._tuning import around
+from tuneworthy.models.configuration import hidden_size
 from tuneworthy.models.decoder import load_decoder
 from tuneworthy.models.trainable import train_last
 
@@ -54,8 +56,16 @@ class Full:
         """Trains in float32: an update is smaller than what bfloat16 can tell apart."""
         decoder = load_decoder(setting.models["decoder"], "float32")
         train_last(decoder.model, parameters.layers)
-        rate = default_learning_rate(decoder.hidden_size, len(train)) / BELOW_LORA
+        rate = usual_rate(decoder.hidden_size, len(train))
         return fit_decoder(self.name, setting, parameters, decoder, rate, train, validation)
+
+    def space(self, setting: Setting, parameters: FullParameters, rows: int) -> tuple[dict[str, Any], Space]:
+        """Learning rate, epochs and weight decay."""
+        rate = parameters.learning_rate or usual_rate(hidden_size(setting.models["decoder"]), rows)
+        epochs = parameters.epochs or default_epochs(rows, min(parameters.batch, rows))
+        decays = tuple(sorted({0.0, 0.01, 0.1, parameters.weight_decay}))
+        values, space = around(rate, epochs, {"weight_decay": decays})
+        return {**values, "weight_decay": parameters.weight_decay}, space
 
     def freeze(
         self, parameters: FullParameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
@@ -66,6 +76,11 @@ class Full:
     def load(self, setting: Setting, parameters: FullParameters, folder: Path) -> FittedDecoder:
         """The saved model."""
         return reopened(setting, parameters, load_decoder(folder / "model", "float32"), folder)
+
+
+def usual_rate(width: int, rows: int) -> float:
+    """A tenth of the rate that adapters would have."""
+    return default_learning_rate(width, rows) / BELOW_LORA
 
 
 PLUGIN = Full()

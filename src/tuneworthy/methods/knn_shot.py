@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ArmKind, ModelRole
-from tuneworthy.methods import Answers, Setting
+from tuneworthy.methods import Answers, Setting, Space
 from tuneworthy.methods._prompting import (
     FittedPrompt,
     PromptParameters,
@@ -97,6 +97,13 @@ class KnnShot:
         known = {row.id: index for index, row in enumerate(rows)}
         neighbours = Neighbours(embedder, rows, vectors, parameters.k, known)
         return FittedKnnShot(setting, parameters, neighbours.of, neighbours=neighbours)
+
+    def space(
+        self, setting: Setting, parameters: KnnShotParameters, rows: int
+    ) -> tuple[dict[str, Any], Space]:
+        """How many demonstrations."""
+        counts = tuple(sorted({parameters.k, *(k for k in (2, 4, 8, 16) if k <= rows // 2)}))
+        return {"k": parameters.k}, {"k": counts}
 
     def freeze(
         self,

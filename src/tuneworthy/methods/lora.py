@@ -9,8 +9,8 @@ from pydantic import Field
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ArmKind, ModelRole
-from tuneworthy.engine.recipe import default_learning_rate
-from tuneworthy.methods import Answers, Setting
+from tuneworthy.engine.recipe import default_epochs, default_learning_rate
+from tuneworthy.methods import Answers, Setting, Space
 from tuneworthy.methods._tuned_decoder import (
     DecoderParameters,
     FittedDecoder,
@@ -19,7 +19,9 @@ from tuneworthy.methods._tuned_decoder import (
     reopened,
     with_adapter,
 )
+from tuneworthy.methods._tuning import around
 from tuneworthy.models.adapters import add_lora, save_adapter
+from tuneworthy.models.configuration import hidden_size
 from tuneworthy.models.decoder import Decoder, load_decoder
 
 LABEL_RANK, TEXT_RANK = 8, 16
@@ -65,6 +67,10 @@ class Lora:
             fitted.decoder = rebased(decoder, four_bits=False)
         return fitted
 
+    def space(self, setting: Setting, parameters: LoraParameters, rows: int) -> tuple[dict[str, Any], Space]:
+        """Learning rate, epochs and rank."""
+        return adapter_space(setting, parameters, rows)
+
     def freeze(
         self, parameters: LoraParameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
     ) -> LoraParameters:
@@ -77,6 +83,20 @@ class Lora:
         return reopened(setting, parameters, decoder, folder)
 
 
+def usual_rank(setting: Setting, parameters: LoraParameters) -> int:
+    """The rank that is asked for, or that of the kind of answers."""
+    return parameters.rank or (TEXT_RANK if setting.task.open else LABEL_RANK)
+
+
+def adapter_space(setting: Setting, parameters: LoraParameters, rows: int) -> tuple[dict[str, Any], Space]:
+    """Learning rate, epochs and rank around their defaults."""
+    rank = usual_rank(setting, parameters)
+    rate = parameters.learning_rate or default_learning_rate(hidden_size(setting.models["decoder"]), rows)
+    epochs = parameters.epochs or default_epochs(rows, min(parameters.batch, rows))
+    values, space = around(rate, epochs, {"rank": tuple(sorted({max(1, rank // 2), rank, 2 * rank}))})
+    return {**values, "rank": rank}, space
+
+
 def fit_adapters(
     method: str,
     setting: Setting,
@@ -86,7 +106,7 @@ def fit_adapters(
     validation: Sequence[Example],
 ) -> FittedDecoder:
     """Puts fresh adapters on the decoder and trains them."""
-    rank = parameters.rank or (TEXT_RANK if setting.task.open else LABEL_RANK)
+    rank = usual_rank(setting, parameters)
     add_lora(decoder, rank, parameters.alpha or 2 * rank, parameters.dropout, setting.seed)
     rate = default_learning_rate(decoder.hidden_size, len(train))
     fitted = fit_decoder(method, setting, parameters, decoder, rate, train, validation)

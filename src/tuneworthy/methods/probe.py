@@ -93,6 +93,7 @@ class Probe:
         model = linear.fit_quietly(linear.new_regression(facts["C"], facts["class_weight"]), vectors, targets)
         weights, bias = linear.one_row_per_label(model, setting.labels)
         facts["dimensions"] = int(vectors.shape[1])
+        facts["parameters_trained"] = int(weights.size + bias.size)
         return FittedProbe(embedder, weights, bias, setting.labels, facts)
 
     def freeze(

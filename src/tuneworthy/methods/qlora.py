@@ -9,9 +9,9 @@ from typing import Any
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ArmKind, ModelRole
-from tuneworthy.methods import Answers, Setting
+from tuneworthy.methods import Answers, Setting, Space
 from tuneworthy.methods._tuned_decoder import FittedDecoder, frozen, reopened, with_adapter
-from tuneworthy.methods.lora import LoraParameters, fit_adapters, rebased
+from tuneworthy.methods.lora import LoraParameters, adapter_space, fit_adapters, rebased
 from tuneworthy.models.decoder import load_decoder
 from tuneworthy.models.four_bits import has_four_bits
 from tuneworthy.tasks import Task
@@ -44,6 +44,10 @@ class QLora:
         if setting.dtype != "float32":
             fitted.decoder = rebased(decoder, four_bits=True)
         return fitted
+
+    def space(self, setting: Setting, parameters: LoraParameters, rows: int) -> tuple[dict[str, Any], Space]:
+        """Learning rate, epochs and rank."""
+        return adapter_space(setting, parameters, rows)
 
     def freeze(
         self, parameters: LoraParameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int

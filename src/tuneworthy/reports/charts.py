@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from tuneworthy.core.evidence import Arm, Comparison
 from tuneworthy.metrics import METRICS, is_error
@@ -144,6 +144,51 @@ def curves_chart(units: Sequence[UnitOutput], metric: str, *, narrow: bool = Fal
     told = f"Training loss and validation {metric_title(metric)} by step, {len(units)} fold(s)."
     name = f"curve-{units[0].address}" if units else "curve"
     return canvas.svg(_id(name, narrow), told)
+
+
+@house_style()
+def trials_chart(
+    points: Sequence[tuple[float, float, float, bool]],
+    setting: str,
+    metric: str,
+    method: str,
+    *,
+    narrow: bool = False,
+) -> str:
+    """The trials of a search: (value of the setting, score, share of its steps, whether it was chosen).
+
+    A larger dot was trained for longer; the ring is the one that was chosen.
+    """
+    canvas = Canvas(NARROW if narrow else WIDE, 240)
+    axes = canvas.axes(56, 40, 20, 44)
+    for value, score, share, chosen in points:
+        axes.plot(
+            [value],
+            [score],
+            linestyle="none",
+            marker="o",
+            markersize=5 + 7 * share,
+            markerfacecolor=COLOURS["paper" if chosen else "tuned"],
+            markeredgecolor=COLOURS["tuned"],
+            markeredgewidth=2.6 if chosen else 0,
+            alpha=1.0 if chosen else 0.35 + 0.55 * share,
+            zorder=5 if chosen else 3,
+            clip_on=False,
+        )
+    axes.set_xscale("log")
+    axes.grid(True, color=COLOURS["rule"], linewidth=1, linestyle="-")
+    axes.minorticks_off()
+    axes.xaxis.set_major_locator(LogLocator(numticks=6, subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(_ticks(lambda value: f"{value:g}"))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(_ticks(lambda value: metric_value(metric, value).replace(".0%", "%")))
+    axes.margins(x=0.06, y=0.18)
+    axes.set_xlabel(setting, color=COLOURS["muted"], fontsize=12)
+    style: dict[str, Any] = {"xycoords": "axes fraction", "va": "bottom", "ha": "left"}
+    title = f"{metric_title(metric)} on validation rows"
+    write(axes, title, (0, 1), (0, 12), color=COLOURS["ink"], weight="bold", **style)
+    told = "; ".join(f"{value:g}: {metric_value(metric, score)}" for value, score, _, _ in points)
+    return canvas.svg(_id(f"trials-{method}", narrow), f"{title} by {setting} in the search: {told}.")
 
 
 def _id(name: str, narrow: bool) -> str:

@@ -14,6 +14,7 @@ from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.evidence import Arm, Comparison, Estimate, Evidence, Verdict
 from tuneworthy.core.finding import Finding
 from tuneworthy.core.judgement import Judgement
+from tuneworthy.core.study import Study
 
 T = TypeVar("T")
 
@@ -166,6 +167,7 @@ class UnitOutput(Stored):
     address: str
     method: str
     fold: int | None = None
+    seed: int = 0
     facts: dict[str, Any] = {}
 
 
@@ -187,6 +189,7 @@ class Contents(Stored):
     plan: Plan
     units: tuple[UnitOutput, ...]
     judgement: Judgement | None = None
+    studies: tuple[Study, ...] = ()
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -251,8 +254,13 @@ def load_contents(folder: Path) -> Contents:
         environment=_whole(folder, "environment.json", dict[str, Any]),
         plan=plan,
         judgement=_whole(folder, "judge.json", Judgement) if (folder / "judge.json").exists() else None,
+        studies=tuple(_whole(folder, f"search/{path.name}", Study) for path in _studies(folder)),
         units=tuple(sorted(units, key=lambda unit: (unit.method, unit.fold or 0, unit.address))),
     )
+
+
+def _studies(folder: Path) -> list[Path]:
+    return sorted((folder / "search").glob("*.json"))
 
 
 def _remedy(folder: Path, name: str) -> str:

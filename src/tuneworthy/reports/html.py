@@ -25,6 +25,7 @@ from tuneworthy.reports.views_rows import (
     wording_view,
 )
 from tuneworthy.reports.views_scores import View, arms_view, comparisons_view, verdict_view
+from tuneworthy.reports.views_search import learned_view, search_view
 
 
 def render_html(contents: Contents) -> str:
@@ -68,6 +69,8 @@ def _views(contents: Contents) -> View:
         "classes": classes_view(contents),
         "groups": groups_view(contents),
         "wording": wording_view(contents),
+        "learned": learned_view(contents),
+        "search": search_view(contents),
         "curves": curves,
         "won": won_view(contents),
         "judge": judge_view(contents),

@@ -29,7 +29,7 @@ _ARITHMETIC = (
     ("tokens_per_step", "tokens a step"),
     ("trained_tokens", "trained tokens"),
 )
-_ELSEWHERE = {"train", "validation", "kept_because", "metric"}
+_ELSEWHERE = {"train", "validation", "kept_because", "metric", "parameters_trained", "parameters"}
 
 
 def data_view(contents: Contents) -> View:
@@ -110,7 +110,7 @@ def _kept(units: Sequence[UnitOutput]) -> Iterable[tuple[str, str]]:
     for unit in units:
         why = unit.facts.get("kept_because")
         if why:
-            fold = "" if unit.fold is None else f"Fold {unit.fold + 1}"
+            fold = _place(unit, units)
             yield fold, str(why)
             for turn in unit.facts.get("rollbacks", ()):
                 yield (
@@ -118,6 +118,13 @@ def _kept(units: Sequence[UnitOutput]) -> Iterable[tuple[str, str]]:
                     f"Step {turn['step']} was undone: {turn['why']}. Training went back to step "
                     f"{turn['back_to']} with a lower learning rate.",
                 )
+
+
+def _place(unit: UnitOutput, units: Sequence[UnitOutput]) -> str:
+    """Which of an arm's fits it is; nothing where there is one."""
+    fold = "" if unit.fold is None else f"Fold {unit.fold + 1}"
+    several = len({other.seed for other in units if other.fold == unit.fold}) > 1
+    return f"{fold}, seed {unit.seed}".removeprefix(", ").capitalize() if several else fold
 
 
 def _varying(values: Sequence[Any]) -> str:

@@ -12,18 +12,18 @@ from tuneworthy.runfolder.unit_output import read_predictions
 
 
 def arm_outputs(units: Sequence[Unit], run: Path) -> list[ArmOutput]:
-    """One output per method, folds joined in order."""
-    methods = list(dict.fromkeys(unit.method for unit in units))
-    return [
-        ArmOutput(
-            method=method,
-            kind=METHODS.get(method).kind,
-            predictions=[p for unit in own for p in read_predictions(run / "units" / unit.address)],
-            costs=[unit_metrics(unit, run)["cost"] for unit in own],
-        )
-        for method in methods
-        for own in [[unit for unit in units if unit.method == method]]
-    ]
+    """One output per method, folds joined in order; fits on other seeds are its repeats."""
+    outputs = []
+    for method in dict.fromkeys(unit.method for unit in units):
+        own = [unit for unit in units if unit.method == method]
+        seeds = len(own) // len({unit.fold for unit in own})
+        answers = [
+            [p for unit in own[repeat::seeds] for p in read_predictions(run / "units" / unit.address)]
+            for repeat in range(seeds)
+        ]
+        costs = [unit_metrics(unit, run)["cost"] for unit in own]
+        outputs.append(ArmOutput(method, METHODS.get(method).kind, answers[0], costs, tuple(answers[1:])))
+    return outputs
 
 
 def unit_metrics(unit: Unit, run: Path) -> dict[str, Any]:

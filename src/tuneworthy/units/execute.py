@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRole, Unit
@@ -42,6 +43,7 @@ def setting_of(unit: Unit, models: dict[ModelRole, Path], checkpoint: Path | Non
         report=report,
         json_schema=unit.json_schema,
         constrain=unit.constrain,
+        until=unit.until,
     )
 
 
@@ -54,7 +56,7 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     reset_peak_memory()
     rows, row_sets = run_rows(str(run))
     folder = run / "units" / unit.address
-    checkpoint = run / "checkpoints" / unit.address
+    checkpoint = run / "checkpoints" / unit.model_copy(update={"until": 1.0}).address
     method = METHODS.get(unit.method)
     quiet = False
 
@@ -73,14 +75,20 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     writer = UnitWriter(folder)
     with threadpool_limits(limits=unit.threads):
         started = time.perf_counter()
-        fitted = method.fit(setting, parameters, fit_rows, validation)
+        try:
+            fitted = method.fit(setting, parameters, fit_rows, validation)
+        except ModelError as error:
+            if unit.purpose != "trial":
+                raise
+            writer.finish(unit, [], {"cost": {}, "facts": {"failed": str(error)}})  # a setting that diverges
+            return
         fit_s = time.perf_counter() - started + fitted.facts.get("seconds_before_resume", 0.0)
         started = time.perf_counter()
         predictions = fitted.predict(asked)
         predict_s = time.perf_counter() - started + fitted.facts.pop("seconds_answered_before", 0.0)
         quiet = True  # timing single rows is no progress
         latency_s = fitted.facts.get("seconds_per_request") or _latency(fitted, asked)
-        if method.kind == "tuned" or unit.purpose == "refit":
+        if unit.purpose == "refit" or (method.kind == "tuned" and unit.purpose == "evaluate"):
             (writer.folder / "model").mkdir()
             fitted.save(writer.folder / "model")
     cost = {
@@ -93,7 +101,8 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
         **{key: fitted.facts[key] for key in ASKED if key in fitted.facts},
     }
     writer.finish(unit, predictions, {"cost": cost, "facts": fitted.facts | _free_validity(predictions)})
-    _remove(checkpoint)
+    if unit.until == 1.0:
+        _remove(checkpoint)
 
 
 @lru_cache(maxsize=2)

@@ -19,6 +19,8 @@ from tuneworthy.methods import METHODS, Method
 from tuneworthy.units.implementation import implementation
 
 NOTHING = "nothing"  # address of the empty row set, which a refit validates on and predicts
+SEEDS_APART = 1000  # between two fits of one arm and fold: more than there are folds
+SEEDS_AFTER_SEARCH = 3
 UNTUNED_SIDE_BY_SIDE = 4  # untuned arms of a holdout that share the cores
 
 
@@ -101,13 +103,19 @@ def make_plan(
         arms.reverse()  # each rung of the ladder costs more than the last: long units first, no idle core
         threads = job.threads or _threads(cores, split, tuned)
         units = tuple(
-            _unit(job, question, refs, dtype, threads, METHODS.get(arm), fold, split)
+            _unit(job, question, refs, dtype, threads, METHODS.get(arm), fold, split, repeat)
             for arm in arms
             for fold in range(len(split.folds))
+            for repeat in range(seeds_of(job) if tuned else 1)
         )
         if units:
             stages.append(Stage(name=name, units=units))
     return Plan(stages=tuple(stages))
+
+
+def seeds_of(job: Job) -> int:
+    """Fits of each fine-tuned arm: settings that were searched are not judged by one lucky seed."""
+    return job.seeds or (SEEDS_AFTER_SEARCH if job.search.trials else 1)
 
 
 def _threads(cores: int, split: Split, tuned: bool) -> int:
@@ -129,6 +137,7 @@ def _unit(
     method: Method,
     fold: int,
     split: Split,
+    repeat: int,
 ) -> Unit:
     rows = split.folds[fold]
     return Unit(
@@ -136,7 +145,7 @@ def _unit(
         parameters=validated_parameters(method, job),
         **question.model_dump(),
         fold=fold if split.protocol == "crossfit" else None,
-        seed=job.seed + fold,
+        seed=job.seed + fold + SEEDS_APART * repeat,
         fit=rows.fit,
         validation=rows.validation,
         predict=rows.predict,

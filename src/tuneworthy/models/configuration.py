@@ -1,0 +1,14 @@
+"""What a model's configuration says, read without its weights."""
+
+from pathlib import Path
+
+from tuneworthy.models.quiet import quiet
+
+
+def hidden_size(folder: Path) -> int:
+    """Width of the residual stream."""
+    quiet()
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return int(config.get_text_config().hidden_size)
