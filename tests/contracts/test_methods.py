@@ -34,8 +34,16 @@ ROWS = {
 }
 NUMBERS = {label: str(number) for number, label in enumerate(sorted({str(r.target) for r in LABELLED}))}
 ROWS["regression"] = with_targets(lambda word, label: NUMBERS[label])
-OWN = {"token-classification": ("tagger",), "regression": ("constant", "tfidf_ridge", "probe_ridge")}
+ROWS["multi-label"] = with_targets(
+    lambda word, label: json.dumps([label] * (word != "n0") + ["a"] * ("a" in word))
+)
+OWN = {
+    "token-classification": ("tagger",),
+    "regression": ("constant", "tfidf_ridge", "probe_ridge"),
+    "multi-label": ("tfidf_one_vs_rest", "probe_one_vs_rest", "setfit", "encoder"),
+}
 METRIC = {
+    "multi-label": "set_micro_f1",
     "regression": "mae",
     "text-classification": "accuracy",
     "question-answering": "answer_f1",

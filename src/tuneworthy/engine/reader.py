@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from tuneworthy.models.headed import Head, HeadedEncoder
 
@@ -23,8 +23,8 @@ class ReadRow:
     Attributes:
         example_id: the row it belongs to.
         tokens: its token ids, special tokens included.
-        wanted: what the head should say: one label; a label for each token, `IGNORED` for none; or the
-            positions of a span's first and last token. Empty when it is only read.
+        wanted: what the head should say: one label; a flag (0 or 1) for each label; a label for each token,
+            `IGNORED` for none; or the positions of a span's first and last token. Empty when it is only read.
     """
 
     example_id: str
@@ -39,7 +39,7 @@ class ReadRow:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A trainee: cross entropy of a label per text, of a label per token, or of a span's two ends."""
+    """A trainee: cross entropy of a text's label, of each of several, of tokens' labels, or of span ends."""
 
     encoder: HeadedEncoder
     head: Head
@@ -78,13 +78,16 @@ class Reader:
         if self.head == "sequence":
             labels = torch.tensor([row.wanted[0] for row in piece], device=self.device)
             return cross_entropy(found.logits, labels, reduction="sum")
+        if self.head == "labels":
+            flags = torch.tensor([row.wanted for row in piece], device=self.device, dtype=found.logits.dtype)
+            return binary_cross_entropy_with_logits(found.logits, flags, reduction="sum")
         wanted = torch.full(found.logits.shape[:2], IGNORED, device=self.device)
         for i, row in enumerate(piece):
             wanted[i, : len(row.wanted)] = torch.tensor(row.wanted)
         return cross_entropy(found.logits.flatten(0, 1), wanted.flatten(), reduction="sum")
 
     def supervised(self, batch: Sequence[ReadRow]) -> int:
-        """Labels, tagged tokens or span ends."""
+        """Labels, flags, tagged tokens or span ends."""
         return max(1, sum(sum(one != IGNORED for one in row.wanted) for row in batch))
 
 
@@ -119,7 +122,7 @@ def read(
         logits = torch.stack([given.start_logits, given.end_logits], 1) if spans else given.logits
         for whole, i in zip(logits.double().cpu().numpy(), batch, strict=True):
             tokens = rows[i].length
-            found[i] = whole if head == "sequence" else whole[:, :tokens] if spans else whole[:tokens]
+            found[i] = whole[:, :tokens] if spans else whole[:tokens] if head == "token" else whole
         start += size
         progress(min(start, len(order)), len(order))
     return found

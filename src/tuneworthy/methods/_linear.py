@@ -1,7 +1,7 @@
 """Logistic regression whose penalty and class weights are chosen by inner cross-validation.
 
-Shared by tfidf and probe: a cheap arm that is not tuned is a straw man, and a straw man makes a false
-verdict.
+Shared by tfidf and probe, and in part by one-vs-rest: a cheap arm that is not tuned is a straw man, and a
+straw man makes a false verdict.
 """
 
 import statistics
@@ -9,9 +9,11 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import skops.io
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -134,6 +136,13 @@ def frozen_choice(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "C": float(statistics.median(fact["C"] for fact in facts)),
         "class_weight": "balanced" if weights["balanced"] > weights[None] else None,
     }
+
+
+def load_fitted(file: Path) -> Any:
+    """Reads a skops file; only types that are known to be harmless are built."""
+    found = skops.io.get_untrusted_types(file=file)
+    trusted = [kind for kind in found if kind.startswith(("numpy.", "scipy.", "sklearn."))]
+    return skops.io.load(file, trusted=trusted)
 
 
 def one_row_per_label(

@@ -14,8 +14,8 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
+from tuneworthy.methods._traits import AnswersNumbers, KeepsParameters
 from tuneworthy.metrics._numbers import written
-from tuneworthy.tasks import Task
 
 
 class ConstantParameters(Frozen):
@@ -42,7 +42,7 @@ class FittedConstant:
         (folder / "constant.json").write_text(json.dumps({"number": self.number}), encoding="utf-8")
 
 
-class Constant:
+class Constant(AnswersNumbers, KeepsParameters):
     """The best answer that does not read the text."""
 
     name = "constant"
@@ -51,10 +51,6 @@ class Constant:
     models: tuple[ModelRole, ...] = ()
     answers: Answers = "texts"
     Parameters = ConstantParameters
-
-    def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
-        """Why it cannot answer: its answers are numbers."""
-        return "" if task.name == "regression" else "its answers are numbers"
 
     def fit(
         self,
@@ -67,16 +63,6 @@ class Constant:
         numbers = [float(str(row.target)) for row in [*train, *validation]]
         middle = statistics.median(numbers) if parameters.statistic == "median" else statistics.mean(numbers)
         return FittedConstant(written(middle), {"number": middle})
-
-    def freeze(
-        self,
-        parameters: ConstantParameters,
-        facts: Sequence[dict[str, Any]],
-        rows: Sequence[int],
-        all_rows: int,
-    ) -> ConstantParameters:
-        """As they are."""
-        return parameters
 
     def load(self, setting: Setting, parameters: ConstantParameters, folder: Path) -> FittedConstant:
         """Reads the number."""

@@ -22,6 +22,7 @@ from tuneworthy.engine.encoding import cut_input
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods import _linear as linear
 from tuneworthy.methods._prompting import CONTENT_FREE
+from tuneworthy.methods._traits import KeepsParameters
 from tuneworthy.models.decider import MOST_OPTIONS, Decider, load_decider
 from tuneworthy.tasks import Task
 
@@ -97,7 +98,7 @@ def rotations(options: int, orders: int) -> list[list[int]]:
     return [[(start + i) % options for i in range(options)] for start in starts]
 
 
-class Decision:
+class Decision(KeepsParameters):
     """The base model, untrained, as a decision model."""
 
     name = "decision"
@@ -124,16 +125,6 @@ class Decision:
     ) -> FittedDecision:
         """Nothing is trained and no labelled row is looked at."""
         return FittedDecision(setting, parameters, load_decider(setting.models["decoder"]))
-
-    def freeze(
-        self,
-        parameters: DecisionParameters,
-        facts: Sequence[dict[str, Any]],
-        rows: Sequence[int],
-        all_rows: int,
-    ) -> DecisionParameters:
-        """As they are."""
-        return parameters
 
     def load(self, setting: Setting, parameters: DecisionParameters, folder: Path) -> FittedDecision:
         """Loads the decoder."""

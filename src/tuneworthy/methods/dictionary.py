@@ -15,6 +15,7 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
+from tuneworthy.methods._traits import KeepsParameters
 from tuneworthy.metrics._entities import entities_of, written
 
 
@@ -45,7 +46,7 @@ class FittedDictionary:
         (folder / "dictionary.json").write_text(json.dumps(self.types), encoding="utf-8")
 
 
-class Dictionary:
+class Dictionary(KeepsParameters):
     """Looks entities up among those of the training rows."""
 
     name = "dictionary"
@@ -84,12 +85,6 @@ class Dictionary:
             if words and found.total() >= parameters.share * mentions:
                 types[words] = min(sorted(found), key=lambda kind: -found[kind])
         return FittedDictionary(types, {"entities": len(types)})
-
-    def freeze(
-        self, parameters: Parameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
-    ) -> Parameters:
-        """Nothing to freeze."""
-        return parameters
 
     def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedDictionary:
         """Reads the dictionary."""

@@ -11,6 +11,7 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
+from tuneworthy.methods._traits import KeepsParameters
 
 
 @dataclass
@@ -34,7 +35,7 @@ class FittedMajority:
         (folder / "majority.json").write_text(json.dumps(self.shares), encoding="utf-8")
 
 
-class Majority:
+class Majority(KeepsParameters):
     """The most frequent label; ties go to the first in alphabetical order."""
 
     name = "majority"
@@ -60,12 +61,6 @@ class Majority:
             return FittedMajority({next(iter(counts)): 1.0}, {"answers": len(counts)}, setting)
         shares = {label: counts.get(label, 0) / total for label in setting.labels}
         return FittedMajority(shares, {"label": max(shares, key=lambda name: shares[name])})
-
-    def freeze(
-        self, parameters: Parameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
-    ) -> Parameters:
-        """Nothing to freeze."""
-        return parameters
 
     def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedMajority:
         """Reads the shares."""

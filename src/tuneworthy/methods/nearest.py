@@ -15,6 +15,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._prompting import load_examples, save_examples
+from tuneworthy.methods._traits import KeepsParameters
 from tuneworthy.tasks._chats import gist
 
 
@@ -48,7 +49,7 @@ class FittedNearest:
         save_examples(folder / "rows.jsonl", self.rows)
 
 
-class Nearest:
+class Nearest(KeepsParameters):
     """Copies the answer of the nearest training row."""
 
     name = "nearest"
@@ -69,12 +70,6 @@ class Nearest:
     ) -> FittedNearest:
         """Keeps train and validation rows: nothing is chosen."""
         return FittedNearest(setting, [*train, *validation])
-
-    def freeze(
-        self, parameters: Parameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
-    ) -> Parameters:
-        """Nothing to freeze."""
-        return parameters
 
     def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedNearest:
         """Reads the rows."""

@@ -44,6 +44,13 @@ class FittedProbe:
         (folder / "probe.json").write_text(json.dumps({"labels": self.labels}), encoding="utf-8")
 
 
+def load_probe(folder: Path, embedder: Embedder) -> FittedProbe:
+    """The saved weights on an encoder."""
+    stored = np.load(folder / "probe.npz", allow_pickle=False)
+    labels = tuple(json.loads((folder / "probe.json").read_text(encoding="utf-8"))["labels"])
+    return FittedProbe(embedder, stored["weights"], stored["bias"], labels)
+
+
 class Probe:
     """Frozen embeddings, logistic regression; C and class weights by inner cross-validation."""
 
@@ -104,10 +111,7 @@ class Probe:
 
     def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedProbe:
         """Reads the weights and loads the encoder."""
-        stored = np.load(folder / "probe.npz", allow_pickle=False)
-        labels = tuple(json.loads((folder / "probe.json").read_text(encoding="utf-8"))["labels"])
-        embedder = load_embedder(setting.models["embedder"])
-        return FittedProbe(embedder, stored["weights"], stored["bias"], labels)
+        return load_probe(folder, load_embedder(setting.models["embedder"]))
 
 
 PLUGIN = Probe()

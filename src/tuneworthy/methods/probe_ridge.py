@@ -14,8 +14,8 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._ridge import fit_ridge, to_answers
+from tuneworthy.methods._traits import AnswersNumbers, KeepsParameters
 from tuneworthy.models.embedder import Embedder, load_embedder
-from tuneworthy.tasks import Task
 
 
 @dataclass
@@ -40,7 +40,7 @@ class FittedProbeRidge:
         np.savez(folder / "probe.npz", weights=self.weights, bias=self.bias)
 
 
-class ProbeRidge:
+class ProbeRidge(AnswersNumbers, KeepsParameters):
     """Frozen embeddings, ridge regression; the penalty by leave-one-out error."""
 
     name = "probe_ridge"
@@ -51,10 +51,6 @@ class ProbeRidge:
 
     class Parameters(Frozen):
         """None."""
-
-    def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
-        """Why it cannot answer: its answers are numbers."""
-        return "" if task.name == "regression" else "its answers are numbers"
 
     def fit(
         self,
@@ -69,12 +65,6 @@ class ProbeRidge:
         ridge = fit_ridge(embedder.embed([row.input for row in rows]).astype(np.float64), rows)
         facts = {"penalty": float(ridge.alpha_)}
         return FittedProbeRidge(embedder, ridge.coef_, float(ridge.intercept_), setting.labels, facts)
-
-    def freeze(
-        self, parameters: Parameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
-    ) -> Parameters:
-        """As they are: the penalty is chosen on the rows themselves."""
-        return parameters
 
     def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedProbeRidge:
         """Reads the weights and loads the encoder."""

@@ -13,6 +13,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._sentences import sentences
+from tuneworthy.methods._traits import KeepsParameters
 
 _WORDS = re.compile(r"\w+")
 
@@ -31,7 +32,7 @@ class FittedSentence:
         """Nothing to write."""
 
 
-class Sentence:
+class Sentence(KeepsParameters):
     """Retrieval by words alone: what an answer is worth that only says where to look."""
 
     name = "sentence"
@@ -52,12 +53,6 @@ class Sentence:
     ) -> FittedSentence:
         """Nothing is fitted."""
         return FittedSentence()
-
-    def freeze(
-        self, parameters: Parameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
-    ) -> Parameters:
-        """Nothing to freeze."""
-        return parameters
 
     def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedSentence:
         """Nothing to read."""

@@ -3,7 +3,6 @@
 Tunstall et al. 2022; the pairs are trained by the setfit library. Made for a few rows per label.
 """
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
 from tuneworthy.core.example import Example
@@ -19,8 +17,12 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
+from tuneworthy.methods import _label_sets as sets
 from tuneworthy.methods import _linear as linear
-from tuneworthy.methods.probe import FittedProbe
+from tuneworthy.methods._one_vs_rest import FittedOneVsRest, fit_classifiers, load_one_vs_rest
+from tuneworthy.methods._traits import NamesLabels
+from tuneworthy.methods.probe import FittedProbe, load_probe
+from tuneworthy.metrics._sets import labels_of
 from tuneworthy.models.contrastive import has_setfit, train_contrastively
 from tuneworthy.models.embedder import load_embedder
 from tuneworthy.tasks import Task
@@ -40,19 +42,20 @@ class SetFitParameters(Frozen):
     batch: int = Field(16, ge=1, description="pairs per update (Tunstall et al. 2022)")
     learning_rate: float = Field(2e-5, gt=0, description="peak, of the encoder (the library's default)")
     C: float = Field(1.0, gt=0, description="inverse penalty of the logistic regression (the library's)")
+    threshold: sets.Threshold | None = sets.threshold_field("the validation rows")
 
 
 @dataclass
 class FittedSetFit:
     """A probe on an encoder of its own."""
 
-    probe: FittedProbe
+    probe: FittedProbe | FittedOneVsRest
     encoder: Path
     facts: dict[str, Any] = field(default_factory=dict)
     scratch: TemporaryDirectory[str] | None = None  # holds a new encoder for as long as this lives
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
-        """Softmax of a linear map of each text's embedding."""
+        """Label and probabilities per row, or every label that reaches its threshold."""
         return self.probe.predict(examples)
 
     def save(self, folder: Path) -> None:
@@ -61,19 +64,20 @@ class FittedSetFit:
         self.probe.save(folder)
 
 
-class SetFit:
+class SetFit(NamesLabels):
     """Contrastive fine-tuning of the embedding model, logistic regression on top."""
 
     name = "setfit"
     title = "SetFit"
     kind: ArmKind = "tuned"
     models: tuple[ModelRole, ...] = ("embedder",)
-    answers: Answers = "labels"
+    answers: Answers = "any"
     Parameters = SetFitParameters
 
     def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
-        """Why it cannot run here: the library is an extra."""
-        return "" if has_setfit() else 'it needs pip install "tuneworthy[setfit]"'
+        """Why it cannot run here: its answers are labels, and the library is an extra."""
+        missing = "" if has_setfit() else 'it needs pip install "tuneworthy[setfit]"'
+        return super().unsuited(task, labels, rows) or missing
 
     def fit(
         self,
@@ -82,16 +86,22 @@ class SetFit:
         train: Sequence[Example],
         validation: Sequence[Example],
     ) -> FittedSetFit:
-        """Trains the encoder on pairs, then the regression on all rows; nothing is chosen on validation."""
-        rows = [*train, *validation]
-        texts, targets = [row.input for row in rows], [str(row.target) for row in rows]
+        """Trains the encoder on pairs, then the regression, on all rows; thresholds are chosen on validation.
+
+        Where there are thresholds to choose, validation rows are for that alone: the encoder knows the labels
+        of the rows it was trained on, whatever the inner folds.
+        """
+        asked = sets.asked_thresholds(parameters.threshold, setting.labels)
+        chooses = setting.task.open and asked is None
+        rows = [*train] if chooses else [*train, *validation]
+        texts = [row.input for row in rows]
         pairs = parameters.pairs_per_row or max(1, min(PAPER_PAIRS, MOST_PAIRS // (2 * len(rows))))
         scratch = TemporaryDirectory(prefix="setfit-")
         place = Path(scratch.name)
         updates = train_contrastively(
             setting.models["embedder"],
             texts,
-            targets,
+            [labels_of(str(row.target)) if setting.task.open else [str(row.target)] for row in rows],
             pairs,
             parameters.batch,
             parameters.learning_rate,
@@ -101,9 +111,19 @@ class SetFit:
         )
         embedder = load_embedder(place)
         vectors = embedder.embed(texts)
+        facts: dict[str, Any] = {"pairs_per_row": pairs, "updates": updates, "C": parameters.C}
+        if setting.task.open:
+            classifiers = fit_classifiers(parameters.C, vectors, sets.truth_of(rows, setting.labels))
+            if chooses and validation:
+                table = classifiers.predict_proba(embedder.embed([row.input for row in validation]))
+                asked = sets.choose_thresholds(setting, validation, table)
+            thresholds = sets.unchosen(setting.labels) if asked is None else asked
+            facts["threshold"] = sets.named(thresholds, setting.labels)
+            head = FittedOneVsRest(embedder.embed, classifiers, setting.labels, thresholds)
+            return FittedSetFit(head, place, facts, scratch)
+        targets = [str(row.target) for row in rows]
         model = linear.fit_quietly(linear.new_regression(parameters.C, None), vectors, targets)
         weights, bias = linear.one_row_per_label(model, setting.labels)
-        facts = {"pairs_per_row": pairs, "updates": updates, "C": parameters.C}
         probe = FittedProbe(embedder, weights, bias, setting.labels)
         return FittedSetFit(probe, place, facts, scratch)
 
@@ -114,16 +134,16 @@ class SetFit:
         rows: Sequence[int],
         all_rows: int,
     ) -> SetFitParameters:
-        """As they are."""
-        return parameters
+        """As they are, with the folds' median thresholds where answers are sets."""
+        return parameters.model_copy(update=sets.frozen_thresholds(facts))
 
     def load(self, setting: Setting, parameters: SetFitParameters, folder: Path) -> FittedSetFit:
-        """Reads encoder and probe."""
-        stored = np.load(folder / "probe.npz", allow_pickle=False)
-        labels = tuple(json.loads((folder / "probe.json").read_text(encoding="utf-8"))["labels"])
+        """Reads encoder and regression."""
         embedder = load_embedder(folder / "encoder")
-        probe = FittedProbe(embedder, stored["weights"], stored["bias"], labels)
-        return FittedSetFit(probe, folder / "encoder")
+        if setting.task.open:
+            head = load_one_vs_rest(folder, setting.labels, embedder.embed)
+            return FittedSetFit(head, folder / "encoder")
+        return FittedSetFit(load_probe(folder, embedder), folder / "encoder")
 
 
 PLUGIN = SetFit()

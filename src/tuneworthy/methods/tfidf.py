@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import skops.io
+from numpy.typing import NDArray
 from pydantic import Field
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -29,11 +30,15 @@ def vectoriser() -> FeatureUnion:
     )
 
 
-def load_pipeline(file: Path) -> Pipeline:
-    """Reads a skops file; only types that are known to be harmless are built."""
-    found = skops.io.get_untrusted_types(file=file)
-    trusted = [kind for kind in found if kind.startswith(("numpy.", "scipy.", "sklearn."))]
-    return skops.io.load(file, trusted=trusted)
+def n_grams(texts: Sequence[str]) -> linear.Featurise:
+    """The texts' n-grams for inner folds: vocabulary and weights are those of the fitted rows."""
+
+    def featurise(fit_rows: NDArray[np.intp], held_rows: NDArray[np.intp]) -> tuple[Any, Any]:
+        union = vectoriser()
+        fitted = union.fit_transform([texts[i] for i in fit_rows])
+        return fitted, union.transform([texts[i] for i in held_rows])
+
+    return featurise
 
 
 @dataclass
@@ -86,17 +91,12 @@ class Tfidf:
     ) -> FittedTfidf:
         """Fits on train and validation rows: the inner folds need no validation rows of their own."""
         rows = [*train, *validation]
-        texts = np.array([row.input for row in rows], dtype=object)
+        texts = [row.input for row in rows]
         targets = [str(row.target) for row in rows]
         facts: dict[str, Any] = {"C": parameters.C, "class_weight": parameters.class_weight}
         if parameters.C is None:
-
-            def featurise(fit_rows: Any, held_rows: Any) -> tuple[Any, Any]:
-                union = vectoriser()
-                return union.fit_transform(texts[fit_rows]), union.transform(texts[held_rows])
-
             choice = linear.choose(
-                featurise,
+                n_grams(texts),
                 targets,
                 setting.labels,
                 setting.metric,
@@ -123,7 +123,7 @@ class Tfidf:
 
     def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedTfidf:
         """Reads the skops file."""
-        return FittedTfidf(load_pipeline(folder / "tfidf.skops"), setting.labels)
+        return FittedTfidf(linear.load_fitted(folder / "tfidf.skops"), setting.labels)
 
 
 PLUGIN = Tfidf()

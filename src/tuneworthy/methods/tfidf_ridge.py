@@ -13,9 +13,10 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
+from tuneworthy.methods._linear import load_fitted
 from tuneworthy.methods._ridge import fit_ridge, to_answers
-from tuneworthy.methods.tfidf import load_pipeline, vectoriser
-from tuneworthy.tasks import Task
+from tuneworthy.methods._traits import AnswersNumbers, KeepsParameters
+from tuneworthy.methods.tfidf import vectoriser
 
 
 @dataclass
@@ -38,7 +39,7 @@ class FittedTfidfRidge:
         skops.io.dump(self.pipeline, folder / "tfidf.skops")
 
 
-class TfidfRidge:
+class TfidfRidge(AnswersNumbers, KeepsParameters):
     """Word and character n-grams, ridge regression; the penalty by leave-one-out error."""
 
     name = "tfidf_ridge"
@@ -49,10 +50,6 @@ class TfidfRidge:
 
     class Parameters(Frozen):
         """None."""
-
-    def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
-        """Why it cannot answer: its answers are numbers."""
-        return "" if task.name == "regression" else "its answers are numbers"
 
     def fit(
         self,
@@ -68,15 +65,9 @@ class TfidfRidge:
         pipeline = Pipeline([("features", features), ("ridge", ridge)])
         return FittedTfidfRidge(pipeline, setting.labels, {"penalty": float(ridge.alpha_)})
 
-    def freeze(
-        self, parameters: Parameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
-    ) -> Parameters:
-        """As they are: the penalty is chosen on the rows themselves."""
-        return parameters
-
     def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedTfidfRidge:
         """Reads the skops file."""
-        return FittedTfidfRidge(load_pipeline(folder / "tfidf.skops"), setting.labels)
+        return FittedTfidfRidge(load_fitted(folder / "tfidf.skops"), setting.labels)
 
 
 PLUGIN = TfidfRidge()

@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from tuneworthy.core.errors import JobError
@@ -19,7 +20,7 @@ def has_setfit() -> bool:
 def train_contrastively(
     folder: Path,
     texts: Sequence[str],
-    labels: Sequence[str],
+    labels: Sequence[Sequence[str]],
     pairs_per_row: int,
     batch: int,
     learning_rate: float,
@@ -27,11 +28,12 @@ def train_contrastively(
     target: Path,
     report: Callable[[int, int], None],
 ) -> int:
-    """Pulls texts with the same label together and others apart; writes the encoder to `target`.
+    """Pulls texts that share a label together and others apart; writes the encoder to `target`.
 
     Args:
         folder: the sentence encoder to start from.
-        texts, labels: training rows.
+        texts: of the training rows.
+        labels: of each row: one, or several, or none at all.
         pairs_per_row: pairs of like rows, and as many of unlike ones, per row (R of the paper).
         batch: pairs per update.
         learning_rate: of the encoder's weights, linear warm-up and decay.
@@ -43,7 +45,7 @@ def train_contrastively(
         The number of updates.
 
     Raises:
-        JobError: the library is not installed.
+        JobError: the library is not installed, or labels tell no two rows apart.
     """
     if not has_setfit():
         raise JobError('setfit is not installed: pip install "tuneworthy[setfit]", or leave the arm out.')
@@ -62,9 +64,11 @@ def train_contrastively(
     disable_progress_bars()
     logging.getLogger("setfit").setLevel(logging.ERROR)
     torch.manual_seed(seed)
-    numbers = {label: number for number, label in enumerate(sorted(set(labels)))}
-    rows = Dataset.from_dict({"text": list(texts), "label": [numbers[label] for label in labels]})
-    model = SetFitModel.from_pretrained(str(folder), local_files_only=True)
+    single = all(len(own) == 1 for own in labels)
+    rows = Dataset.from_dict({"text": list(texts), "label": _coded(labels, single)})
+    model = SetFitModel.from_pretrained(
+        str(folder), local_files_only=True, multi_target_strategy=None if single else "one-vs-rest"
+    )
     updates = max(1, 2 * pairs_per_row * len(texts) // batch)
     with tempfile.TemporaryDirectory() as scratch:
         options = TrainingArguments(
@@ -85,3 +89,16 @@ def train_contrastively(
         trainer.train_embeddings(*trainer.dataset_to_parameters(rows), args=options)
     model.model_body.save(str(target), safe_serialization=True)
     return updates
+
+
+def _coded(labels: Sequence[Sequence[str]], single: bool) -> list[int] | list[list[int]]:
+    """Labels as the library wants them: a number a row, or a flag for each label that parts the rows."""
+    known = sorted({label for own in labels for label in own})
+    if single:
+        return [known.index(own[0]) for own in labels]
+    parting = [label for label in known if not all(label in own for own in labels)]
+    flags = [[int(label in own) for label in parting] for own in labels]
+    pairs = [any(map(min, a, b)) for a, b in combinations(flags, 2)]
+    if all(pairs) or not any(pairs):
+        raise JobError("setfit needs rows that share a label and rows that share none: leave the arm out.")
+    return flags

@@ -13,7 +13,7 @@ from tuneworthy.core.errors import ModelError
 from tuneworthy.models.hardware import device
 from tuneworthy.models.quiet import quiet
 
-Head = Literal["sequence", "token", "span"]
+Head = Literal["sequence", "labels", "token", "span"]
 
 
 @dataclass(slots=True)
@@ -38,7 +38,8 @@ def load_headed(folder: Path, head: Head, labels: int | None = None, seed: int =
 
     Args:
         folder: the model's files.
-        head: "sequence" (a label per text), "token" (a label per token), "span" (a start and an end).
+        head: "sequence" (a label per text), "labels" (any number of labels per text), "token" (a label per
+            token), "span" (a start and an end).
         labels: how many; None where the folder has a head already.
         seed: of a new head, and of the dropout that training draws afterwards.
 
@@ -55,11 +56,14 @@ def load_headed(folder: Path, head: Head, labels: int | None = None, seed: int =
 
     kinds: dict[Head, Any] = {
         "sequence": AutoModelForSequenceClassification,
+        "labels": AutoModelForSequenceClassification,
         "token": AutoModelForTokenClassification,
         "span": AutoModelForQuestionAnswering,
     }
     torch.manual_seed(seed)
-    outputs = {} if labels is None or head == "span" else {"num_labels": labels}
+    outputs: dict[str, Any] = {} if labels is None or head == "span" else {"num_labels": labels}
+    if head == "labels":
+        outputs["problem_type"] = "multi_label_classification"  # pipelines of transformers go by it
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = kinds[head].from_pretrained(

@@ -22,7 +22,18 @@ class MultiLabel:
     name = "multi-label"
     title = "multi-label classification"
     metrics = ("set_micro_f1", "set_macro_f1", "exact_set")
-    arms = ("majority", "one_vs_rest", "nearest", "zero_shot", "few_shot", "knn_shot", "lora")
+    arms = (
+        "majority",
+        "tfidf_one_vs_rest",
+        "probe_one_vs_rest",
+        "nearest",
+        "zero_shot",
+        "few_shot",
+        "knn_shot",
+        "setfit",
+        "encoder",
+        "lora",
+    )
     open = True
     form = Form(nothing="[]")
 
