@@ -31,16 +31,15 @@ class Checked:
     @property
     def heading(self) -> list[str]:
         """How the table was read: which columns mean what, and what the row numbers count."""
-        what = "lines of the file" if self.table.counted_in == "line" else "rows of the table"
-        numbering = f"Row numbers count {what}, the column names being the first."
-        return [self.data.columns.explanation, *self.data.notes, numbering]
+        return [self.data.columns.explanation, *self.data.notes, self.table.numbering]
 
 
 def check_job(job: Job, table: Table | None = None, slow: bool = False, mute: Sequence[str] = ()) -> Checked:
     """Every check's finding on the job's table.
 
     Raises:
-        DataError, JobError, NotFoundError: the table cannot be read, or a code to mute is unknown.
+        DataError, JobError, NotFoundError: what would stop the main job before it plans, or a code to mute is
+            unknown.
     """
     mute = [code.strip().upper() for given in mute for code in given.split(",") if code.strip()]
     table = table or read_table(Path(job.data.path))
@@ -51,7 +50,9 @@ def check_job(job: Job, table: Table | None = None, slow: bool = False, mute: Se
         raise JobError(
             f"no check has the code '{min(unknown)}': known: {', '.join(f.code for f in findings)}."
         )
-    task = TASKS.get(job.task)
+    task, rows = TASKS.get(job.task), data.trainable()
     if task.open:  # targets that the task cannot read stop the main job, and no check looks at them
-        task.check_examples(data.trainable())
+        task.check_examples(rows)
+    if rows:  # and so do a metric, a prompt or a JSON Schema that cannot be used on these rows
+        steps.ask(job, task, rows, data.json_schema)
     return Checked(data, table, tuple(findings))

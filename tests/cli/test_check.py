@@ -27,7 +27,11 @@ def table(tmp_path: Path) -> Path:
 
 
 def check(*arguments: object) -> str:
-    done = CliRunner().invoke(app, ["check", *map(str, arguments)])
+    return invoke("check", *arguments)
+
+
+def invoke(*arguments: object) -> str:
+    done = CliRunner().invoke(app, [*map(str, arguments)])
     if isinstance(done.exception, TuneworthyError):
         raise done.exception
     assert done.exit_code in (0, 1), done.output
@@ -256,3 +260,34 @@ def test_a_label_that_looks_like_missing_data_is_for_the_reviewer_to_settle(tmp_
     rows = [*toy_rows(30), {"text": "one that nobody labelled", "label": "N/A"}]
     assert reviewed(tmp_path, rows, "TW026", "delete") == rows[:-1]
     assert "TW026" in check(write_csv(tmp_path / "u.csv", rows), "--mute", "TW004")
+
+
+RECORDS = [
+    {"text": row["text"], "record": json.dumps({"topic": row["label"]} if i else {"subject": "x"})}
+    for i, row in enumerate(toy_rows(30))
+]
+SCHEMA = {"type": "object", "properties": {"topic": {"type": "string"}}, "additionalProperties": False}
+
+
+def test_a_schema_that_stops_the_main_job_stops_the_check_with_the_same_sentence(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "records.csv", RECORDS)
+    schema = tmp_path / "fields.json"
+    asked = ("--task", "structured-extraction", "--set", f"json_schema={schema}")
+    for text, said in (
+        (json.dumps(SCHEMA), "row 2: the target .*subject.* breaks json_schema"),
+        ('{"type": "array"}', "json_schema cannot be used"),
+        ("{", "is no JSON"),
+    ):
+        schema.write_text(text, encoding="utf-8")
+        for verb in ("check", "run"):
+            with pytest.raises(TuneworthyError, match=said):
+                invoke(verb, table, *asked)
+
+
+def test_checks_that_do_not_apply_take_one_line_unless_all_are_asked_for(tmp_path: Path) -> None:
+    rows = [{"text": row["text"], "price": f"{i * 7 % 13}.5"} for i, row in enumerate(toy_rows(30))]
+    table = write_csv(tmp_path / "prices.csv", rows)
+    short = check(table, "--task", "regression")
+    assert short.count("not applicable") == 1
+    assert "TW010" in short and "(--all says why)" in " ".join(short.split())
+    assert "TW010 imbalance: Answers are texts here" in check(table, "--task", "regression", "--all")

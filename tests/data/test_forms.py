@@ -203,3 +203,68 @@ def test_a_form_is_kept_when_the_cells_are_written_as_json_in_csv(tmp_path: Path
     job = Job(data=DataSpec(path=str(path)), task="text-generation")
     data = load(job, None, form_of(TASKS.get("text-generation")))
     assert data.dataset.examples[0].target == f"re {WORDS[0]}"
+
+
+# --- columns found by what their cells hold ---
+
+RECORDS = [json.dumps({"item": word, "count": 2}) for word in "abcdefghijklmnopqrst"]
+PRINTED = [str(json.loads(record)) for record in RECORDS]
+TAGS = [["B-item", "O"] if i % 2 else ["O", "O"] for i in range(20)]
+PRICES = [f"{i * 7 % 13}.5" for i in range(20)]
+
+
+def table_of(**columns: Any) -> Rows:
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "input", "target"),
+    [
+        ("regression", table_of(key=range(20), review=WORDS, price=PRICES), "review", "price"),
+        ("regression", table_of(user_id=PRICES, review=WORDS, price=PRICES), "review", "price"),
+        ("regression", table_of(review=WORDS, age=PRICES, score=PRICES), "review", "score"),
+        ("structured-extraction", table_of(mail=WORDS, found=RECORDS), "mail", "found"),
+        ("structured-extraction", table_of(mail=WORDS, found=PRINTED), "mail", "found"),
+        ("token-classification", table_of(no=range(20), said=[["a", "b"]] * 20, bio=TAGS), "said", "bio"),
+        ("token-classification", table_of(said=["a b"] * 20, text=WORDS, bio=TAGS), "text", "bio"),
+    ],
+)
+def test_a_target_is_found_by_its_cells(task: str, rows: Rows, input: str, target: str) -> None:
+    columns = choose_columns(table_from_frame(rows), (), None, None, form_of(TASKS.get(task)))
+    assert columns == Columns((input,), target)
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "asked"),
+    [
+        ("regression", table_of(review=WORDS, width=PRICES, height=PRICES), "the number.*--target height$"),
+        ("regression", table_of(review=WORDS, kind=["a", "b"] * 10), "which column is the number"),
+        ("structured-extraction", table_of(a=WORDS, b=RECORDS, c=RECORDS), "which column is the record"),
+    ],
+)
+def test_two_columns_or_none_that_may_be_the_target_are_asked_about(
+    task: str, rows: Rows, asked: str
+) -> None:
+    with pytest.raises(JobError, match=f"(?s){asked}"):
+        choose_columns(table_from_frame(rows), (), None, None, form_of(TASKS.get(task)))
+
+
+@pytest.mark.parametrize(
+    ("task", "bad", "said"),
+    [
+        ("regression", "12 EUR", "row 20: the target '12 EUR' is no number such as 3.5"),
+        ("regression", "inf", "row 20: the target 'inf' is no number"),
+        ("structured-extraction", "[1]", r"row 20: the target '\[1\]' is no JSON object"),
+    ],
+)
+def test_a_target_of_another_kind_is_named_with_its_row(task: str, bad: str, said: str) -> None:
+    good = PRICES if task == "regression" else RECORDS
+    rows = table_of(text=WORDS, found=[*good[:-1], bad])
+    with pytest.raises(DataError, match=said):
+        loaded(task, rows, input=("text",), target="found")
+
+
+def test_a_record_that_python_printed_is_read_as_json() -> None:
+    rows = table_of(text=WORDS, found=PRINTED)
+    found = loaded("structured-extraction", rows, input=("text",), target="found")
+    assert found.dataset.examples[0].target == '{"count": 2, "item": "a"}'

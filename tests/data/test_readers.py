@@ -82,6 +82,9 @@ def test_rows_carry_the_line_or_row_they_start_on(tmp_path: Path, write: Write) 
     assert (csv.numbers, csv.counted_in) == ([3, 5], "line")
     assert (jsonl.numbers, jsonl.counted_in) == ([2, 4], "line")
     assert (read_table(sheet).numbers, read_table(sheet).counted_in) == ([4, 6], "row")
+    assert "lines of the file, the column names being the first" in csv.numbering
+    assert jsonl.numbering == "Row numbers count lines of the file."
+    assert "rows of the file, the column names being the first" in read_table(sheet).numbering
 
 
 def test_places_are_told_in_words_and_cut_after_five(write: Write) -> None:

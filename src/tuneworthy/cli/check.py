@@ -23,6 +23,10 @@ def command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     slow: Annotated[bool, typer.Option("--slow", help="Run slow checks on large tables too.")] = False,
+    whole: Annotated[
+        bool,
+        typer.Option("--all", help="List every check, also those that passed or do not apply, and why."),
+    ] = False,
     mute: Annotated[
         list[str] | None, typer.Option("--mute", help="Code of a check to leave out; repeat.", metavar="CODE")
     ] = None,
@@ -66,7 +70,7 @@ def command(
         from tuneworthy.cli.progress import console
 
         rows = len(checked.data.dataset)
-        console.print(doctor_text(checked.data.source, rows, checked.heading, checked.findings))
+        console.print(doctor_text(checked.data.source, rows, checked.heading, checked.findings, whole))
     if html is not None:
         texts = {row.row: row for row in checked.data.dataset.examples}
         held = {row.row: row for row in checked.data.test_rows}

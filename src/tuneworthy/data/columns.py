@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.registry import did_you_mean
 from tuneworthy.data.forms import PLAIN, Form
-from tuneworthy.data.table import Table, blank
+from tuneworthy.data.table import Table
 
 TARGET_NAMES = frozenset(
     ("label", "labels", "target", "class", "category", "sentiment", "intent", "topic", "y", "gold_label")
 )
+FITTING_TARGET_NAMES = TARGET_NAMES | {"score", "rating", "stars", "record", "fields", "entities", "tags"}
 OPEN_TARGET_NAMES = frozenset(
     ("answer", "answers", "summary", "output", "completion", "response", "reply", "reference", "target")
 )
@@ -31,6 +32,7 @@ _SHOWN = 24  # characters of a value in a message
 _CJK = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 )  # scripts without spaces
+_ROW_NUMBER_NAMES = frozenset(("id", "idx", "index", "row", "no", "nr", "number"))
 _NUMBER_OR_DATE = re.compile(r"[-+\d.,:/TZ%$€£ eE]+")
 
 
@@ -91,6 +93,21 @@ class _Profile:
         most = max(2.0, min(_MOST_LABELS, self.filled / 3))
         return self.has_few_values and self.distinct <= most and min(self.counts.values()) >= 2
 
+    @property
+    def numbers_rows(self) -> bool:
+        """Whole numbers without a gap or a repeat, or called an id: a row's number, not what is asked."""
+        name = _plain(self.name)
+        if name in _ROW_NUMBER_NAMES or name.endswith("_id"):
+            return True
+        if self.distinct < self.filled or not all(value.isdecimal() for value in self.counts):
+            return False
+        numbers = [int(value) for value in self.counts]
+        return bool(numbers) and max(numbers) - min(numbers) == len(numbers) - 1
+
+    def mostly(self, holds: Callable[[str], bool]) -> bool:
+        """Whether more than half of the cells that are filled hold what is looked for."""
+        return 2 * sum(count for value, count in self.counts.items() if holds(value)) > self.filled
+
     def describe(self) -> str:
         """One line for the list that an error prints."""
         if not self.filled:
@@ -120,7 +137,7 @@ def choose_columns(
         group: name of the group column, which is then neither.
         form: how rows of the task stand in a table: columns that belong together are found by their names,
             a column that holds input and target in one by its cells. An open target is found by its name
-            only (answer, summary, ...).
+            only (answer, summary, ...), unless the form tells it by its cells.
 
     Raises:
         JobError: a name is unknown or used twice, or a column is not obvious; the message then lists the
@@ -138,17 +155,17 @@ def choose_columns(
         if count > 1:
             raise JobError(f"column '{name}' is named twice; an input column cannot be the target as well.")
     if input and target is not None:
-        return Columns(tuple(input), target, _explain(tuple(input), target, "as you said"))
+        return Columns(tuple(input), target, _explain(tuple(input), target, "as you said", form.target))
     free = [_profile(table, name) for name in table.columns if name not in named]
     well_known = _well_known(table, input, target, group, form)
     if well_known is not None:
         return well_known
-    found_target = target if target is not None else _find_target(free, form.open)
-    found_input = tuple(input) or _find_text([one for one in free if one.name != found_target])
+    found_target = target if target is not None else _find_target(free, form)
+    found_input = tuple(input) or _find_text([one for one in free if one.name != found_target], form)
     if not found_input or found_target is None:
-        raise _unclear(table, free, tuple(input), target, (found_input, found_target))
+        raise _unclear(table, free, tuple(input), target, (found_input, found_target), form)
     how = "the obvious choice" if not input and target is None else "one as you said, the other obvious"
-    return Columns(found_input, found_target, _explain(found_input, found_target, how))
+    return Columns(found_input, found_target, _explain(found_input, found_target, how, form.target))
 
 
 def _well_known(
@@ -163,7 +180,7 @@ def _well_known(
     ]
     found = [one for one in found if not any(_within(one, other) for other in found)]
     if target is None and form.holds_both is not None:
-        both = [name for name in free.values() if _mostly(table, name, form.holds_both)]
+        both = [name for name in free.values() if _profile(table, name).mostly(form.holds_both)]
         found += [Columns((name,), None) for name in both]
     found = [
         one for one in found if (not input or one.input == tuple(input)) and target in (None, one.target)
@@ -171,18 +188,12 @@ def _well_known(
     if len(found) != 1:
         return None
     how = "one as you said, the other obvious" if input or target is not None else "the obvious choice"
-    return replace(found[0], explanation=_explain(found[0].input, found[0].target, how))
+    return replace(found[0], explanation=_explain(found[0].input, found[0].target, how, form.target))
 
 
 def _within(one: Columns, other: Columns) -> bool:
     """Whether the other has the same target and more input."""
     return one.target == other.target and set(one.input) < set(other.input)
-
-
-def _mostly(table: Table, name: str, holds: Callable[[str], bool]) -> bool:
-    """Whether more than half of a column's cells hold what is looked for."""
-    cells = [cell for row in table.rows if not blank(cell := row[name])]
-    return 2 * sum(holds(str(cell)) for cell in cells) > len(cells)
 
 
 def require_column(table: Table, name: str) -> None:
@@ -218,19 +229,33 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s\-]+", "_", name.strip().lower())
 
 
-def _find_target(profiles: list[_Profile], open: bool) -> str | None:
+def _fitting(profiles: list[_Profile], form: Form) -> list[_Profile]:
+    """Columns whose cells are targets of a form that can tell."""
+    holds = form.holds_target
+    return [one for one in profiles if holds is not None and one.mostly(holds) and not one.numbers_rows]
+
+
+def _find_target(profiles: list[_Profile], form: Form) -> str | None:
     """The label column when there is no doubt."""
-    names = OPEN_TARGET_NAMES if open else TARGET_NAMES
-    called = [one.name for one in profiles if one.filled and _is_called(one, names)]
-    if called or open:
+    fitting = _fitting(profiles, form)
+    if len(fitting) == 1:
+        return fitting[0].name
+    told = form.holds_target is not None
+    names = FITTING_TARGET_NAMES if told else OPEN_TARGET_NAMES if form.open else TARGET_NAMES
+    called = [one.name for one in (fitting if told else profiles) if one.filled and _is_called(one, names)]
+    if called or form.open:
         return called[0] if len(called) == 1 else None
     # A column that repeats, yet not as a label does (one value occurs once), is still a rival.
     rivals = [one for one in profiles if one.has_few_values]
     return rivals[0].name if len(rivals) == 1 and rivals[0].is_label else None
 
 
-def _find_text(profiles: list[_Profile]) -> tuple[str, ...]:
+def _find_text(profiles: list[_Profile], form: Form) -> tuple[str, ...]:
     """The text column, alone, when there is no doubt; empty otherwise."""
+    holds = form.holds_input
+    lists = [one for one in profiles if holds is not None and one.mostly(holds)]
+    if len(lists) == 1 and not any(one.may_be_text for one in profiles):
+        return (lists[0].name,)
     called = [one for one in profiles if one.filled and _is_called(one, TEXT_NAMES)]
     if called:
         return (called[0].name,) if len(called) == 1 else ()
@@ -239,12 +264,12 @@ def _find_text(profiles: list[_Profile]) -> tuple[str, ...]:
     return (rivals[0].name,) if len(rivals) == 1 and rivals[0].is_text else ()
 
 
-def _explain(input: tuple[str, ...], target: str | None, how: str) -> str:
+def _explain(input: tuple[str, ...], target: str | None, how: str, called: str) -> str:
     if target is None:
         return f"Text and answer are in column '{input[0]}': its last turn is the answer ({how})."
     plural = "s" if len(input) > 1 else ""
     quoted = " + ".join(f"'{name}'" for name in input)
-    return f"The text is column{plural} {quoted} and the label is column '{target}' ({how})."
+    return f"The text is column{plural} {quoted} and the {called} is column '{target}' ({how})."
 
 
 def _unclear(
@@ -253,10 +278,11 @@ def _unclear(
     input: tuple[str, ...],
     target: str | None,
     found: tuple[tuple[str, ...], str | None],
+    form: Form,
 ) -> JobError:
     """The list of columns, and the flags to type with the likeliest of them."""
-    missing = [word for word, have in (("text", found[0]), ("label", found[1])) if not have]
-    likely_target = found[1] or _likeliest_target(profiles, found[0])
+    missing = [word for word, have in (("text", found[0]), (form.target, found[1])) if not have]
+    likely_target = found[1] or _likeliest_target(profiles, found[0], form)
     likely_input = found[0] or (_likeliest_text(profiles, likely_target),)
     flags = [f"--input {shlex.quote(name)}" for name in (input or likely_input)]
     flags.append(f"--target {shlex.quote(likely_target if target is None else target)}")
@@ -264,7 +290,7 @@ def _unclear(
     listing = "\n".join(f"  {one.name:<{width}}  {one.describe()}" for one in profiles)
     listing = f" The columns:\n{listing}\nSay" if listing else " Say"
     which = (
-        "which columns are the text and the label"
+        f"which columns are the text and the {form.target}"
         if len(missing) == 2
         else f"which column is the {missing[0]}"
     )
@@ -273,14 +299,15 @@ def _unclear(
     )
 
 
-def _likeliest_target(profiles: list[_Profile], input: tuple[str, ...]) -> str:
-    """The best example for the flag: called so, else label-like, else repeated, else the last column."""
+def _likeliest_target(profiles: list[_Profile], input: tuple[str, ...], form: Form) -> str:
+    """The best example for the flag: what fits, else what is called so, label-like, repeated, or last."""
     others = [one for one in profiles if one.name not in input]
+    fitting = _fitting(others, form)
     called = [one for one in others if _is_called(one, TARGET_NAMES)]
     labels = [one for one in others if one.is_label]
     few = [one for one in others if one.has_few_values]
     last = [one for one in others if not one.is_text] or others
-    return next((group[-1].name for group in (called, labels, few, last) if group), "COLUMN")
+    return next((group[-1].name for group in (fitting, called, labels, few, last) if group), "COLUMN")
 
 
 def _likeliest_text(profiles: list[_Profile], target: str) -> str:

@@ -52,6 +52,7 @@ def read_delimited(path: Path, kind: str, longest: int = LONGEST_LINE) -> Table:
         numbers=numbers,
         encoding=encoding.codec,
         counted_in="line",
+        names_first=True,
         notes=(encoding.note,) if encoding.note else (),
     )
 

@@ -48,6 +48,10 @@ class Form:
             is wrong, and leaves it to the caller to say where.
         holds_both: whether a cell holds input and target in one, as a chat does; None where none can.
         layouts: well-known names of columns that belong together.
+        holds_target: whether a cell may be a target of the task, by which the column is found; None where
+            only its name tells, or that few values repeat.
+        holds_input: whether a cell holds an input that does not look like a text, such as a list of tokens.
+        target: what a target is called in a sentence.
         nothing: the target of a row in which there is nothing to find; None where there always is.
     """
 
@@ -55,6 +59,9 @@ class Form:
     read: Callable[[Cells], Read] = as_they_are
     holds_both: Callable[[str], bool] | None = None
     layouts: tuple[Layout, ...] = ()
+    holds_target: Callable[[str], bool] | None = None
+    holds_input: Callable[[str], bool] | None = None
+    target: str = "label"
     nothing: str | None = None
 
 

@@ -24,6 +24,7 @@ class Table:
             counts; for XLSX the row as the spreadsheet counts; else its position.
         encoding: the codec a text file was read with; None for Parquet, XLSX and tables in memory.
         counted_in: what `numbers` counts.
+        names_first: whether the column names stand in the file as its first row, and are counted.
         notes: one sentence each about a choice the reader made that the user should know of.
     """
 
@@ -33,6 +34,7 @@ class Table:
     numbers: list[int]
     encoding: str | None = None
     counted_in: Literal["line", "row"] = "row"
+    names_first: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -42,6 +44,15 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def numbering(self) -> str:
+        """One sentence on what row numbers count."""
+        if self.names_first:
+            what = f"{self.counted_in}s of the file, the column names being the first"
+        else:
+            what = "lines of the file" if self.counted_in == "line" else "the table's rows from 1 on"
+        return f"Row numbers count {what}."
 
     def where(self, indices: Sequence[int]) -> str:
         """'lines 3, 8 and 12' for some 0-based row indices; the first few when there are many."""

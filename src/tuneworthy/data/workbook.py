@@ -86,6 +86,7 @@ def _table(path: Path, sheets: list[str], grid: list[tuple[str | None, ...]], er
         columns=columns,
         rows=rows,
         numbers=[number for number, _ in filled[1:]],
+        names_first=True,
         notes=tuple(notes),
     )
 

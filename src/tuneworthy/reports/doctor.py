@@ -13,6 +13,7 @@ from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.reports.templating import environment, writable
 
 LOUD = ("issue", "tip")
+FOLDED = ("passed", "not_applicable")  # outcomes that nobody has to act on
 STYLES = {"issue": "red", "tip": "yellow", "passed": "green", "skipped": "dim", "muted": "dim"}
 ROWS_IN_TERMINAL = 3
 ROWS_ON_PAGE = 50
@@ -20,9 +21,12 @@ LONGEST_TEXT = 400
 
 
 def doctor_text(
-    source: str, rows: int, heading: Sequence[str], findings: Sequence[Finding]
+    source: str, rows: int, heading: Sequence[str], findings: Sequence[Finding], whole: bool = False
 ) -> RenderableType:
-    """What needs attention, the worst first, each with its first rows; then one line for all the rest."""
+    """What needs attention, the worst first, each with its first rows; then the codes of all the rest.
+
+    With `whole` the rest has a line each, with what it found or why it does not apply.
+    """
     parts: list[RenderableType] = [Text(f"{source}: {counted(rows, 'row')}, {len(findings)} checks")]
     parts += [Text(sentence, style="dim") for sentence in heading]
     for found in ordered(findings):
@@ -41,21 +45,22 @@ def doctor_text(
             more = counted(left, "more row")
             parts.append(Text(f"    and {more} (--html FILE shows them)", style="dim"))
         parts.append(Text(f"  {found.advice}"))
-    counts = {
-        outcome: [f for f in findings if f.outcome == outcome]
-        for outcome in dict.fromkeys(f.outcome for f in findings)
-    }
+    return Group(*parts, Text(""), _quiet(findings, whole))
+
+
+def _quiet(findings: Sequence[Finding], whole: bool) -> Table:
+    """Checks without complaint: a line for each outcome, or for each of them."""
     quiet = Table.grid(padding=(0, 1))
-    for outcome, those in counts.items():
-        if outcome in LOUD:
-            continue
+    for outcome in dict.fromkeys(f.outcome for f in findings if f.outcome not in LOUD):
+        those = [f for f in findings if f.outcome == outcome]
         title = Text(outcome.replace("_", " "), style=STYLES.get(outcome, "dim"))
-        if outcome == "passed":
-            quiet.add_row(title, Text(", ".join(f.code for f in those), style="dim"))
+        if whole or outcome not in FOLDED:
+            for found in those:
+                quiet.add_row(title, Text(f"{found.code} {found.title}: {found.message}", style="dim"))
             continue
-        for found in those:
-            quiet.add_row(title, Text(f"{found.code} {found.title}: {found.message}", style="dim"))
-    return Group(*parts, Text(""), quiet)
+        tail = " (--all says why)" if outcome == "not_applicable" else ""
+        quiet.add_row(title, Text(", ".join(f.code for f in those) + tail, style="dim"))
+    return quiet
 
 
 def ordered(findings: Sequence[Finding]) -> list[Finding]:

@@ -8,7 +8,7 @@ from tuneworthy.data.forms import Cells, Read
 from tuneworthy.data.nested import nested
 from tuneworthy.metrics._entities import entities_of
 from tuneworthy.tasks._spans import marked, spans_in
-from tuneworthy.tasks._tags import tagged, tags_in
+from tuneworthy.tasks._tags import like_a_tag, tagged, tags_in
 
 LOOSE = "An entity that begins with I- or E- in place of B- was read as a beginning, as CoNLL's script does"
 
@@ -41,6 +41,32 @@ def read_entities(cells: Cells) -> Read:
         return Read(text, _written(entities), LOOSE if loose else "")
     listed = entities_of(canonical_json(value)) if isinstance(value, list) else None
     return Read(text, cells.target if listed is None else _written(listed))
+
+
+def holds_tokens(cell: str) -> bool:
+    """Whether a cell is a list of tokens."""
+    try:
+        return _tokens(cell) is not None
+    except DataError:
+        return False
+
+
+def holds_entities(cell: str) -> bool:
+    """Whether a cell is a list of entities or of spans, or one tag beside another.
+
+    >>> holds_entities('["B-city", "O"]'), holds_entities('["Rome", "fell"]'), holds_entities("O O B-city")
+    (True, False, True)
+    """
+    try:
+        value = nested(cell)
+    except DataError:
+        return False
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return all(map(like_a_tag, value))
+    value = cell if value is None else value
+    spans = isinstance(value, list) and spans_in(value) is not None
+    listed = isinstance(value, list) and entities_of(canonical_json(value)) is not None
+    return spans or listed or (isinstance(value, str) and tags_in(value) is not None)
 
 
 def _written(entities: list[tuple[str, str]]) -> str:

@@ -20,11 +20,11 @@ def tags_in(value: Any) -> list[str | int] | None:
     if isinstance(value, list) and value and all(isinstance(tag, str | int) for tag in value):
         return value
     pieces: list[str | int] = [*value.split()] if isinstance(value, str) else []
-    like = sum(_like_a_tag(str(piece)) for piece in pieces)
+    like = sum(like_a_tag(str(piece)) for piece in pieces)
     return pieces if 2 * like > len(pieces) else None
 
 
-def _like_a_tag(piece: str) -> bool:
+def like_a_tag(piece: str) -> bool:
     """Whether it may be a tag, by name or by number; "B-cell:" begins the written form of an entity."""
     return piece == "O" or piece.isdecimal() or bool(_TAG.fullmatch(piece) and not piece.endswith(":"))
 

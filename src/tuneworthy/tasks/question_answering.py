@@ -56,5 +56,6 @@ PLUGIN: Task = OpenTask(
             (("question",), "answer"),
         ),
         nothing="[]",
+        target="answer",
     ),
 )

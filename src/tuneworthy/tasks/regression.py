@@ -1,12 +1,33 @@
 """Regression: from a text to a number, or to a step of an ordered scale."""
 
+import math
 from collections.abc import Sequence
 
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
+from tuneworthy.data.forms import Cells, Form, Read
 from tuneworthy.metrics._numbers import number_of, written
 from tuneworthy.tasks import Message
 from tuneworthy.tasks._turns import chat, enough
+
+
+def is_number(text: str) -> bool:
+    """Whether a target is a finite number as Python writes one.
+
+    >>> is_number("-3.5"), is_number("12 EUR"), is_number("nan")
+    (True, False, False)
+    """
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def read_number(cells: Cells) -> Read:
+    """The two texts. Raises DataError when the target is no number."""
+    if cells.target is not None and not is_number(cells.target):
+        raise DataError(f"the target '{cells.target[:60]}' is no number such as 3.5: check --target.")
+    return Read(cells.input, cells.target)
 
 
 class Regression:
@@ -17,18 +38,11 @@ class Regression:
     metrics = ("mae", "spearman", "quadratic_kappa")
     arms = ("constant", "tfidf_ridge", "probe_ridge", "zero_shot", "few_shot", "knn_shot", "lora")
     open = True
+    form = Form(read=read_number, holds_target=is_number, target="number")
 
     def check_examples(self, examples: Sequence[Example]) -> None:
-        """Raises DataError when there are too few rows, a target is no number, or all are the same."""
+        """Raises DataError when there are too few rows, or all targets are the same."""
         enough(examples)
-        for row in examples:
-            try:
-                float(str(row.target))
-            except ValueError:
-                raise DataError(
-                    f"row {row.row}: the target '{str(row.target)[:60]}' is no number such as 3.5: "
-                    "check --target."
-                ) from None
         if len({float(str(row.target)) for row in examples}) == 1:
             raise DataError(f"every row has the same target {examples[0].target}: there is nothing to learn.")
 

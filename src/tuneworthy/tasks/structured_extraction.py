@@ -6,11 +6,34 @@ from typing import Any
 
 from tuneworthy.core.errors import DataError, JobError
 from tuneworthy.core.example import Example
+from tuneworthy.data.forms import Cells, Form, Read
+from tuneworthy.data.nested import nested
 from tuneworthy.metrics._records import canonical, record_of
 from tuneworthy.tasks import Message, Schema
 from tuneworthy.tasks._grammar import fault, follows, grammar
 from tuneworthy.tasks._schema import schema_of_records
 from tuneworthy.tasks._turns import chat, enough
+
+
+def holds_record(cell: str) -> bool:
+    """Whether a cell is a JSON object, or one as Python prints it."""
+    try:
+        return isinstance(nested(cell), dict)
+    except DataError:
+        return False
+
+
+def read_record(cells: Cells) -> Read:
+    """The text, and the record as JSON. Raises DataError when the target is no record."""
+    if cells.target is None or record_of(cells.target) is not None:
+        return Read(cells.input, cells.target)
+    found = nested(cells.target)
+    if not isinstance(found, dict):
+        raise DataError(
+            f'the target \'{cells.target[:60]}\' is no JSON object such as {{"city": "Rome"}}: '
+            "check --target."
+        )
+    return Read(cells.input, canonical(found))
 
 
 class StructuredExtraction:
@@ -21,17 +44,11 @@ class StructuredExtraction:
     metrics = ("field_f1", "exact_record", "validity")
     arms = ("majority", "nearest", "zero_shot", "few_shot", "knn_shot", "tagger", "lora")
     open = True
+    form = Form(read=read_record, holds_target=holds_record, target="record")
 
     def check_examples(self, examples: Sequence[Example]) -> None:
-        """Raises DataError when there are too few rows, or a target is no JSON object."""
+        """Raises DataError when there are too few rows to measure anything."""
         enough(examples)
-        for row in examples:
-            if record_of(str(row.target)) is None:
-                shown = str(row.target)[:60]
-                raise DataError(
-                    f"row {row.row}: the target '{shown}' is no JSON object such as "
-                    '{"city": "Rome"}: check --target.'
-                )
 
     def labels(self, examples: Sequence[Example]) -> tuple[str, ...]:
         """The fields that occur, in alphabetical order."""
@@ -84,13 +101,13 @@ class StructuredExtraction:
             raise JobError(
                 f"json_schema cannot be used ({trouble}): simplify it, or leave it out and it is inferred."
             )
-        for row in examples:
-            target = self.format(str(row.target))
-            if not follows(rules, target):
-                raise DataError(
-                    f"row {row.row}: the target '{target[:60]}' breaks json_schema: mend the row or the "
-                    "schema."
-                )
+        broken = [row for row in examples if not follows(rules, self.format(str(row.target)))]
+        if broken:
+            rest = f" (and {len(broken) - 1} more of {len(examples)})" if len(broken) > 1 else ""
+            raise DataError(
+                f"row {broken[0].row}{rest}: the target '{self.format(str(broken[0].target))[:60]}' breaks "
+                "json_schema: mend the rows or the schema."
+            )
 
 
 def _is_plain(record: dict[str, Any]) -> bool:

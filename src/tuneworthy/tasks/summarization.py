@@ -18,6 +18,7 @@ PLUGIN: Task = OpenTask(
             (("document",), "summary"),
             (("article",), "highlights"),
             (("dialogue",), "summary"),
-        )
+        ),
+        target="summary",
     ),
 )

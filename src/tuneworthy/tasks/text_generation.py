@@ -25,5 +25,6 @@ PLUGIN: Task = OpenTask(
             (("instruction", "context"), "response"),
             *(((asked,), answer) for asked in ("prompt", "instruction") for answer in ANSWERS),
         ),
+        target="answer",
     ),
 )

@@ -7,7 +7,7 @@ from tuneworthy.core.example import Example
 from tuneworthy.data.forms import Form
 from tuneworthy.metrics._entities import NONE, entities_of, written
 from tuneworthy.tasks import Message
-from tuneworthy.tasks._entity_cells import read_entities
+from tuneworthy.tasks._entity_cells import holds_entities, holds_tokens, read_entities
 from tuneworthy.tasks._open import first_line
 from tuneworthy.tasks._turns import chat, enough
 
@@ -32,6 +32,9 @@ class TokenClassification:
             for target in ("ner_tags", "tags", "ner", "entities", "spans", "label", "labels")
         ),
         nothing="[]",
+        holds_target=holds_entities,
+        holds_input=holds_tokens,
+        target="answer",
     )
 
     def check_examples(self, examples: Sequence[Example]) -> None:
