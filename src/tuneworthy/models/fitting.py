@@ -11,8 +11,8 @@ WORKING_MEMORY = (
 )
 
 # Bytes a weight takes. full: bf16 weight and gradient, float32 copy and two moments, 2 + 2 + 12 (Rajbhandari
-# et al. 2020). lora: bf16 weight. qlora: four bits and 0.127 bits of doubly quantised constants (Dettmers et al.
-# 2023, section 3); embeddings and output head stay in 16 bits.
+# et al. 2020). lora: bf16 weight. qlora: four bits and 0.127 bits of doubly quantised constants (Dettmers et
+# al. 2023, section 3); embeddings and output head stay in 16 bits.
 BYTES: dict[Way, float] = {"full": 16, "lora": 2, "qlora": (4 + 0.127) / 8}
 
 

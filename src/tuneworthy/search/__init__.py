@@ -1,0 +1,1 @@
+"""Search over what a job leaves open: base models."""
