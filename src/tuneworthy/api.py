@@ -10,6 +10,7 @@ from tuneworthy.core.errors import JobError, NotFoundError
 from tuneworthy.core.evidence import Comparison, Estimate, Verdict
 from tuneworthy.core.job import Job
 from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.ranking import Ranking
 from tuneworthy.data.forms import Cells
 from tuneworthy.data.jobfile import job_from_tree, load_job
 from tuneworthy.data.table import Table, cell_text, table_from_frame
@@ -127,6 +128,47 @@ def run(
     }
     job, table = make_job(data, columns, settings)
     return Run(pipeline.run(job, None if output is None else Path(output), table, listener))
+
+
+def rank_models(
+    data: Any,
+    *,
+    candidates: Sequence[str] = (),
+    target: str | None = None,
+    input: str | Sequence[str] = (),
+    group: str | None = None,
+    test: str | os.PathLike[str] | None = None,
+    commercial: bool = False,
+    licence: str | None = None,
+    domain: str | None = None,
+    language: str | None = None,
+    memory_gib: float | None = None,
+    **settings: Any,
+) -> Ranking:
+    """Ranks base models by what they know of the labels before any fine-tuning; reads training rows only.
+
+    Args:
+        data: as for `run`.
+        candidates: catalogue names, Hub ids or folders; default: the catalogue's models on this machine.
+        target, input, group, test: as for `run`.
+        commercial, licence, domain, language, memory_gib: conditions on models of the catalogue.
+        settings: any field of a job, such as `seed=1`.
+
+    Raises:
+        TuneworthyError: one sentence that says what is wrong and what to do.
+    """
+    from tuneworthy.models.wanted import Wanted
+    from tuneworthy.ranking import rank_models as rank
+
+    columns = {
+        "target": target,
+        "input": (input,) if isinstance(input, str) else tuple(input),
+        "group": group,
+        "test": None if test is None else os.fspath(test),
+    }
+    job, table = make_job(data, columns, settings)
+    asked = {"licence": licence, "domain": domain, "language": language, "memory_gib": memory_gib}
+    return rank(job, table, candidates, Wanted.model_validate({**asked, "commercial": commercial}))
 
 
 def make_job(

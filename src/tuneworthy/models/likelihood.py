@@ -1,0 +1,86 @@
+"""How well a base model reads texts: bits per byte, which does not depend on the tokenizer.
+
+A decoder's is the code length of the text, token after token. An encoder's is the pseudo-log-likelihood
+(Salazar et al. 2020): each token is masked in turn, together with those to the right of it in the same word,
+which would give it away (Kauf & Ivanova 2023). An encoder sees both sides of a gap, so its bits are fewer:
+the two kinds are not compared with each other.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuneworthy.models.decoder import shared_decoder
+from tuneworthy.models.hardware import device
+from tuneworthy.models.padded import padded_batches
+from tuneworthy.models.quiet import quiet
+
+LONGEST = {"decoder": 800, "encoder": 200}  # characters of a text that are read; an encoder runs once a token
+
+
+def has_masked_head(folder: Path) -> bool:
+    """Whether the folder holds the head that guesses masked tokens, as its configuration says."""
+    names = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or ()
+    return any(name.endswith(("ForMaskedLM", "ForPreTraining")) for name in names)
+
+
+@torch.inference_mode()
+def decoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float:
+    """Code length of the texts in bits over their UTF-8 bytes.
+
+    A text is preceded by the beginning-of-sequence token, or the end-of-sequence token where there is none,
+    so that its first token is counted too.
+    """
+    decoder = shared_decoder(folder, "float32")
+    cut = [text[: LONGEST["decoder"]] for text in texts]
+    start = decoder.tokenizer.bos_token_id
+    start = decoder.tokenizer.eos_token_id if start is None else start
+    ids = [[start, *decoder.encode(text)] for text in cut]
+    nats = 0.0
+    for batch in padded_batches(ids, decoder.tokenizer.pad_token_id or 0, decoder.device, most=1024):
+        logits = decoder.model(input_ids=batch.tokens, attention_mask=batch.mask).logits[:, :-1].float()
+        chosen = logits.gather(-1, batch.tokens[:, 1:, None])[..., 0] - logits.logsumexp(-1)
+        nats -= float((chosen * batch.mask[:, 1:]).double().sum())
+    return nats / math.log(2) / _bytes(cut)
+
+
+@torch.inference_mode()
+def encoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float:
+    """Pseudo-log-likelihood of the texts in bits over their UTF-8 bytes; the folder has a masked-LM head."""
+    quiet()
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model: Any = AutoModelForMaskedLM.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+    )
+    where = device()
+    model = model.to(where).eval()
+    cut = [text[: LONGEST["encoder"]] for text in texts]
+    rows, places, answers = [], [], []
+    for text in cut:
+        encoded = tokenizer(text)
+        ids, words = encoded["input_ids"], encoded.word_ids()
+        for place, word in enumerate(words):
+            if word is None:
+                continue
+            hidden = [at >= place and other == word for at, other in enumerate(words)]
+            pairs = zip(ids, hidden, strict=True)
+            rows.append([tokenizer.mask_token_id if covered else token for token, covered in pairs])
+            places.append(place)
+            answers.append(ids[place])
+    nats = 0.0
+    for batch in padded_batches(rows, tokenizer.pad_token_id or 0, where):
+        logits = model(input_ids=batch.tokens, attention_mask=batch.mask).logits
+        at = torch.arange(len(batch.rows)), torch.tensor([places[row] for row in batch.rows])
+        answer = torch.tensor([[answers[row]] for row in batch.rows], device=where)
+        nats -= float(logits[at].float().log_softmax(-1).gather(-1, answer).double().sum())
+    return nats / math.log(2) / _bytes(cut)
+
+
+def _bytes(texts: Sequence[str]) -> int:
+    return max(1, sum(len(text.encode()) for text in texts))

@@ -1,0 +1,171 @@
+"""The ranking of base models by what their frozen states know of the labels, with successive halving.
+
+Every candidate is measured on a few rows. Before the rows are doubled the worse half leaves, except for those
+that the rows cannot tell from the best: a bad candidate costs little, and a good one is not lost to a small
+draw (after Jamieson & Talwalkar 2016; the exception is ours).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuneworthy.core.evidence import Estimate
+from tuneworthy.core.example import Example
+from tuneworthy.core.ranking import RankedModel
+from tuneworthy.evaluation.intervals import estimate
+from tuneworthy.evaluation.paired import compare
+from tuneworthy.metrics import METRICS
+from tuneworthy.search.measures import Candidate, Measures, Probed
+from tuneworthy.units.plan import Question
+
+FEWEST_ROWS = 60  # of the first rung; on fewer, hardly any two candidates can be told apart
+RESAMPLES = 2000
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Probe:
+    candidate: Candidate
+    probed: Probed
+    score: Estimate
+    bits: float | None
+
+
+def rank(
+    candidates: Sequence[Candidate],
+    rows: Sequence[Example],
+    question: Question,
+    measures: Measures,
+    seed: int,
+    tell: Tell = lambda text: None,
+) -> list[RankedModel]:
+    """The candidates, the one to fine-tune first; those that left early come last.
+
+    Args:
+        candidates: at least one.
+        rows: training rows with labels; nothing else is read.
+        question: what is asked of them.
+        measures: measures and keeps.
+        seed: of the order in which rows join.
+        tell: told what is being measured.
+    """
+    rungs = rungs_of(spread(rows, seed))
+    staying, gone = list(candidates), list[_Probe]()
+    for number in range(1, len(rungs) + 1):
+        shown = [row for rung in rungs[:number] for row in rung]
+        probes = []
+        for candidate in staying:
+            tell(f"{candidate.name}: {len(shown)} rows")
+            bits = measures.bits_per_byte(candidate, shown)
+            probed = measures.probe(candidate, rungs[:number])
+            probes.append(_Probe(candidate, probed, _scored(candidate, probed, shown, question), bits))
+        order = in_order(probes, shown, question)
+        if number < len(rungs):
+            half = order[: (len(order) + 1) // 2]
+            kept = [p for p in order if p in half or not tells_apart(order[0], p, shown, question)]
+            gone = [p for p in order if p not in kept] + gone
+            staying = [p.candidate for p in kept]
+    ranked = []
+    for probe in [*order, *gone]:
+        candidate, stayed = probe.candidate, probe in order
+        tell(f"{candidate.name}: untrained")
+        ranked.append(
+            RankedModel(
+                name=candidate.name,
+                kind=candidate.kind,
+                rows=probe.score.n,
+                score=probe.score,
+                evidence=probe.probed.evidence,
+                layer=probe.probed.layer,
+                tokens_per_word=measures.tokens_per_word(candidate, shown),
+                bits_per_byte=probe.bits,
+                zero_shot=_untrained(candidate, shown, question, measures) if stayed else None,
+                tied=stayed and probe is not order[0] and not tells_apart(order[0], probe, shown, question),
+            )
+        )
+    return ranked
+
+
+def in_order(probes: Sequence[_Probe], rows: Sequence[Example], question: Question) -> list[_Probe]:
+    """The best score first, with those that the rows cannot tell from it; then the same with the rest.
+
+    Within such a group the evidence decides, which sees more than right and wrong. Models of one kind then
+    share out their places by bits per byte, where all have it: what a probe cannot see is whether the layers
+    above the probed one are sound.
+    """
+    waiting = sorted(probes, key=lambda p: (-p.score.value, -p.probed.evidence))
+    found: list[_Probe] = []
+    while waiting:
+        group = [p for p in waiting if p is waiting[0] or not tells_apart(waiting[0], p, rows, question)]
+        group.sort(key=lambda p: -p.probed.evidence)
+        for kind in ("decoder", "encoder"):
+            places = [place for place, p in enumerate(group) if p.candidate.kind == kind]
+            read = [(p.bits, p) for p in (group[place] for place in places) if p.bits is not None]
+            if len(read) == len(places):
+                for place, (_, p) in zip(places, sorted(read, key=lambda item: item[0]), strict=True):
+                    group[place] = p
+        found += group
+        waiting = [p for p in waiting if p not in group]
+    return found
+
+
+def tells_apart(a: _Probe, b: _Probe, rows: Sequence[Example], question: Question) -> bool:
+    """Whether the 95% interval of the paired difference leaves zero out."""
+    found = compare(
+        METRICS.get(question.metric),
+        a.probed.predictions,
+        b.probed.predictions,
+        rows,
+        question.labels,
+        method=a.candidate.name,
+        against=b.candidate.name,
+        resamples=RESAMPLES,
+    )
+    return found.low is not None and found.high is not None and not found.low <= 0 <= found.high
+
+
+def spread(rows: Sequence[Example], seed: int) -> list[Example]:
+    """The rows in an order in which every beginning has each label in its share, drawn by the seed."""
+    rng = np.random.default_rng(seed)
+    by_label: dict[str, list[Example]] = {}
+    for place in rng.permutation(len(rows)):
+        by_label.setdefault(str(rows[place].target), []).append(rows[place])
+    placed = [
+        ((number + rng.random()) / len(members), row)
+        for members in by_label.values()
+        for number, row in enumerate(members)
+    ]
+    return [row for _, row in sorted(placed, key=lambda item: item[0])]
+
+
+def rungs_of(rows: Sequence[Example]) -> list[list[Example]]:
+    """Pieces of the rows: together they double from one rung to the next and end with all of them."""
+    ends = [len(rows)]
+    while ends[0] // 2 >= FEWEST_ROWS:
+        ends.insert(0, ends[0] // 2)
+    return [list(rows[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _scored(candidate: Candidate, probed: Probed, rows: Sequence[Example], question: Question) -> Estimate:
+    metric = METRICS.get(question.metric)
+    return estimate(
+        metric, probed.predictions, rows, question.labels, method=candidate.name, resamples=RESAMPLES
+    )
+
+
+def _untrained(
+    candidate: Candidate, rows: Sequence[Example], question: Question, measures: Measures
+) -> Estimate | None:
+    if candidate.kind != "decoder":
+        return None
+    predictions = measures.zero_shot(candidate, rows)
+    asked = {prediction.example_id for prediction in predictions}
+    return estimate(
+        METRICS.get(question.metric),
+        predictions,
+        [row for row in rows if row.id in asked],
+        question.labels,
+        method=candidate.name,
+        resamples=RESAMPLES,
+    )

@@ -1,0 +1,127 @@
+"""The catalogue says what is so: names are unique, shapes add up, filters filter."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModel
+from transformers.models.auto.modeling_auto import AutoModelForCausalLM
+from typer.testing import CliRunner
+
+from tuneworthy.cli.main import app
+from tuneworthy.core.errors import JobError
+from tuneworthy.models.catalogue import Entry, Shape, catalogue
+from tuneworthy.models.fitting import fits, needed_gib
+from tuneworthy.models.wanted import Wanted, objection
+
+ENTRIES = list(catalogue().values())
+# What an architecture's config.json says besides the shape and what changes the number of parameters.
+PARTICULARS: dict[str, dict[str, Any]] = {
+    "deberta-v2": {
+        "type_vocab_size": 0,
+        "position_biased_input": False,
+        "relative_attention": True,
+        "position_buckets": 256,
+        "share_att_key": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "norm_rel_ebd": "layer_norm",
+    },
+    "roberta": {"type_vocab_size": 1},
+    "xlm-roberta": {"type_vocab_size": 1},
+    "phi3": {"pad_token_id": 0},
+}
+
+
+def built(shape: Shape, role: str) -> Any:
+    """The model of this shape on the meta device: layers and no weights."""
+    config = AutoConfig.for_model(
+        shape.model_type,
+        num_hidden_layers=shape.layers,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.intermediate,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.head_dim,
+        vocab_size=shape.vocabulary,
+        tie_word_embeddings=shape.tied_embeddings,
+        max_position_embeddings=shape.context,
+        **PARTICULARS.get(shape.model_type, {}),
+    )
+    with torch.device("meta"):
+        return (AutoModelForCausalLM if role == "decoder" else AutoModel).from_config(config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_the_shape_has_as_many_parameters_as_stated(entry: Entry) -> None:
+    counted = sum(weight.numel() for weight in built(entry.shape, entry.role).parameters())
+    assert counted == pytest.approx(entry.parameters, rel=0.02)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_an_entry_is_consistent(entry: Entry) -> None:
+    shape = entry.shape
+    assert shape.heads % shape.key_value_heads == 0
+    assert entry.role == "decoder" or (not entry.chat_template and shape.key_value_heads == shape.heads)
+    assert entry.restrictions or entry.commercial not in ("conditions", "no")
+    assert (entry.licence == "unstated") == (entry.commercial == "unstated")
+    assert entry.id.count("/") == 1 and (entry.name == entry.id or entry.wheel is not None)
+
+
+def test_no_id_occurs_twice() -> None:
+    assert len({entry.id for entry in ENTRIES}) == len(ENTRIES)
+
+
+def test_four_bits_fit_where_sixteen_do_not() -> None:
+    """8.03B weights, 1.05B of them in embeddings and head: (6.98e9 x 0.516 + 1.05e9 x 2) x 1.25."""
+    llama = catalogue()["meta-llama/Llama-3.1-8B-Instruct"]
+    assert needed_gib(llama, "qlora") == pytest.approx(
+        (6.979e9 * 0.515875 + 1.0507e9 * 2) * 1.25 / 2**30, rel=1e-3
+    )
+    ways = [fit.way if (fit := fits(llama, memory)) else None for memory in (4, 8, 16, 24, 160)]
+    assert ways == [None, "qlora", "qlora", "lora", "full"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept", "left_out"),
+    [
+        ({"commercial": True}, "Qwen/Qwen2.5-72B-Instruct", "Qwen/Qwen2.5-3B-Instruct"),
+        ({"commercial": True}, "minilm", "ProsusAI/finbert"),
+        ({"licence": "APACHE"}, "minilm", "microsoft/phi-4"),
+        ({"domain": "legal"}, "nlpaueb/legal-bert-base-uncased", "minilm"),
+        ({"language": "DE"}, "FacebookAI/xlm-roberta-base", "FacebookAI/roberta-base"),
+        ({"language": "de"}, "HuggingFaceTB/SmolLM3-3B", "smollm2-135m"),
+        ({"memory_gib": 2}, "smollm2-135m", "microsoft/phi-4"),
+    ],
+)
+def test_a_condition_keeps_and_leaves_out(wanted: dict[str, Any], kept: str, left_out: str) -> None:
+    asked = Wanted.model_validate(wanted)
+    assert objection(catalogue()[kept], asked) == ""
+    assert objection(catalogue()[left_out], asked)
+
+
+def test_the_list_shows_what_meets_the_conditions_and_nothing_else() -> None:
+    shown = CliRunner().invoke(app, ["models", "list", "--domain", "clinical", "--commercial"])
+    assert "Bio_ClinicalBERT" in shown.output and "meditron" in shown.output
+    assert "minilm" not in shown.output
+
+
+def test_conditions_that_nothing_meets_are_one_sentence() -> None:
+    asked = ["models", "list", "--domain", "legal", "--language", "de"]
+    assert isinstance(CliRunner().invoke(app, asked).exception, JobError)
+
+
+def test_a_misspelt_domain_is_answered_with_the_nearest() -> None:
+    error = CliRunner().invoke(app, ["models", "list", "--domain", "legl"]).exception
+    assert isinstance(error, JobError) and "did you mean 'legal'" in str(error)
+
+
+def test_listing_models_needs_no_torch() -> None:
+    code = (
+        "import sys; from tuneworthy.cli.main import app; from typer.testing import CliRunner; "
+        "r = CliRunner().invoke(app, ['models', 'list', '--memory', '16']); "
+        "assert 'smollm2-135m' in r.output, r.output; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,171 @@
+"""The ranking finds the better model, reads training rows only, and goes on where it stopped."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel
+from typer.testing import CliRunner
+
+import tuneworthy as tw
+from tiny_models import save_decoder, save_embedder
+from toy import toy_rows, write_csv
+from tuneworthy.cli.main import app
+from tuneworthy.core.errors import JobError, ModelError
+from tuneworthy.core.example import Example
+from tuneworthy.models import states
+from tuneworthy.search import measures
+from tuneworthy.search.base_models import rungs_of, spread
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """180 easy rows."""
+    return write_csv(tmp_path / "toy.csv", toy_rows(180))
+
+
+@pytest.fixture
+def blind(tmp_path: Path, embedder_folder: Path) -> Path:
+    """A copy of the encoder whose word vectors are all alike: it sees how long a text is."""
+    folder = tmp_path / "blind"
+    shutil.copytree(embedder_folder, folder)
+    model: Any = AutoModel.from_pretrained(folder)
+    with torch.no_grad():
+        model.get_input_embeddings().weight.copy_(model.get_input_embeddings().weight[:1].clone())
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_a_model_that_sees_no_words_comes_last_and_leaves_early(
+    table: Path, blind: Path, embedder_folder: Path, decoder_folder: Path
+) -> None:
+    ranking = tw.rank_models(table, candidates=[str(blind), str(embedder_folder), str(decoder_folder)])
+    last = ranking.models[-1]
+    assert last.name == "blind"
+    assert last.rows < ranking.read_rows == ranking.best.rows
+    assert last.score.value < ranking.best.score.value - 0.3
+
+
+def test_every_measurement_that_applies_is_there_and_no_other(
+    table: Path, embedder_folder: Path, decoder_folder: Path
+) -> None:
+    [decoder] = tw.rank_models(table, candidates=[str(decoder_folder)]).models
+    [encoder] = tw.rank_models(table, candidates=[str(embedder_folder)]).models
+    assert decoder.bits_per_byte is not None and decoder.zero_shot is not None
+    assert encoder.bits_per_byte is None and encoder.zero_shot is None
+    assert "no head that says how well it reads" in encoder.reason
+    assert decoder.score.low is not None and decoder.score.high is not None
+
+
+def test_the_rows_that_a_holdout_scores_are_never_read(
+    table: Path, embedder_folder: Path, quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: set[str] = set()
+    real = states.pooled_states
+
+    def watched(folder: Path, texts: list[str]) -> states.States:
+        read.update(texts)
+        return real(folder, texts)
+
+    monkeypatch.setattr(states, "pooled_states", watched)
+    ranking = tw.rank_models(table, candidates=[str(embedder_folder)], seed=3)
+    run = tw.run(table, arms=["majority", "tfidf"], output="run", **{**quick, "seed": 3})
+    rows = [json.loads(line) for line in (run.path / "rows.jsonl").read_text().splitlines()]
+    split = json.loads((run.path / "split.json").read_text())
+    scored = set(split["row_sets"][split["folds"][0]["predict"]])
+    assert len(read) == ranking.read_rows and len(scored) == ranking.kept_rows
+    assert not read & {row["input"] for row in rows if row["id"] in scored}
+
+
+def test_a_second_ranking_measures_nothing_again(
+    table: Path, embedder_folder: Path, decoder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [str(embedder_folder), str(decoder_folder)]
+    first = tw.rank_models(table, candidates=names)
+    for room, function in ((states, "pooled_states"), (measures, "cross_predict")):
+        monkeypatch.setattr(room, function, lambda *_: pytest.fail("measured again"))
+    assert tw.rank_models(table, candidates=names) == first
+
+
+def test_a_ranking_that_was_killed_goes_on_with_what_is_missing(
+    table: Path, embedder_folder: Path, decoder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [str(embedder_folder), str(decoder_folder)]
+    real, calls = states.pooled_states, []
+
+    def killed(folder: Path, texts: list[str]) -> states.States:
+        calls.append(folder)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(folder, texts)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(states, "pooled_states", killed)
+        tw.rank_models(table, candidates=names)
+    done = len(list(Path("runs/measurements").glob("*.npz")))
+    seen: list[Path] = []
+    monkeypatch.setattr(
+        states, "pooled_states", lambda folder, texts: seen.append(folder) or real(folder, texts)
+    )
+    ranking = tw.rank_models(table, candidates=names)
+    assert done == 1 and len(ranking.models) == 2
+    assert len(seen) == len(list(Path("runs/measurements").glob("*.npz"))) - done
+
+
+def test_a_candidate_that_is_nowhere_is_left_out_with_the_reason(table: Path, embedder_folder: Path) -> None:
+    ranking = tw.rank_models(table, candidates=["no-such-model", str(embedder_folder)])
+    assert [model.name for model in ranking.models] == [embedder_folder.name]
+    assert "no model 'no-such-model'" in ranking.left_out["no-such-model"]
+
+
+def test_a_candidate_that_the_conditions_rule_out_is_not_fetched(table: Path, embedder_folder: Path) -> None:
+    names = ["Qwen/Qwen2.5-3B-Instruct", str(embedder_folder)]
+    ranking = tw.rank_models(table, candidates=names, commercial=True)
+    assert "does not allow commercial use" in ranking.left_out["Qwen/Qwen2.5-3B-Instruct"]
+
+
+def test_no_candidate_at_all_is_one_sentence(table: Path) -> None:
+    with pytest.raises(ModelError, match="none of 1 candidate is there"):
+        tw.rank_models(table, candidates=["no-such-model"])
+    with pytest.raises(JobError, match="no candidate meets the conditions"):
+        tw.rank_models(table, candidates=["Qwen/Qwen2.5-3B-Instruct"], commercial=True)
+
+
+def test_crossfit_is_refused_since_it_would_score_the_rows_that_chose(table: Path) -> None:
+    with pytest.raises(JobError, match="protocol=holdout"):
+        tw.rank_models(table, protocol="crossfit", candidates=["minilm"])
+
+
+def test_the_command_prints_places_and_reasons(
+    table: Path, embedder_folder: Path, decoder_folder: Path
+) -> None:
+    names = f"{embedder_folder},{decoder_folder}"
+    result = CliRunner().invoke(
+        app, ["models", "rank", str(table), "--candidates", names, "-q"], env={"COLUMNS": "200"}
+    )
+    assert result.exit_code == 0, result.output
+    for words in ("probe: accuracy", "LogME", "bits per byte", "135 training rows", embedder_folder.name):
+        assert words in result.output
+
+
+def test_every_beginning_of_the_spread_rows_has_the_labels_in_their_shares() -> None:
+    rows = [Example(id=str(i), input=str(i), target="rare" if i < 30 else "common") for i in range(120)]
+    shown = spread(rows, seed=0)
+    assert sorted(row.id for row in shown) == sorted(row.id for row in rows)
+    for end in (20, 40, 80):
+        assert sum(row.target == "rare" for row in shown[:end]) == pytest.approx(end / 4, abs=2)
+
+
+def test_rungs_double_and_end_with_all_rows() -> None:
+    rows = [Example(id=str(i), input="") for i in range(250)]
+    assert np.cumsum([len(rung) for rung in rungs_of(rows)]).tolist() == [62, 125, 250]
+    assert [len(rung) for rung in rungs_of(rows[:90])] == [90]
+
+
+def test_a_decoder_is_no_encoder(tmp_path: Path) -> None:
+    assert states.kind_of(save_decoder(tmp_path / "a", "gpt2")) == "decoder"
+    assert states.kind_of(save_embedder(tmp_path / "b")) == "encoder"
