@@ -60,6 +60,7 @@ def choose(
     metric: Metric,
     seed: int,
     report: Callable[[int, int], None],
+    grid: Sequence[float] = GRID_C,
 ) -> Choice:
     """C and class weights by stratified inner cross-validation (up to 5 folds) on the given rows.
 
@@ -73,7 +74,7 @@ def choose(
         warnings.simplefilter("ignore", UserWarning)  # a label with fewer rows than folds
         splits = list(splitter.split(y, y))
     probabilities: dict[tuple[float, ClassWeight], NDArray[np.float64]] = {
-        (c, weight): np.zeros((len(y), len(labels))) for c in GRID_C for weight in GRID_WEIGHT
+        (c, weight): np.zeros((len(y), len(labels))) for c in grid for weight in GRID_WEIGHT
     }
     for number, (fit_rows, held_rows) in enumerate(splits):
         x_fit, x_held = row_space(*featurise(fit_rows, held_rows))

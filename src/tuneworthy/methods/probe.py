@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +16,25 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods import _linear as linear
-from tuneworthy.models.embedder import Embedder, load_embedder
+from tuneworthy.models.embedder import load_embedder
+
+
+class Embeds(Protocol):
+    """What turns texts into vectors."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Shape [texts, D]."""
 
 
 @dataclass
 class FittedProbe:
     """Weights [labels, D] and bias [labels] on top of an encoder."""
 
-    embedder: Embedder
+    embedder: Embeds
     weights: NDArray[np.float64]
     bias: NDArray[np.float64]
     labels: tuple[str, ...]
+    states: str = ""  # which of a model's vectors, where it has several
     facts: dict[str, Any] = field(default_factory=dict)
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
@@ -39,16 +47,19 @@ class FittedProbe:
         return linear.to_predictions([row.id for row in examples], table, self.labels)
 
     def save(self, folder: Path) -> None:
-        """Writes weights and bias; the encoder is named in the unit."""
+        """Writes weights and bias, and which vectors they are for; the model is named in the unit."""
         np.savez(folder / "probe.npz", weights=self.weights, bias=self.bias)
-        (folder / "probe.json").write_text(json.dumps({"labels": self.labels}), encoding="utf-8")
+        (folder / "probe.json").write_text(
+            json.dumps({"labels": self.labels, "states": self.states}), encoding="utf-8"
+        )
 
 
-def load_probe(folder: Path, embedder: Embedder) -> FittedProbe:
+def load_probe(folder: Path, embedder: Embeds) -> FittedProbe:
     """The saved weights on an encoder."""
     stored = np.load(folder / "probe.npz", allow_pickle=False)
-    labels = tuple(json.loads((folder / "probe.json").read_text(encoding="utf-8"))["labels"])
-    return FittedProbe(embedder, stored["weights"], stored["bias"], labels)
+    named = json.loads((folder / "probe.json").read_text(encoding="utf-8"))
+    labels, states = tuple(named["labels"]), str(named["states"])
+    return FittedProbe(embedder, stored["weights"], stored["bias"], labels, states)
 
 
 class Probe:
@@ -101,7 +112,7 @@ class Probe:
         weights, bias = linear.one_row_per_label(model, setting.labels)
         facts["dimensions"] = int(vectors.shape[1])
         facts["parameters_trained"] = int(weights.size + bias.size)
-        return FittedProbe(embedder, weights, bias, setting.labels, facts)
+        return FittedProbe(embedder, weights, bias, setting.labels, facts=facts)
 
     def freeze(
         self, parameters: Parameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int

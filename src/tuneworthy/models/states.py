@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,18 @@ def kind_of(folder: Path) -> Kind:
     causal = any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in config.get("architectures") or ())
     both_ways = config.get("model_type") in MODEL_FOR_MASKED_LM_MAPPING_NAMES
     return "encoder" if both_ways and not causal else "decoder"
+
+
+@dataclass(frozen=True, slots=True)
+class StatesOf:
+    """One pooling of one layer of a model, as vectors of texts."""
+
+    folder: Path
+    name: str
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Shape [texts, D]."""
+        return pooled_states(self.folder, texts)[self.name]
 
 
 @torch.inference_mode()

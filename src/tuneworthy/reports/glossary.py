@@ -7,6 +7,7 @@ _METHODS = {
     "majority": "always answers the most frequent label; what an arm must beat to have learnt anything",
     "tfidf": "a linear classifier on weighted word and character counts; no language model",
     "probe": "a linear classifier on the vectors of a frozen embedding model",
+    "probe_decoder": "a linear classifier on the frozen hidden states of the base model",
     "zero_shot": "the prompted model with an instruction and no example",
     "few_shot": "the prompted model with an instruction and a fixed handful of worked examples",
     "knn_shot": "the prompted model with the labelled rows most like the one it is asked about",

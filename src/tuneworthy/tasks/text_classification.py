@@ -30,6 +30,7 @@ class TextClassification:
         "majority",
         "tfidf",
         "probe",
+        "probe_decoder",
         "decision",
         "zero_shot",
         "few_shot",
