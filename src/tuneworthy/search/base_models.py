@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuneworthy.core.errors import ModelError
 from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
 from tuneworthy.core.ranking import RankedModel
@@ -25,7 +26,9 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class _Probe:
+class Probe:
+    """A candidate's probe on the rows shown so far, and its bits per byte where it has them."""
+
     candidate: Candidate
     probed: Probed
     score: Estimate
@@ -39,8 +42,10 @@ def rank(
     measures: Measures,
     seed: int,
     tell: Tell = lambda text: None,
-) -> list[RankedModel]:
-    """The candidates, the one to fine-tune first; those that left early come last.
+) -> tuple[list[RankedModel], dict[str, str]]:
+    """The candidates, the one to fine-tune first, and why others could not be measured, by name.
+
+    Those that left early come last.
 
     Args:
         candidates: at least one.
@@ -49,17 +54,26 @@ def rank(
         measures: measures and keeps.
         seed: of the order in which rows join.
         tell: told what is being measured.
+
+    Raises:
+        ModelError: no candidate can be loaded.
     """
     rungs = rungs_of(spread(rows, seed))
-    staying, gone = list(candidates), list[_Probe]()
+    staying, gone, broken = list(candidates), list[Probe](), dict[str, str]()
     for number in range(1, len(rungs) + 1):
         shown = [row for rung in rungs[:number] for row in rung]
         probes = []
         for candidate in staying:
             tell(f"{candidate.name}: {len(shown)} rows")
-            bits = measures.bits_per_byte(candidate, shown)
-            probed = measures.probe(candidate, rungs[:number])
-            probes.append(_Probe(candidate, probed, _scored(candidate, probed, shown, question), bits))
+            try:
+                probed = measures.probe(candidate, rungs[:number])
+                bits = measures.bits_per_byte(candidate, shown)
+            except ModelError as error:
+                broken[candidate.name] = str(error)
+                continue
+            probes.append(Probe(candidate, probed, _scored(candidate, probed, shown, question), bits))
+        if not probes:
+            raise ModelError(f"no candidate can be measured: {next(iter(broken.values()))}")
         order = in_order(probes, shown, question)
         if number < len(rungs):
             half = order[: (len(order) + 1) // 2]
@@ -84,10 +98,10 @@ def rank(
                 tied=stayed and probe is not order[0] and not tells_apart(order[0], probe, shown, question),
             )
         )
-    return ranked
+    return ranked, broken
 
 
-def in_order(probes: Sequence[_Probe], rows: Sequence[Example], question: Question) -> list[_Probe]:
+def in_order(probes: Sequence[Probe], rows: Sequence[Example], question: Question) -> list[Probe]:
     """The best score first, with those that the rows cannot tell from it; then the same with the rest.
 
     Within such a group the evidence decides, which sees more than right and wrong. Models of one kind then
@@ -95,7 +109,7 @@ def in_order(probes: Sequence[_Probe], rows: Sequence[Example], question: Questi
     above the probed one are sound.
     """
     waiting = sorted(probes, key=lambda p: (-p.score.value, -p.probed.evidence))
-    found: list[_Probe] = []
+    found: list[Probe] = []
     while waiting:
         group = [p for p in waiting if p is waiting[0] or not tells_apart(waiting[0], p, rows, question)]
         group.sort(key=lambda p: -p.probed.evidence)
@@ -110,7 +124,7 @@ def in_order(probes: Sequence[_Probe], rows: Sequence[Example], question: Questi
     return found
 
 
-def tells_apart(a: _Probe, b: _Probe, rows: Sequence[Example], question: Question) -> bool:
+def tells_apart(a: Probe, b: Probe, rows: Sequence[Example], question: Question) -> bool:
     """Whether the 95% interval of the paired difference leaves zero out."""
     found = compare(
         METRICS.get(question.metric),

@@ -88,8 +88,6 @@ class Measures:
             texts = [row.input for row in rows]
             if candidate.kind == "decoder":
                 return likelihood.decoder_bits_per_byte(candidate.folder, texts)
-            if not likelihood.has_masked_head(candidate.folder):
-                return None
             return likelihood.encoder_bits_per_byte(candidate.folder, texts)
 
         found = self._kept("bits_per_byte", candidate, rows[: READ_ROWS[candidate.kind]], measure)
