@@ -215,11 +215,11 @@ def main() -> None:
     parser.add_argument("--test-rows", type=int, default=200)
     parser.add_argument("--lora-steps", type=int, default=LORA_STEPS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="two sets, 120 rows, the encoders alone")
+    parser.add_argument("--quick", action="store_true", help="two sets, 150 rows, the encoders alone")
     parser.add_argument("--again", action="store_true", help="measure anew what bench/results holds")
     options = parser.parse_args()
     if options.quick:
-        options.only, options.rows = ["trec", "tos_clause_type"], 120
+        options.only, options.rows = ["trec", "tweet_sentiment"], 150
         options.candidates = [name for name in CANDIDATES if name.startswith("minilm")]
     results = PLACE / "quick" if options.quick else RESULTS
     results.mkdir(parents=True, exist_ok=True)

@@ -78,8 +78,8 @@ def rank_models(
     data = load(job, table, form_of(task))
     rows, test = data.trainable(), data.scorable_test()
     task.check_examples(rows)
-    question = steps.ask(job, task, rows)
     training = training_rows(job, rows, test)
+    question = steps.ask(job, task, training)
     candidates, left_out = bring(names or on_this_machine(), wanted, tell)
     entries = {each.name: catalogue()[each.name] for each in candidates if each.name in catalogue()}
     measures = Measures(question, job.seed, workspace() / "measurements")

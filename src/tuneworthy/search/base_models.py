@@ -13,6 +13,7 @@ import numpy as np
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
+from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.ranking import RankedModel
 from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.paired import compare
@@ -71,7 +72,8 @@ def rank(
             except ModelError as error:
                 broken[candidate.name] = str(error)
                 continue
-            probes.append(Probe(candidate, probed, _scored(candidate, probed, shown, question), bits))
+            score = _estimate(candidate, probed.predictions, shown, question)
+            probes.append(Probe(candidate, probed, score, bits))
         if not probes:
             raise ModelError(f"no candidate can be measured: {next(iter(broken.values()))}")
         order = in_order(probes, shown, question)
@@ -161,25 +163,24 @@ def rungs_of(rows: Sequence[Example]) -> list[list[Example]]:
     return [list(rows[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _scored(candidate: Candidate, probed: Probed, rows: Sequence[Example], question: Question) -> Estimate:
-    metric = METRICS.get(question.metric)
-    return estimate(
-        metric, probed.predictions, rows, question.labels, method=candidate.name, resamples=RESAMPLES
-    )
-
-
 def _untrained(
     candidate: Candidate, rows: Sequence[Example], question: Question, measures: Measures
 ) -> Estimate | None:
+    """The zero-shot score; None for an encoder, and for a decoder whose chat template refuses the prompt."""
     if candidate.kind != "decoder":
         return None
-    predictions = measures.zero_shot(candidate, rows)
+    try:
+        predictions = measures.zero_shot(candidate, rows)
+    except ModelError:
+        return None
     asked = {prediction.example_id for prediction in predictions}
+    return _estimate(candidate, predictions, [row for row in rows if row.id in asked], question)
+
+
+def _estimate(
+    candidate: Candidate, predictions: Sequence[Prediction], rows: Sequence[Example], question: Question
+) -> Estimate:
+    metric, labels = METRICS.get(question.metric), question.labels
     return estimate(
-        METRICS.get(question.metric),
-        predictions,
-        [row for row in rows if row.id in asked],
-        question.labels,
-        method=candidate.name,
-        resamples=RESAMPLES,
+        metric, predictions, rows, labels, method=candidate.name, split="training", resamples=RESAMPLES
     )
