@@ -179,7 +179,7 @@ def measure(name: str, options: argparse.Namespace) -> Row:
         task=given.task,
         seed=options.seed,
     )
-    order = [model.name for model in ranking.models]
+    order = [Path(model.name).name for model in ranking.models]
     values = [tuned[key]["value"] for key in order]
     return {
         "set": name,
@@ -188,14 +188,14 @@ def measure(name: str, options: argparse.Namespace) -> Row:
         "fine_tuned": tuned,
         "ranking": [
             {
-                "name": model.name,
+                "name": name,
                 "probe": {key: getattr(model.score, key) for key in ("value", "low", "high", "n")},
                 "logme": round(model.evidence, 4),
                 "layer": model.layer,
                 "bits_per_byte": model.bits_per_byte,
                 "zero_shot": model.zero_shot and model.zero_shot.value,
             }
-            for model in ranking.models
+            for name, model in zip(order, ranking.models, strict=True)
         ],
         "place_of_best": 1 + values.index(max(values)),
         "kendall_tau": float(kendalltau([-place for place in range(len(order))], values).statistic),
@@ -215,11 +215,11 @@ def main() -> None:
     parser.add_argument("--test-rows", type=int, default=200)
     parser.add_argument("--lora-steps", type=int, default=LORA_STEPS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="two sets, 120 rows, the encoders alone")
+    parser.add_argument("--quick", action="store_true", help="two sets, 150 rows, the encoders alone")
     parser.add_argument("--again", action="store_true", help="measure anew what bench/results holds")
     options = parser.parse_args()
     if options.quick:
-        options.only, options.rows = ["trec", "tos_clause_type"], 120
+        options.only, options.rows = ["trec", "tweet_sentiment"], 150
         options.candidates = [name for name in CANDIDATES if name.startswith("minilm")]
     results = PLACE / "quick" if options.quick else RESULTS
     results.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     BertConfig,
+    BertForMaskedLM,
     BertModel,
     Gemma2Config,
     GemmaConfig,
@@ -112,4 +113,17 @@ def save_embedder(folder: Path, pickled: bool = False) -> Path:
     if pickled:
         torch.save(model.state_dict(), folder / "pytorch_model.bin")
         (folder / "model.safetensors").unlink()
+    return folder
+
+
+def save_masked(folder: Path) -> Path:
+    """A random BERT with a masked-LM head, and a tokenizer that has a mask token."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"mask_token": "<mask>"})
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model: Any = BertForMaskedLM(BertConfig(vocab_size=400, **shape))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder

@@ -1,10 +1,10 @@
 """Which base model to fine-tune on a table: filter the candidates, then rank them on its training rows."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tuneworthy import steps
 from tuneworthy.core.counting import counted
+from tuneworthy.core.endpoint import endpoint_of
 from tuneworthy.core.errors import JobError, ModelError, TuneworthyError
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import Job
@@ -78,18 +78,18 @@ def rank_models(
     data = load(job, table, form_of(task))
     rows, test = data.trainable(), data.scorable_test()
     task.check_examples(rows)
-    question = steps.ask(job, task, rows)
     training = training_rows(job, rows, test)
+    question = steps.ask(job, task, training)
     candidates, left_out = bring(names or on_this_machine(), wanted, tell)
     entries = {each.name: catalogue()[each.name] for each in candidates if each.name in catalogue()}
     measures = Measures(question, job.seed, workspace() / "measurements")
-    places = rank(candidates, training, question, measures, job.seed, tell)
+    places, broken = rank(candidates, training, question, measures, job.seed, tell)
     return Ranking(
         models=tuple(
             each.model_copy(update={"reason": reason(each, entries.get(each.name), places, wanted)})
             for each in places
         ),
-        left_out=left_out,
+        left_out=left_out | broken,
         metric=question.metric,
         read_rows=len(training),
         kept_rows=len(test) or len(rows) - len(training),
@@ -114,14 +114,17 @@ def bring(names: Sequence[str], wanted: Wanted, tell: Tell) -> tuple[list[Candid
         if entry is not None and (reason := objection(entry, wanted)):
             refused[name] = reason
             continue
+        if endpoint_of(name) is not None:
+            refused[name] = "an endpoint gives no weights to fine-tune"
+            continue
         try:
             folder = resolve(name, tell)
         except TuneworthyError as error:
             failed[name] = str(error)
             continue
         ref = model_ref(name, folder)
-        shown = ref.name if ref.name == name or ref.name not in catalogue() else str(Path(name))
-        found.append(Candidate(shown, folder, ref, kind_of(folder)))
+        taken = ref.name != name and (ref.name in catalogue() or ref.name in {each.name for each in found})
+        found.append(Candidate(name if taken else ref.name, folder, ref, kind_of(folder)))
     if not found and failed:
         raise ModelError(
             f"none of {counted(len(failed), 'candidate')} is there: {next(iter(failed.values()))}"

@@ -1,22 +1,28 @@
 """Models from strangers: what is safe is used, what is not is refused, nothing is left half-made."""
 
+import json
 import pickle
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import BertForMaskedLM
 
-from tiny_models import save_decoder, save_embedder
+from tiny_models import save_decoder, save_embedder, save_masked
 from tuneworthy.core.errors import ModelError, NotFoundError
 from tuneworthy.core.hashing import file_digest
 from tuneworthy.models.catalogue import Entry, catalogue
 from tuneworthy.models.decoder import load_decoder
 from tuneworthy.models.embedder import load_embedder
 from tuneworthy.models.fetch import fetch
-from tuneworthy.models.resolve import model_ref, resolve
+from tuneworthy.models.likelihood import encoder_bits_per_byte
+from tuneworthy.models.resolve import at_hand, model_ref, resolve
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +94,72 @@ def test_a_pickle_only_model_is_converted_once_and_embeds_the_same(tmp_path: Pat
     assert np.allclose(load_embedder(converted).embed(texts), safe.embed(texts), atol=1e-6)
 
 
+def test_a_model_in_several_pickles_is_converted_and_embeds_the_same(tmp_path: Path) -> None:
+    safe = load_embedder(resolve(str(save_embedder(tmp_path / "safe"))))
+    folder = save_embedder(tmp_path / "pickled", pickled=True)
+    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    pieces = {key: f"pytorch_model-0000{1 + number % 2}-of-00002.bin" for number, key in enumerate(weights)}
+    for piece in set(pieces.values()):
+        torch.save({key: weights[key] for key in weights if pieces[key] == piece}, folder / piece)
+    index = {"metadata": {}, "weight_map": pieces}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    (folder / "pytorch_model.bin").unlink()
+    texts = ["the river bank", "refund"]
+    assert np.allclose(load_embedder(resolve(str(folder))).embed(texts), safe.embed(texts), atol=1e-6)
+
+
+def test_a_pickled_bert_with_the_names_of_its_time_reads_texts_as_its_safe_twin(tmp_path: Path) -> None:
+    """BERT as it lies on the Hub: pickled, with a masked-LM head, and with gamma and beta in its norms."""
+    model = BertForMaskedLM.from_pretrained(save_masked(tmp_path / "safe"))
+    shutil.copytree(tmp_path / "safe", tmp_path / "old")
+    (tmp_path / "old" / "model.safetensors").unlink()
+    old = {
+        key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): weight
+        for key, weight in model.state_dict().items()
+    }
+    torch.save(old, tmp_path / "old" / "pytorch_model.bin")
+    folders = [resolve(str(tmp_path / name)) for name in ("safe", "old")]
+    safe, converted = (encoder_bits_per_byte(folder, ["the river bank refund"]) for folder in folders)
+    assert converted == pytest.approx(safe, rel=1e-5)
+
+
+def hub_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An offline Hub cache that holds one model in two pieces; the folder of its snapshot."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    repository = tmp_path / "hub" / "models--some--encoder"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("a1b2")
+    folder = save_embedder(repository / "snapshots" / "a1b2")
+    weights = load_file(folder / "model.safetensors")
+    pieces = {key: f"model-0000{1 + number % 2}-of-00002.safetensors" for number, key in enumerate(weights)}
+    for piece in set(pieces.values()):
+        some = {key: weights[key] for key in weights if pieces[key] == piece}
+        save_file(some, folder / piece, metadata={"format": "pt"})
+    index = {"metadata": {}, "weight_map": pieces}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "model.safetensors").unlink()
+    return folder
+
+
+def test_a_model_that_the_hub_gave_before_is_used_without_asking_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, said = hub_snapshot(tmp_path, monkeypatch), list[str]()
+    assert at_hand("some/encoder") == folder
+    assert resolve("some/encoder", said.append) == folder and not said
+
+
+def test_a_download_that_was_broken_off_is_not_taken_for_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = hub_snapshot(tmp_path, monkeypatch)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    assert at_hand("some/encoder") is None
+    with pytest.raises(ModelError, match="goes on where this one was"):
+        resolve("some/encoder")
+
+
 def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path: Path) -> None:
     folder = save_embedder(tmp_path / "evil", pickled=True)
     trace = tmp_path / "it-ran"
@@ -110,8 +182,6 @@ def test_a_torch_file_with_a_hidden_object_is_refused(tmp_path: Path) -> None:
 
 
 def test_remote_code_in_a_model_folder_is_never_run(tmp_path: Path) -> None:
-    import json
-
     folder = save_decoder(tmp_path / "remote")
     config = json.loads((folder / "config.json").read_text())
     config |= {

@@ -16,10 +16,16 @@ from tiny_models import save_decoder, save_embedder
 from toy import toy_rows, write_csv
 from tuneworthy.cli.main import app
 from tuneworthy.core.errors import JobError, ModelError
+from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
+from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.unit import ModelRef
 from tuneworthy.models import states
+from tuneworthy.models.states import Kind
 from tuneworthy.search import measures
-from tuneworthy.search.base_models import rungs_of, spread
+from tuneworthy.search.base_models import Probe, in_order, rungs_of, spread
+from tuneworthy.search.measures import Candidate, Probed
+from tuneworthy.units.plan import Question
 
 
 @pytest.fixture
@@ -122,6 +128,30 @@ def test_a_candidate_that_is_nowhere_is_left_out_with_the_reason(table: Path, em
     assert "no model 'no-such-model'" in ranking.left_out["no-such-model"]
 
 
+def test_a_candidate_that_cannot_be_loaded_is_left_out_and_the_others_are_ranked(
+    table: Path, tmp_path: Path, embedder_folder: Path
+) -> None:
+    strange = save_decoder(tmp_path / "strange")
+    config = json.loads((strange / "config.json").read_text())
+    (strange / "config.json").write_text(json.dumps({**config, "model_type": "unheard_of"}))
+    names = [str(strange), "openai:some@http://127.0.0.1:9", str(embedder_folder)]
+    ranking = tw.rank_models(table, candidates=names)
+    assert [model.name for model in ranking.models] == [embedder_folder.name]
+    assert "cannot be loaded" in ranking.left_out["strange"]
+    assert "no weights" in ranking.left_out["openai:some@http://127.0.0.1:9"]
+
+
+def test_two_folders_of_one_name_are_two_candidates(
+    table: Path, tmp_path: Path, embedder_folder: Path
+) -> None:
+    for place in ("a", "b"):
+        shutil.copytree(embedder_folder, tmp_path / place / "minilm")
+    names = [str(tmp_path / place / "minilm") for place in ("a", "b")]
+    ranking = tw.rank_models(table, candidates=names)
+    assert {model.name for model in ranking.models} == set(names)
+    assert all("licence" not in model.reason for model in ranking.models)
+
+
 def test_a_candidate_that_the_conditions_rule_out_is_not_fetched(table: Path, embedder_folder: Path) -> None:
     names = ["Qwen/Qwen2.5-3B-Instruct", str(embedder_folder)]
     ranking = tw.rank_models(table, candidates=names, commercial=True)
@@ -169,3 +199,42 @@ def test_rungs_double_and_end_with_all_rows() -> None:
 def test_a_decoder_is_no_encoder(tmp_path: Path) -> None:
     assert states.kind_of(save_decoder(tmp_path / "a", "gpt2")) == "decoder"
     assert states.kind_of(save_embedder(tmp_path / "b")) == "encoder"
+
+
+def probe(name: str, kind: Kind, right: int, evidence: float, bits: float | None = None) -> Probe:
+    """A candidate whose probe answers the first `right` of a hundred rows right."""
+    answers = tuple(
+        Prediction(example_id=row.id, value="yes" if place < right else "no")
+        for place, row in enumerate(ROWS)
+    )
+    score = Estimate(method=name, metric="accuracy", value=right / 100, n=100, reason="not needed here")
+    candidate = Candidate(name, Path(name), ModelRef(name=name, digest=name), kind)
+    return Probe(candidate, Probed(answers, evidence, "mean@1"), score, bits)
+
+
+ROWS = [Example(id=f"{i:03}", input=str(i), target="yes") for i in range(100)]
+QUESTION = Question(task="text-classification", labels=("no", "yes"), instruction="", metric="accuracy")
+
+
+@pytest.mark.parametrize(
+    ("probes", "order"),
+    [
+        ([probe("b", "encoder", 60, 9.0), probe("a", "encoder", 90, 0.1)], "a b"),
+        ([probe("a", "encoder", 89, 0.2), probe("b", "encoder", 90, 0.1)], "a b"),
+        ([probe("b", "decoder", 90, 0.2, 7.4), probe("a", "decoder", 89, 0.1, 1.9)], "a b"),
+        (
+            [
+                probe("b", "decoder", 90, 0.3, 7.4),
+                probe("e", "encoder", 90, 0.2),
+                probe("a", "decoder", 90, 0.1, 1.9),
+            ],
+            "a e b",
+        ),
+        ([probe("a", "encoder", 90, 0.2, None), probe("b", "encoder", 90, 0.1, 1.0)], "a b"),
+    ],
+    ids=["told apart", "evidence", "bits", "bits within the places of a kind", "not all have bits"],
+)
+def test_what_the_rows_cannot_tell_apart_is_ordered_by_evidence_then_bits(
+    probes: list[Probe], order: str
+) -> None:
+    assert " ".join(p.candidate.name for p in in_order(probes, ROWS, QUESTION)) == order

@@ -49,12 +49,19 @@ def decoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float:
 
 
 @torch.inference_mode()
-def encoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float:
-    """Pseudo-log-likelihood of the texts in bits over their UTF-8 bytes; the folder has a masked-LM head."""
+def encoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float | None:
+    """Pseudo-log-likelihood of the texts in bits over their UTF-8 bytes.
+
+    None where the folder has no masked-LM head, or its tokenizer no token that masks.
+    """
+    if not has_masked_head(folder):
+        return None
     quiet()
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if tokenizer.mask_token_id is None:
+        return None
     model: Any = AutoModelForMaskedLM.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
     )

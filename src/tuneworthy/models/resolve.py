@@ -1,5 +1,6 @@
 """From what the user calls a model to a local folder with safetensors, and to its digest."""
 
+import json
 import os
 import shutil
 from functools import lru_cache
@@ -45,7 +46,7 @@ def resolve(name: str, say: Say = lambda _: None) -> Path:
     local = Path(name).expanduser()
     if local.is_dir():
         return _with_safetensors(local)
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+    if _is_hub_id(name):
         return _with_safetensors(_from_hub(name, say))
     raise NotFoundError(
         f"no model '{name}': {did_you_mean(name, sorted(catalogue()))} A Hugging Face id (owner/name) or a "
@@ -65,29 +66,67 @@ def at_hand(name: str) -> Path | None:
         folder = model_folder(name)
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
+    elif _is_hub_id(name) and (found := _fetched_before(name)) is not None:
+        folder = found
     else:
         return None
-    whole = (folder / "config.json").exists() and any(folder.glob("*.safetensors"))
-    return folder if whole else None
+    return folder if (folder / "config.json").exists() and _safetensors_are_whole(folder) else None
+
+
+def _is_hub_id(name: str) -> bool:
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+
+
+def _fetched_before(name: str) -> Path | None:
+    """The Hub snapshot in the local cache, whole or not."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (LocalEntryNotFoundError, ValueError):  # never fetched, or no name that the Hub could have
+        return None
+
+
+def _safetensors_are_whole(folder: Path) -> bool:
+    """Whether there are safetensors, and every piece that their index names."""
+    index = folder / "model.safetensors.index.json"
+    if not index.exists():
+        return any(folder.glob("*.safetensors"))
+    pieces = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    return all((folder / piece).exists() for piece in pieces)
 
 
 def _from_hub(name: str, say: Say) -> Path:
-    """The Hub snapshot without pickles where safetensors exist; the token comes from the environment."""
+    """The Hub snapshot without pickles where safetensors exist; what an earlier try has fetched is kept.
+
+    The token comes from the environment (HF_TOKEN) or from `hf auth login`.
+
+    Raises:
+        ModelError: there is no such repository, its terms are not accepted, or the Hub is out of reach.
+    """
+    if (whole := at_hand(name)) is not None:
+        return whole
     from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     say(f"fetching {name} from the Hugging Face Hub")
-    try:
-        return Path(snapshot_download(name, local_files_only=True, allow_patterns=_hub_patterns(True)))
-    except Exception:  # not in the local cache yet: ask the Hub
-        pass
     try:
         files = HfApi().list_repo_files(name)
         safe = any(file.endswith(".safetensors") for file in files)
         return Path(snapshot_download(name, allow_patterns=_hub_patterns(safe)))
+    except GatedRepoError as error:
+        raise ModelError(
+            f"'{name}' is gated: accept its terms on https://huggingface.co/{name}, then set HF_TOKEN."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"the Hub has no '{name}' that you may read: check the name, or set HF_TOKEN if it is private."
+        ) from error
     except Exception as error:
         raise ModelError(
-            f"the Hub did not give '{name}' ({type(error).__name__}): check the name and the network, log in "
-            "with `hf auth login` for gated models, or name a local folder."
+            f"the Hub did not give '{name}' ({type(error).__name__}): check the network and run the same "
+            "command again, which goes on where this one was, or name a local folder."
         ) from error
 
 
@@ -96,22 +135,37 @@ def _hub_patterns(safe: bool) -> list[str]:
 
 
 def _with_safetensors(folder: Path) -> Path:
-    """The folder itself, or a converted copy in the cache when it has only `pytorch_model.bin`."""
+    """The folder itself, or a converted copy in the cache when it has only `pytorch_model*.bin`."""
     if not (folder / "config.json").exists():
         raise ModelError(f"{folder} is no model folder: it has no config.json.")
     if any(folder.glob("*.safetensors")):
         return folder
-    pickled = folder / "pytorch_model.bin"
-    if not pickled.exists():
+    pickled = sorted(folder.glob("pytorch_model*.bin"))
+    if not pickled:
         raise ModelError(f"{folder} holds no weights: neither *.safetensors nor pytorch_model.bin.")
-    target = model_folder(f"converted-{file_digest(pickled)[:16]}")
-    if not (target / "model.safetensors").exists():
-        target.mkdir(parents=True, exist_ok=True)
-        for file in folder.iterdir():
-            if file.suffix in {".json", ".txt", ".model", ".jinja"}:
-                shutil.copy2(file, target / file.name)
-        convert_pickled(pickled, target / "model.safetensors")
+    digests = [file_digest(file) for file in pickled]
+    target = model_folder(f"converted-{sha256(''.join(digests).encode()).hexdigest()[:16]}")
+    if not (target / "config.json").exists():
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for file in pickled:
+            convert_pickled(file, target / _safe_name(file.name))
+        index = folder / "pytorch_model.bin.index.json"
+        if index.exists():
+            stored = json.loads(index.read_text(encoding="utf-8"))
+            stored["weight_map"] = {key: _safe_name(piece) for key, piece in stored["weight_map"].items()}
+            (target / "model.safetensors.index.json").write_text(json.dumps(stored), encoding="utf-8")
+        kept = [file for file in folder.iterdir() if file.suffix in {".json", ".txt", ".model", ".jinja"}]
+        for file in sorted(
+            kept, key=lambda file: file.name == "config.json"
+        ):  # last: it says that all is there
+            shutil.copy2(file, target / file.name)
     return target
+
+
+def _safe_name(pickled: str) -> str:
+    """`pytorch_model-00001-of-00002.bin` -> `model-00001-of-00002.safetensors`."""
+    return pickled.removeprefix("pytorch_").removesuffix(".bin") + ".safetensors"
 
 
 def model_ref(name: str, folder: Path) -> ModelRef:

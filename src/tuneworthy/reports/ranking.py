@@ -37,4 +37,6 @@ def ranking_table(ranking: Ranking) -> Group:
         f"Read: {counted(ranking.read_rows, 'training row')}. The {counted(ranking.kept_rows, 'row')} that "
         "protocol=holdout scores on were not."
     )
+    role = "base_model" if ranking.best.kind == "decoder" else "embedding_model"
+    notes.append(f"Next: tuneworthy run with --set {role}={ranking.best.name} --set protocol=holdout.")
     return Group(table, Text(), *(Text(note) for note in notes))

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuneworthy.core.errors import ModelError
 from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
+from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.ranking import RankedModel
 from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.paired import compare
@@ -25,7 +27,9 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class _Probe:
+class Probe:
+    """A candidate's probe on the rows shown so far, and its bits per byte where it has them."""
+
     candidate: Candidate
     probed: Probed
     score: Estimate
@@ -39,8 +43,10 @@ def rank(
     measures: Measures,
     seed: int,
     tell: Tell = lambda text: None,
-) -> list[RankedModel]:
-    """The candidates, the one to fine-tune first; those that left early come last.
+) -> tuple[list[RankedModel], dict[str, str]]:
+    """The candidates, the one to fine-tune first, and why others could not be measured, by name.
+
+    Those that left early come last.
 
     Args:
         candidates: at least one.
@@ -49,17 +55,27 @@ def rank(
         measures: measures and keeps.
         seed: of the order in which rows join.
         tell: told what is being measured.
+
+    Raises:
+        ModelError: no candidate can be loaded.
     """
     rungs = rungs_of(spread(rows, seed))
-    staying, gone = list(candidates), list[_Probe]()
+    staying, gone, broken = list(candidates), list[Probe](), dict[str, str]()
     for number in range(1, len(rungs) + 1):
         shown = [row for rung in rungs[:number] for row in rung]
         probes = []
         for candidate in staying:
             tell(f"{candidate.name}: {len(shown)} rows")
-            bits = measures.bits_per_byte(candidate, shown)
-            probed = measures.probe(candidate, rungs[:number])
-            probes.append(_Probe(candidate, probed, _scored(candidate, probed, shown, question), bits))
+            try:
+                probed = measures.probe(candidate, rungs[:number])
+                bits = measures.bits_per_byte(candidate, shown)
+            except ModelError as error:
+                broken[candidate.name] = str(error)
+                continue
+            score = _estimate(candidate, probed.predictions, shown, question)
+            probes.append(Probe(candidate, probed, score, bits))
+        if not probes:
+            raise ModelError(f"no candidate can be measured: {next(iter(broken.values()))}")
         order = in_order(probes, shown, question)
         if number < len(rungs):
             half = order[: (len(order) + 1) // 2]
@@ -84,10 +100,10 @@ def rank(
                 tied=stayed and probe is not order[0] and not tells_apart(order[0], probe, shown, question),
             )
         )
-    return ranked
+    return ranked, broken
 
 
-def in_order(probes: Sequence[_Probe], rows: Sequence[Example], question: Question) -> list[_Probe]:
+def in_order(probes: Sequence[Probe], rows: Sequence[Example], question: Question) -> list[Probe]:
     """The best score first, with those that the rows cannot tell from it; then the same with the rest.
 
     Within such a group the evidence decides, which sees more than right and wrong. Models of one kind then
@@ -95,7 +111,7 @@ def in_order(probes: Sequence[_Probe], rows: Sequence[Example], question: Questi
     above the probed one are sound.
     """
     waiting = sorted(probes, key=lambda p: (-p.score.value, -p.probed.evidence))
-    found: list[_Probe] = []
+    found: list[Probe] = []
     while waiting:
         group = [p for p in waiting if p is waiting[0] or not tells_apart(waiting[0], p, rows, question)]
         group.sort(key=lambda p: -p.probed.evidence)
@@ -110,7 +126,7 @@ def in_order(probes: Sequence[_Probe], rows: Sequence[Example], question: Questi
     return found
 
 
-def tells_apart(a: _Probe, b: _Probe, rows: Sequence[Example], question: Question) -> bool:
+def tells_apart(a: Probe, b: Probe, rows: Sequence[Example], question: Question) -> bool:
     """Whether the 95% interval of the paired difference leaves zero out."""
     found = compare(
         METRICS.get(question.metric),
@@ -147,25 +163,24 @@ def rungs_of(rows: Sequence[Example]) -> list[list[Example]]:
     return [list(rows[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _scored(candidate: Candidate, probed: Probed, rows: Sequence[Example], question: Question) -> Estimate:
-    metric = METRICS.get(question.metric)
-    return estimate(
-        metric, probed.predictions, rows, question.labels, method=candidate.name, resamples=RESAMPLES
-    )
-
-
 def _untrained(
     candidate: Candidate, rows: Sequence[Example], question: Question, measures: Measures
 ) -> Estimate | None:
+    """The zero-shot score; None for an encoder, and for a decoder whose chat template refuses the prompt."""
     if candidate.kind != "decoder":
         return None
-    predictions = measures.zero_shot(candidate, rows)
+    try:
+        predictions = measures.zero_shot(candidate, rows)
+    except ModelError:
+        return None
     asked = {prediction.example_id for prediction in predictions}
+    return _estimate(candidate, predictions, [row for row in rows if row.id in asked], question)
+
+
+def _estimate(
+    candidate: Candidate, predictions: Sequence[Prediction], rows: Sequence[Example], question: Question
+) -> Estimate:
+    metric, labels = METRICS.get(question.metric), question.labels
     return estimate(
-        METRICS.get(question.metric),
-        predictions,
-        [row for row in rows if row.id in asked],
-        question.labels,
-        method=candidate.name,
-        resamples=RESAMPLES,
+        metric, predictions, rows, labels, method=candidate.name, split="training", resamples=RESAMPLES
     )

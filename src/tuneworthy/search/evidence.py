@@ -59,7 +59,8 @@ def fit_linear(features: NDArray[np.float32], members: Matrix) -> Linear:
             nothing to explain and is left out of the mean.
     """
     x = np.asarray(features, dtype=np.float64)
-    centre, scale = x.mean(0), np.maximum(x.std(0), LEAST)
+    centre, spread = x.mean(0), x.std(0)
+    scale = np.where(spread > LEAST, spread, 1.0)
     u, s, vt = np.linalg.svd((x - centre) / scale, full_matrices=False)
     offset = members.mean(0)
     weights, values = np.zeros((x.shape[1], members.shape[1])), []

@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from tuneworthy.models.states import Kind, States
 from tuneworthy.runfolder.folder import to_json, write_bytes, write_text
 from tuneworthy.search.evidence import fit_linear
 from tuneworthy.tasks import TASKS
-from tuneworthy.units.implementation import digest_of
+from tuneworthy.tasks._prompted import with_prompt
+from tuneworthy.units.implementation import digest_of, implementation
 from tuneworthy.units.plan import Question
 
 READ_ROWS: dict[Kind, int] = {"decoder": 64, "encoder": 12}  # an encoder runs once a token
@@ -88,8 +89,6 @@ class Measures:
             texts = [row.input for row in rows]
             if candidate.kind == "decoder":
                 return likelihood.decoder_bits_per_byte(candidate.folder, texts)
-            if not likelihood.has_masked_head(candidate.folder):
-                return None
             return likelihood.encoder_bits_per_byte(candidate.folder, texts)
 
         found = self._kept("bits_per_byte", candidate, rows[: READ_ROWS[candidate.kind]], measure)
@@ -97,7 +96,12 @@ class Measures:
 
     def states(self, candidate: Candidate, rows: Sequence[Example]) -> States:
         """Pooled hidden states of the rows' texts, by layer and pooling."""
-        key = {"texts": address([row.input for row in rows]), **self._identity("states", candidate)}
+        key = {
+            "measure": "states",
+            "model": candidate.ref.digest,
+            "implementation": digest_of("tuneworthy.models.states"),
+            "texts": address([row.input for row in rows]),
+        }
         file = self._folder / f"{address(key)}.npz"
         if not file.exists():
             from tuneworthy.models.states import pooled_states
@@ -139,9 +143,9 @@ class Measures:
         known, asked = rows[::2], rows[1::2]
 
         def measure() -> list[dict[str, Any]]:
-            method, task = METHODS.get("zero_shot"), TASKS.get(self.question.task)
+            method = METHODS.get("zero_shot")
             setting = Setting(
-                task=task,
+                task=with_prompt(TASKS.get(self.question.task), self.question.prompt, self.question.labels),
                 labels=self.question.labels,
                 instruction=self.question.instruction,
                 metric=METRICS.get(self.question.metric),
@@ -163,7 +167,9 @@ class Measures:
     ) -> Any:
         """The stored measurement, or a new one; its address holds model, rows, question and code."""
         key = {
-            **self._identity(measure, candidate),
+            "measure": measure,
+            "model": candidate.ref.digest,
+            "implementation": self._implementation,
             "rows": RowSet.of(rows).address,
             "question": self.question.model_dump(mode="json"),
             "seed": self._seed,
@@ -173,8 +179,11 @@ class Measures:
             write_text(file, to_json(make()))
         return json.loads(file.read_text(encoding="utf-8"))
 
-    def _identity(self, measure: str, candidate: Candidate) -> dict[str, str]:
-        return {"measure": measure, "model": candidate.ref.digest, "implementation": _implementation()}
+    @cached_property
+    def _implementation(self) -> str:
+        """The digest of the code that measures, that of the zero-shot method included."""
+        prompted = implementation("zero_shot", self.question.task, self.question.metric)
+        return address([digest_of("tuneworthy.search.measures"), prompted])
 
 
 def cross_predict(
@@ -197,8 +206,3 @@ def cross_predict(
 def _members(rows: Sequence[Example], labels: Sequence[str]) -> Any:
     """1 where a row has a label, else 0, shape [rows, labels]."""
     return np.array([[float(row.target == label) for label in labels] for row in rows])
-
-
-@lru_cache(maxsize=1)
-def _implementation() -> str:
-    return digest_of("tuneworthy.search.measures")

@@ -1,0 +1,62 @@
+"""Bits per byte and pooled states are what their definitions say."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoTokenizer, BertForMaskedLM
+
+from tiny_models import DECODERS, save_decoder, save_masked
+from tuneworthy.models.decoder import load_decoder
+from tuneworthy.models.likelihood import decoder_bits_per_byte, encoder_bits_per_byte
+from tuneworthy.models.states import pooled_states
+
+TEXTS = ["refund the money", "the quick brown fox jumps over the lazy dog near the river", "ünïcode €"]
+
+
+@pytest.mark.parametrize("kind", sorted(DECODERS))
+def test_a_decoders_bits_are_its_own_loss_over_the_bytes(tmp_path: Path, kind: str) -> None:
+    folder = save_decoder(tmp_path, kind)
+    decoder, bits, count = load_decoder(folder, "float32"), 0.0, 0
+    for text in TEXTS:
+        ids = torch.tensor([[decoder.tokenizer.bos_token_id, *decoder.encode(text)]])
+        loss: Any = decoder.model(input_ids=ids, labels=ids).loss
+        bits += float(loss) * (ids.shape[1] - 1) / math.log(2)
+        count += len(text.encode())
+    assert decoder_bits_per_byte(folder, TEXTS) == pytest.approx(bits / count, rel=1e-4)
+
+
+def test_an_encoders_bits_mask_each_token_and_what_follows_in_its_word(tmp_path: Path) -> None:
+    masked = save_masked(tmp_path)
+    tokenizer: Any = AutoTokenizer.from_pretrained(masked)
+    model, text, nats = BertForMaskedLM.from_pretrained(masked).eval(), "refunding it", 0.0
+    encoded = tokenizer(text)
+    ids, words = encoded["input_ids"], encoded.word_ids()
+    assert max(words.count(word) for word in words) > 1
+    for place, token in enumerate(ids):
+        shown = torch.tensor([ids])
+        for later in range(place, len(ids)):
+            if words[later] == words[place]:
+                shown[0, later] = tokenizer.mask_token_id
+        with torch.no_grad():
+            nats -= float(model(input_ids=shown).logits[0, place].log_softmax(-1)[token])
+    assert encoder_bits_per_byte(masked, [text]) == pytest.approx(nats / math.log(2) / len(text), rel=1e-4)
+
+
+def test_without_a_head_that_guesses_there_are_no_bits(embedder_folder: Path) -> None:
+    assert encoder_bits_per_byte(embedder_folder, TEXTS) is None
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "gemma2", "bert"])
+def test_states_do_not_depend_on_the_other_texts_of_a_batch(
+    tmp_path: Path, embedder_folder: Path, kind: str
+) -> None:
+    folder = embedder_folder if kind == "bert" else save_decoder(tmp_path, kind)
+    together = pooled_states(folder, [*TEXTS, ""])
+    alone = [pooled_states(folder, [text]) for text in [*TEXTS, ""]]
+    assert set(together) == {"mean@1", "mean@2"} | (set() if kind == "bert" else {"last@1", "last@2"})
+    for name, found in together.items():
+        assert np.allclose(found, np.concatenate([each[name] for each in alone]), atol=1e-4)
