@@ -21,6 +21,7 @@ from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.runfolder.unit_output import remove_leftovers
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.executors.local import LocalExecutor
+from tuneworthy.units.memory_ahead import memory_ahead
 from tuneworthy.units.plan import make_plan
 from tuneworthy.verdict.rules import decide
 
@@ -60,6 +61,7 @@ def run(
     judging.check_judge(job, task)
 
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
+    foreseen = memory_ahead(job, question, rows, data.test is not None, models, task.open)
 
     # 2. Split: which rows a unit may fit, validate on and predict is decided here, once.
     split = make_split(
@@ -86,6 +88,8 @@ def run(
         plan = make_plan(job, split, question, refs, dtype, cores)
         folder.write("environment.json", environment(dtype, cores))
         steps.write_plan(folder, plan, job, data, split, rows)
+        for text in foreseen:
+            folder.emit("note", text=text)
         deciding = METRICS.get(question.metric)
         whole = whole_of(deciding, task, rows)
         power = power_of(deciding, test_count, whole=whole)

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "tuneworthy"
-CORE = ("example", "prediction", "unit", "evidence", "job", "finding", "endpoint", "judgement")
+CORE = ("example", "prediction", "unit", "evidence", "job", "finding", "endpoint", "judgement", "forecast")
 INTERNAL: frozenset[str] = frozenset()  # public classes of the domain that need no entry: none so far
 
 LINE = re.compile(
