@@ -39,7 +39,7 @@ from tuneworthy.models.embedder import TOKENS_PER_BATCH, load_embedder
 from tuneworthy.models.headed import load_headed
 from tuneworthy.models.memory import GIB, Split, peak
 from tuneworthy.models.resolve import resolve
-from tuneworthy.models.shape import shape_of_folder
+from tuneworthy.models.shape import Shape, shape_of_folder
 from tuneworthy.models.way import Pass, Way
 
 HERE = Path(__file__).parent
@@ -47,6 +47,9 @@ RESULTS = HERE / "results" / "memory"
 RANK = 16
 ANSWER = 16
 PINNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
+EIGHT_BILLION = Shape(
+    8_030_261_248, 32, 4096, 14336, 32, 8, head_dim=128, vocabulary=128_256, tied=False, context=8192
+)
 LLAMA = {
     "hidden_size": 512,
     "intermediate_size": 1408,
@@ -252,12 +255,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{found['measured'] / GIB:6.3f} GiB  {off:+6.1%}  {found['moment']}",
             flush=True,
         )
+    show_eight_billion()
     figures = summary([result["off"] for result in results.values()], given.device)
     if not given.only:
         RESULTS.mkdir(parents=True, exist_ok=True)
         kept = RESULTS / f"{given.device}{'_as_installed' if given.as_installed else ''}.json"
         kept.write_text(json.dumps({"cases": results, "figures": figures}, indent=1) + "\n", encoding="utf-8")
     print(closing_line(figures))
+
+
+def show_eight_billion() -> None:
+    """The plan of a model that this bench does not run: Llama 3 8B's shape, four bits, 1,024 tokens."""
+    way, one = Way("adapters", "nf4", rank=RANK), Pass(tokens=1024, supervised=ANSWER, pieces=8)
+    split = peak(EIGHT_BILLION, way, one, "cuda")
+    parts = ", ".join(f"{name} {size / GIB:.2f}" for name, size in split.parts().items())
+    print(f"Llama 3 8B, QLoRA, one row of 1,024 tokens: {split.total / GIB:.2f} GiB planned ({parts})")
 
 
 def summary(off: Sequence[float], device: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from tuneworthy.core.forecast import PlannedFit
 from tuneworthy.core.job import Job
 from tuneworthy.data.splits import choose_protocol
-from tuneworthy.engine.encoding import EncodedRow
+from tuneworthy.engine.encoding import EncodedRow, shared_prefix
 from tuneworthy.engine.loss import WIDTH_MULTIPLE
 from tuneworthy.engine.packing import pack
 from tuneworthy.engine.passes import packed_pass, padded_pass
@@ -87,7 +87,7 @@ class Planner:
     ) -> Iterator[tuple[int, Pass]]:
         """The largest pass of 1, 2, 4, ... rows, as far as `batch` and `tokens_per_batch` go."""
         if method in READERS:
-            longest = min(self.rows[0].length, shape.context)
+            longest = min(max(map(self._read, self.rows)), shape.context)
             together = max(1, READ_TOKENS // longest)
             yield together, Pass(tokens=together * longest)
             return
@@ -110,7 +110,7 @@ class Planner:
     ) -> Pass:
         if method in ENCODERS:
             limit = min(int(given["max_input_tokens"]), shape.context)
-            return padded_pass([min(row.length, limit) for row in rows], pieces=pieces)
+            return padded_pass([min(self._read(row), limit) for row in rows], pieces=pieces)
         if not shape.packed:
             answer = max(len(row.answer) for row in rows) + 1
             return padded_pass([row.length for row in rows], answer, pieces, WIDTH_MULTIPLE)
@@ -135,14 +135,19 @@ class Planner:
     ) -> tuple[float, int]:
         """FLOP of all fits, and the passes they take."""
         if method in READERS:
-            mean = float(np.mean([min(row.length, shape.context) for row in self.typical]))
+            mean = float(np.mean([min(self._read(row), shape.context) for row in self.typical]))
             tokens = self.sizes[-1] * mean
             return operations(shape, way, Load(tokens, tokens * mean, 0)), max(1, round(tokens / READ_TOKENS))
         steps = sum(self._steps(method, given, size, shape) for size in self.sizes)
         batch = self._batch(given)
-        return steps * operations(shape, way, self._update(method, batch, together)), steps * -(
-            -batch // together
-        )
+        passes = steps * -(-batch // together)
+        if method in ENCODERS:
+            limit = min(int(given["max_input_tokens"]), shape.context)
+            lengths = [min(self._read(row), limit) for row in self.typical]
+            load = Load(batch * float(np.mean(lengths)), batch * float(np.mean(np.square(lengths))), 0)
+        else:
+            load = self._update(batch, together)
+        return steps * operations(shape, way, load), passes
 
     def _steps(self, method: str, given: dict[str, Any], rows: int, shape: Shape) -> int:
         """Updates of one fit on so many rows, as the arm's own recipe has them."""
@@ -152,14 +157,22 @@ class Planner:
         steps = given["steps"] or default_steps(rows, batch, given["epochs"] or default_epochs(rows, batch))
         return min(int(steps), int(given["max_steps"] or steps))
 
-    def _update(self, method: str, batch: int, together: int) -> Load:
+    def _read(self, row: EncodedRow) -> int:
+        """Tokens of a row that an encoder reads: not what all prompts share, nor the answer."""
+        return max(1, len(row.prompt) - self._shared)
+
+    @property
+    def _shared(self) -> int:
+        return shared_prefix([row.prompt for row in (*self.rows, *self.typical)])
+
+    def _update(self, batch: int, together: int) -> Load:
         """The mean load of an update over a few drawn batches, cut into passes of so many rows."""
         rng = np.random.default_rng(0)
         loads = []
         for _ in range(DRAWN):
             drawn = [self.typical[i] for i in rng.choice(len(self.typical), batch, replace=False)]
-            drawn.sort(key=(lambda row: row.length) if method in ENCODERS else (lambda row: row.prompt))
-            loads += [_load(method, drawn[at : at + together]) for at in range(0, batch, together)]
+            drawn.sort(key=lambda row: row.prompt)
+            loads += [_load(drawn[at : at + together]) for at in range(0, batch, together)]
         return Load(
             tokens=sum(load.tokens for load in loads) / DRAWN,
             pairs=sum(load.pairs for load in loads) / DRAWN,
@@ -202,11 +215,8 @@ def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> It
         yield name, replace(variant, checkpointing=True)
 
 
-def _load(method: str, piece: Sequence[EncodedRow]) -> Load:
-    """What one pass computes; of a packed one only what the mask allows."""
-    if method in ENCODERS:
-        longest = max(row.length for row in piece)
-        return Load(len(piece) * longest, len(piece) * longest**2, 0)
+def _load(piece: Sequence[EncodedRow]) -> Load:
+    """What one packed pass computes: of attention only what the mask allows."""
     tree = pack(piece)
     seen = int((tree.ends - torch.arange(len(tree.ends))).sum())
     return Load(len(tree.tokens), seen, len(tree.targets))

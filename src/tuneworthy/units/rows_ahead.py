@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def _by_characters(instruction: str, example: Example, limit: int) -> EncodedRow
     """A row whose tokens are pieces of equal length; equal beginnings have equal tokens."""
 
     def cut(text: str) -> tuple[int, ...]:
-        return tuple(hash(text[at : at + CHARACTERS]) for at in range(0, len(text), CHARACTERS))
+        return tuple(crc32(text[at : at + CHARACTERS].encode()) for at in range(0, len(text), CHARACTERS))
 
     return EncodedRow(
         example.id, (*cut(instruction), *cut(example.input)[:limit]), (*cut(str(example.target)), 0)
