@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuneworthy.core.errors import JobError, NotFoundError
 from tuneworthy.core.evidence import Comparison, Estimate, Verdict
+from tuneworthy.core.forecast import FitPlan
 from tuneworthy.core.job import Job
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.ranking import Ranking
@@ -169,6 +170,42 @@ def rank_models(
     job, table = make_job(data, columns, settings)
     asked = {"licence": licence, "domain": domain, "language": language, "memory_gib": memory_gib}
     return rank(job, table, candidates, Wanted.model_validate({**asked, "commercial": commercial}))
+
+
+def plan(
+    data: Any,
+    *,
+    gpu: str | None = None,
+    memory: str | None = None,
+    models: Sequence[str] = (),
+    length: int | None = None,
+    machines: str | os.PathLike[str] | None = None,
+    columns: Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+    **settings: Any,
+) -> FitPlan:
+    """Plans memory, minutes and money of every way to fine-tune a job's models. No weights are loaded.
+
+    Args:
+        data: a table's path, a job file (.yaml), a DataFrame, or a list of dicts.
+        gpu: a card, such as "RTX 3090"; with `memory` neither, this machine.
+        memory: of a GPU of which nothing else is known, such as "16GiB".
+        models: other base models; the largest that fits is picked among all.
+        length: tokens of every row, in place of the table's rows.
+        machines: a file of cards and prices of your own.
+        columns: fields of the job's `data` section, such as `{"target": "label"}`.
+        overrides: `section.key=value` texts, as on the command line.
+        settings: as for `run`.
+
+    Raises:
+        TuneworthyError: one sentence that says what is wrong and what to do.
+    """
+    from tuneworthy.models.machines import MACHINES
+    from tuneworthy.planning import plan_job
+
+    job, table = make_job(data, columns or {}, settings, overrides)
+    place = MACHINES if machines is None else Path(machines)
+    return plan_job(job, table, gpu, memory, models, length, place)
 
 
 def make_job(

@@ -22,6 +22,7 @@ from tuneworthy.runfolder.unit_output import remove_leftovers
 from tuneworthy.search.settings import check_search, searched
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.executors.local import LocalExecutor
+from tuneworthy.units.memory_ahead import memory_ahead
 from tuneworthy.units.plan import make_plan
 from tuneworthy.verdict.rules import decide
 
@@ -62,6 +63,7 @@ def run(
     check_search(job)
 
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
+    foreseen = memory_ahead(job, question, rows, data.test is not None, models, task.open)
 
     # 2. Split: which rows a unit may fit, validate on and predict is decided here, once.
     split = make_split(
@@ -90,6 +92,8 @@ def run(
         frozen = plan.address  # a search fills in settings later, from validation rows alone
         steps.write_plan(folder, plan, job, data, split, rows)
         folder.emit("planned", stages={one.name: [unit.title for unit in one.units] for one in plan.stages})
+        for text in foreseen:
+            folder.emit("note", text=text)
         deciding = METRICS.get(question.metric)
         whole = whole_of(deciding, task, rows)
         power = power_of(deciding, test_count, whole=whole)

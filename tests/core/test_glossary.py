@@ -12,7 +12,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "tuneworthy"
-CORE = ("example", "prediction", "unit", "evidence", "job", "finding", "endpoint", "judgement", "ranking")
+CORE = (
+    "example",
+    "prediction",
+    "unit",
+    "evidence",
+    "job",
+    "finding",
+    "endpoint",
+    "judgement",
+    "ranking",
+    "forecast",
+    "study",
+)
 INTERNAL: frozenset[str] = frozenset()  # public classes of the domain that need no entry: none so far
 
 LINE = re.compile(

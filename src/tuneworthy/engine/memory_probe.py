@@ -34,6 +34,11 @@ def fitting_tokens(trainee: Trainee[R], rows: Sequence[R], wanted: int) -> int:
 def kept_per_token(trainee: Trainee[R], rows: Sequence[R]) -> float:
     """Bytes that backward needs of each computed token, parameters not counted, on the longest row."""
     longest = max(rows, key=lambda row: (row.length, row.example_id))
+    return kept_bytes(trainee, [longest]) / (-(-longest.length // WIDTH_MULTIPLE) * WIDTH_MULTIPLE)
+
+
+def kept_bytes(trainee: Trainee[R], piece: Sequence[R]) -> int:
+    """Bytes that one forward pass keeps for its backward pass, parameters not counted."""
     counted = {p.untyped_storage().data_ptr() for p in trainee.model.parameters()}
     kept = 0
 
@@ -43,12 +48,11 @@ def kept_per_token(trainee: Trainee[R], rows: Sequence[R]) -> float:
         if storage.data_ptr() not in counted:
             counted.add(storage.data_ptr())
             kept += storage.nbytes()
-        return tensor
+        return tensor.detach()  # a node that held its own output would hold itself, and the graph, for good
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        loss = trainee.loss([longest])
-    del loss
-    return kept / (-(-longest.length // WIDTH_MULTIPLE) * WIDTH_MULTIPLE)
+        trainee.loss(piece)
+    return kept
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -35,8 +35,21 @@ def free_memory(where: torch.device) -> int:
         ours = min(unused + torch.cuda.memory_reserved(where), int(share * total))
         return max(0, ours - torch.cuda.memory_allocated(where))
     free = int(psutil.virtual_memory().available)
+    limit, used = _control_group()
+    return free if limit is None else max(0, min(free, limit - used))
+
+
+def memory_limit() -> int:
+    """Bytes of main memory, or of this process's share of it where it has a limit."""
+    total = int(psutil.virtual_memory().total)
+    limit, _ = _control_group()
+    return total if limit is None else min(total, limit)
+
+
+def _control_group() -> tuple[int | None, int]:
+    """The memory limit of this process's group, if it has one, and what the group uses."""
     try:
         limit, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
     except OSError:
-        return free
-    return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
+        return None, 0
+    return (None if limit == "max" else int(limit)), int(used)

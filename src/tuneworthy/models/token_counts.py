@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
+from tuneworthy.core.errors import ModelError
+from tuneworthy.models.decoder import PLAIN_TEMPLATE, Decoder
 from tuneworthy.models.quiet import quiet
 
 
@@ -13,3 +17,21 @@ def count_tokens(folder: Path, texts: Sequence[str]) -> list[int]:
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+
+
+def tokenizer_of(folder: Path) -> Decoder:
+    """A decoder without its model: it renders and encodes, and computes nothing.
+
+    Raises:
+        ModelError: the folder has no tokenizer.
+    """
+    quiet()
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder} has no tokenizer that can be read.") from error
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = PLAIN_TEMPLATE
+    return Decoder(model=None, tokenizer=tokenizer, folder=folder, device=torch.device("cpu"))

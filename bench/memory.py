@@ -1,0 +1,286 @@
+"""Planned peak memory against the measured one: twelve fine-tunes, each in a process of its own.
+
+    python bench/memory.py [--device cuda] [--only NAME ...] [--as-installed]
+
+On a CPU the measure is the high-water mark of the resident size (VmHWM, set back by /proc/self/clear_refs)
+minus the resident size before the model is loaded; by then the libraries are imported and a tiny model of the
+same kind has been trained, so that kernels and caches are there. glibc keeps freed blocks below a threshold
+that grows by itself, and they stay resident: a process would measure its history. The bench pins it
+(MALLOC_MMAP_THRESHOLD_), so that every tensor has pages of its own and gives them back; --as-installed leaves
+it alone and shows what the allocator keeps on top. On a GPU the measure is what torch has allocated at most.
+`runtime`, the plan's share for libraries, is left out on both sides.
+"""
+
+import argparse
+import ctypes
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from common import closing_line, figure
+from peers.peak import peak_gib
+from tuneworthy.engine.encoding import EncodedRow
+from tuneworthy.engine.passes import packed_pass, padded_pass
+from tuneworthy.engine.reader import Reader, ReadRow
+from tuneworthy.engine.recipe import Recipe
+from tuneworthy.engine.trainee import Writer
+from tuneworthy.engine.training import ValidationScore, train
+from tuneworthy.models.adapters import add_lora
+from tuneworthy.models.decoder import load_decoder
+from tuneworthy.models.embedder import TOKENS_PER_BATCH, load_embedder
+from tuneworthy.models.headed import load_headed
+from tuneworthy.models.memory import GIB, Split, peak
+from tuneworthy.models.resolve import resolve
+from tuneworthy.models.shape import Shape, shape_of_folder
+from tuneworthy.models.way import Pass, Way
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "memory"
+RANK = 16
+ANSWER = 16
+PINNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
+EIGHT_BILLION = Shape(
+    8_030_261_248, 32, 4096, 14336, 32, 8, head_dim=128, vocabulary=128_256, tied=False, context=8192
+)
+LLAMA = {
+    "hidden_size": 512,
+    "intermediate_size": 1408,
+    "num_hidden_layers": 10,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+}
+TINY = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+Case = dict[str, Any]
+
+
+def case(model: str, method: str, dtype: str, length: int, rows: int, checkpointing: bool = False) -> Case:
+    """One fine-tune: `rows` rows of `length` tokens in one forward pass."""
+    return {
+        "model": model,
+        "method": method,
+        "dtype": dtype,
+        "length": length,
+        "rows": rows,
+        "checkpointing": checkpointing,
+    }
+
+
+CASES = [
+    case("smollm2-135m", "lora", "bfloat16", 256, 2),
+    case("smollm2-135m", "lora", "bfloat16", 1024, 1),
+    case("smollm2-135m", "lora", "float32", 256, 4),
+    case("smollm2-135m", "lora", "bfloat16", 1024, 2, checkpointing=True),
+    case("smollm2-135m", "full", "float32", 256, 2),
+    case("llama-50m", "lora", "bfloat16", 512, 8),
+    case("llama-50m", "lora", "float32", 512, 4),
+    case("llama-50m", "full", "float32", 256, 8),
+    case("minilm", "encoder", "float32", 128, 32),
+    case("minilm", "encoder", "float32", 256, 16),
+    case("minilm", "probe", "float32", 128, 256),
+    case("minilm", "probe", "float32", 256, 256),
+]
+
+
+def name_of(one: Case) -> str:
+    """What the case is called in results."""
+    recomputed = " checkpointing" if one["checkpointing"] else ""
+    return f"{one['model']} {one['method']} {one['dtype']} {one['rows']}x{one['length']}{recomputed}"
+
+
+def write_llama(folder: Path, sizes: dict[str, int], dtype: str, like: Path) -> Path:
+    """A Llama-shaped model of random weights with the tokenizer of `like`."""
+    import shutil
+
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        **sizes, vocab_size=49152, max_position_embeddings=2048, tie_word_embeddings=False, dtype=dtype
+    )
+    LlamaForCausalLM(config).to(getattr(torch, dtype)).save_pretrained(folder)
+    for file in like.glob("*token*"):
+        shutil.copyfile(file, folder / file.name)
+    return folder
+
+
+def prepare(one: Case, folder: Path, sizes: dict[str, int] | None) -> Path:
+    """Where the case's model is; a random one is written in its precision."""
+    if sizes is None:
+        return resolve(one["model"])
+    return write_llama(folder, sizes, one["dtype"], resolve("smollm2-135m"))
+
+
+def fit(one: Case, model: Path, rows: int, length: int) -> Pass:
+    """Runs the case's fit on random tokens and returns its largest forward pass."""
+    generator = torch.Generator().manual_seed(0)
+    if one["method"] == "probe":
+        return _embed(model, rows, length)
+    recipe = Recipe(
+        steps=4, batch=rows, learning_rate=1e-5, warmup_steps=1, evaluate_every=2, tokens_per_batch=1_000_000
+    )
+    scores = iter((1.0, 0.5))  # the first validation stays the best one: both states are kept
+    settings: dict[str, Any] = {"evaluate": lambda: ValidationScore(next(scores), 0.0)}
+    if one["method"] == "encoder":
+        encoder = load_headed(model, "sequence", 10)
+        reader = Reader(encoder, "sequence", "encoder")
+        drawn = torch.randint(
+            3, encoder.model.config.vocab_size, (rows, length), generator=generator
+        ).tolist()
+        read = [ReadRow(str(i), tuple(tokens), (i % 10,)) for i, tokens in enumerate(drawn)]
+        bound = train(reader, read, recipe, **settings).tokens_per_batch
+        pieces = reader.pieces(read, bound)
+        largest = max(pieces, key=len)
+        return padded_pass([row.length for row in largest], pieces=len(pieces))
+    decoder = load_decoder(model, one["dtype"])
+    if one["method"] == "full":
+        decoder.model.requires_grad_(True)
+    else:
+        add_lora(decoder, RANK, 2 * RANK, 0.0, 0)
+    if one["checkpointing"]:
+        decoder.model.gradient_checkpointing_enable()
+    drawn = torch.randint(
+        3, decoder.model.config.vocab_size, (rows, length + 1), generator=generator
+    ).tolist()
+    write = [EncodedRow(str(i), tuple(t[:-ANSWER]), tuple(t[-ANSWER:])) for i, t in enumerate(drawn)]
+    writer = Writer(decoder)
+    bound = train(writer, write, recipe, **settings).tokens_per_batch
+    cut = writer.pieces(write, bound)
+    largest_cut = max(cut, key=lambda piece: sum(row.length for row in piece))
+    return packed_pass(largest_cut, len(cut), blocks=decoder.device.type == "cpu")
+
+
+def _embed(model: Path, rows: int, length: int) -> Pass:
+    embedder = load_embedder(model)
+    embedder.max_length = length
+    vocabulary = len(embedder.tokenizer)
+    drawn = torch.randint(1000, vocabulary, (rows, length), generator=torch.Generator().manual_seed(0))
+    embedder.embed(embedder.tokenizer.batch_decode(drawn))
+    return Pass(tokens=TOKENS_PER_BATCH // length * length)
+
+
+def measure(one: Case) -> dict[str, Any]:
+    """Bytes at most, over those before the model; run in a process of its own."""
+    torch.set_num_threads(1)
+    sizes = LLAMA if one["model"] == "llama-50m" else None
+    with tempfile.TemporaryDirectory() as place:
+        tiny = {**one, "length": 40, "rows": 2}
+        small = TINY if one["method"] in ("lora", "full") else None
+        fit(tiny, prepare(tiny, Path(place) / "tiny", small), 2, 40)
+        model = prepare(one, Path(place) / "model", sizes)
+        idle = _idle()
+        largest = fit(one, model, one["rows"], one["length"])
+        measured = peak_gib() * GIB - idle
+        split = planned(one, model, largest)
+    return {
+        "measured": measured,
+        "planned": split.total - split.runtime,
+        "moment": split.moment,
+        **_gib(split),
+    }
+
+
+def _idle() -> float:
+    """Bytes in use now; the high-water mark starts anew from here."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return float(torch.cuda.memory_allocated())
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return peak_gib() * GIB
+
+
+def planned(one: Case, model: Path, largest: Pass) -> Split:
+    """What the planner says of the case."""
+    base = "float32" if one["dtype"] == "float32" else "bfloat16"
+    trains = {"lora": "adapters", "probe": "nothing"}.get(one["method"], "all")
+    way = Way(trains, base, rank=RANK, checkpointing=one["checkpointing"])  # type: ignore[arg-type]
+    return peak(shape_of_folder(model), way, largest, "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _gib(split: Split) -> dict[str, float]:
+    return {name: round(size / GIB, 3) for name, size in split.parts().items()}
+
+
+def measure_apart(one: Case, device: str, pinned: bool) -> dict[str, Any]:
+    """`measure` in a new process."""
+    hidden = {} if device == "cuda" else {"CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", json.dumps(one)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **hidden, **(PINNED if pinned else {})},
+    )
+    if done.returncode:
+        raise RuntimeError(f"{name_of(one)} failed:\n{done.stderr[-3000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures the cases, prints them, keeps them, and ends with the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--only", nargs="*", default=[], help="cases whose name contains one of these")
+    parser.add_argument("--as-installed", action="store_true", help="leave the allocator alone")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.one:
+        print(json.dumps(measure(json.loads(given.one))))
+        return
+    chosen = [one for one in CASES if not given.only or any(part in name_of(one) for part in given.only)]
+    results = {}
+    for one in chosen:
+        found = measure_apart(one, given.device, pinned=not given.as_installed)
+        off = found["planned"] / found["measured"] - 1
+        results[name_of(one)] = {**found, "off": round(off, 4)}
+        print(
+            f"{name_of(one):58} planned {found['planned'] / GIB:6.3f}  measured "
+            f"{found['measured'] / GIB:6.3f} GiB  {off:+6.1%}  {found['moment']}",
+            flush=True,
+        )
+    show_eight_billion()
+    figures = summary([result["off"] for result in results.values()], given.device)
+    if not given.only:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        kept = RESULTS / f"{given.device}{'_as_installed' if given.as_installed else ''}.json"
+        kept.write_text(json.dumps({"cases": results, "figures": figures}, indent=1) + "\n", encoding="utf-8")
+    print(closing_line(figures))
+
+
+def show_eight_billion() -> None:
+    """The plan of a model that this bench does not run: Llama 3 8B's shape, four bits, 1,024 tokens."""
+    way, one = Way("adapters", "nf4", rank=RANK), Pass(tokens=1024, supervised=ANSWER, pieces=8)
+    split = peak(EIGHT_BILLION, way, one, "cuda")
+    parts = ", ".join(f"{name} {size / GIB:.2f}" for name, size in split.parts().items())
+    print(f"Llama 3 8B, QLoRA, one row of 1,024 tokens: {split.total / GIB:.2f} GiB planned ({parts})")
+
+
+def summary(off: Sequence[float], device: str) -> dict[str, Any]:
+    """How many cases are within the goal: 10% on a CPU; 5% on a GPU, and never under by more than 2%."""
+    over, under = (0.10, 0.10) if device == "cpu" else (0.05, 0.02)
+    within = sum(-under <= one <= over for one in off)
+    return {
+        "cases_within_goal": figure(within, "cases", len(off), n=len(off)),
+        "largest_deviation": figure(max(map(abs, off)), "share", over, lower_is_better=True, n=len(off)),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""What a plan says before anything runs: memory, minutes and money of each way to fit a model."""
+
+from tuneworthy.core.frozen import Frozen
+
+
+class PlannedFit(Frozen):
+    """One way to fit one model on one machine.
+
+    Attributes:
+        method: the arm.
+        model: the base model.
+        precision: of its weights: bfloat16, float32, nf4 (four bits), or mixed (float32 ones that are
+            multiplied in bfloat16).
+        options: what else was chosen: gradient checkpointing, AdamW in eight bits.
+        rows_per_pass: rows that go through the model together; an update accumulates over passes.
+        memory_gib: the peak by what it is for.
+        total_gib: the peak.
+        moment: when the peak is.
+        fits: whether the machine holds it.
+        minutes: of all the job's fits, training alone; None where nothing is known of the machine's speed.
+    """
+
+    method: str
+    model: str
+    precision: str
+    options: tuple[str, ...]
+    rows_per_pass: int
+    memory_gib: dict[str, float]
+    total_gib: float
+    moment: str
+    fits: bool
+    minutes: float | None
+
+
+class PlannedRent(Frozen):
+    """What the job's fits cost on a machine for rent, in the most precise way that fits it."""
+
+    offer: str
+    card: str
+    method: str
+    precision: str
+    options: tuple[str, ...]
+    minutes: float
+    usd: float
+    usd_per_hour: float
+    date: str
+    source: str
+
+
+class FitPlan(Frozen):
+    """Everything a plan found.
+
+    Attributes:
+        machine: what it is for.
+        memory_gib: what that holds.
+        rows, longest: how many rows, and the tokens of the longest one.
+        fits: for each model and way the number of fits of the job; see `PlannedFit`.
+        largest: the largest model that can be fine-tuned there, and how; None when none can.
+        rent: what rented machines would cost.
+        notes: how it was worked out, in sentences.
+    """
+
+    machine: str
+    memory_gib: float
+    rows: int
+    longest: int
+    fits: tuple[PlannedFit, ...]
+    largest: PlannedFit | None
+    rent: tuple[PlannedRent, ...]
+    notes: tuple[str, ...]

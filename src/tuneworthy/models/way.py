@@ -1,0 +1,66 @@
+"""`Way` and `Pass`: how a model is fitted, and on how much at a time."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Precision = Literal["float32", "bfloat16", "nf4"]
+Trains = Literal["adapters", "all", "nothing"]
+Optimizer = Literal["adamw", "adamw_8bit"]
+FLOAT, HALF = 4, 2  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a model is fitted.
+
+    Attributes:
+        trains: adapters beside frozen weights, all weights, or nothing (the model only reads).
+        base: how the weights are kept; weights that are trained are always float32.
+        computes: what they are multiplied in; None is `base`, and bfloat16 for four bits.
+        rank: of the adapters.
+        optimizer: AdamW with moments in float32 or in eight bits.
+        checkpointing: whether layers are computed again in backward.
+        rescored: whether the fit ends with a second model, which multiplies in float32, beside the first.
+    """
+
+    trains: Trains
+    base: Precision
+    computes: Precision | None = None
+    rank: int = 0
+    optimizer: Optimizer = "adamw"
+    checkpointing: bool = False
+    rescored: bool = False
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number in a product."""
+        return FLOAT if (self.computes or self.base) == "float32" else HALF
+
+    @property
+    def mixed(self) -> bool:
+        """Whether float32 weights are multiplied in 16 bits, so that both stay in memory."""
+        return self.base == "float32" and self.width == HALF
+
+    @property
+    def stream_width(self) -> int:
+        """Bytes of a number that goes from layer to layer."""
+        return FLOAT if self.base == "float32" else self.width
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One forward pass.
+
+    Attributes:
+        tokens: computed ones, padding included.
+        pairs: (query, key) pairs whose attention weights are kept, padding included; a GPU keeps none.
+        widest: the most of them in one batched product.
+        supervised: positions whose logits the loss reads.
+        pieces: passes that an update takes; from the second on, gradients of the earlier ones are there.
+    """
+
+    tokens: int
+    pairs: int = 0
+    widest: int = 0
+    supervised: int = 1
+    pieces: int = 1

@@ -1,0 +1,42 @@
+"""How many floating-point operations a forward and backward pass takes."""
+
+from dataclasses import dataclass
+
+from tuneworthy.models.shape import Shape
+from tuneworthy.models.way import Way
+
+FORWARD, BACKWARD = 2, 2  # per weight and token, and again for the weight's own gradient (Kaplan et al. 2020)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is computed: tokens, pairs of tokens that attend, and positions with logits."""
+
+    tokens: float
+    pairs: float
+    supervised: float
+
+
+def operations(shape: Shape, way: Way, load: Load) -> float:
+    """FLOP of the matrix products for a load.
+
+    Every weight is multiplied forward and into the activations; those that learn also into their gradient: 4
+    for a frozen weight and token, 6 for one that learns. A pair costs 4 per query channel forward, and twice
+    that backward. Checkpointing repeats the layers' forward pass. A model that only reads goes forward.
+
+    >>> from tuneworthy.models.shape import Shape
+    >>> llama = Shape(6_738_415_616, 32, 4096, 11008, 32, 32, 128, 32000, tied=False, context=4096)
+    >>> multiplied = llama.linear + llama.head
+    >>> operations(llama, Way("all", "float32"), Load(1, 0, 1)) / multiplied
+    6.0
+    """
+    learns, reads = way.trains == "all", way.trains == "nothing"
+    per_weight = FORWARD if reads else FORWARD + BACKWARD * (2 if learns else 1)
+    attention = 2 * FORWARD * shape.query_width * shape.layers * load.pairs
+    layers = per_weight * shape.linear * load.tokens + attention * (1 if reads else 3)
+    if way.trains == "adapters":
+        layers += (FORWARD + 2 * BACKWARD) * shape.adapters(way.rank) * load.tokens
+    if way.checkpointing:
+        layers += FORWARD * shape.linear * load.tokens + attention
+    head = 0 if shape.encoder else per_weight * shape.head * load.supervised
+    return layers + head

@@ -1,0 +1,136 @@
+"""The plan on its own: which models can be fine-tuned on a machine, how, how long, and for how much."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tuneworthy import steps
+from tuneworthy.arms import unsuited
+from tuneworthy.core.endpoint import endpoint_of
+from tuneworthy.core.errors import JobError
+from tuneworthy.core.forecast import FitPlan, PlannedFit, PlannedRent
+from tuneworthy.core.job import Job
+from tuneworthy.data.loading import load
+from tuneworthy.data.table import Table
+from tuneworthy.methods import METHODS
+from tuneworthy.models.machines import (
+    MACHINES,
+    Market,
+    machine_of,
+    machine_with,
+    read_market,
+    this_machine,
+    with_rates,
+)
+from tuneworthy.models.memory import GIB
+from tuneworthy.models.shape import Shape, shape_named
+from tuneworthy.tasks import TASKS, form_of
+from tuneworthy.units.forecast import DECODERS, ENCODERS, READERS, Planner, fit_sizes
+from tuneworthy.units.rows_ahead import rows_ahead, rows_of_length
+
+PREFERRED = ("lora", "qlora", "full")  # small data: adapters, in 16 bits where they fit (Pecher et al. 2025)
+RESCORED = (
+    "Minutes are of training alone. Memory includes the second model, in float32, with which an arm that was "
+    "trained in 16 bits answers afterwards."
+)
+
+
+def plan_job(
+    job: Job,
+    table: Table | None = None,
+    gpu: str | None = None,
+    memory: str | None = None,
+    models: Sequence[str] = (),
+    length: int | None = None,
+    machines: Path = MACHINES,
+) -> FitPlan:
+    """Plans every way to fine-tune the job's models, and others, on a machine. No weights are loaded.
+
+    Args:
+        job: what to do.
+        table: rows in memory, in place of `job.data.path`.
+        gpu: a card by name; with `memory` neither, this machine.
+        memory: of a GPU of which nothing else is known, such as "16GiB".
+        models: other base models, from which the largest that fits is picked as well.
+        length: tokens of every row, in place of the job's own rows.
+        machines: file with cards and offers.
+
+    Raises:
+        JobError: the card is unknown, the amount of memory is none, or the job cannot be planned.
+        ModelError, NotFoundError: a model has no configuration here.
+    """
+    if gpu is not None and memory is not None:
+        raise JobError("--gpu and --memory exclude each other: name a card or an amount.")
+    if endpoint_of(job.base_model) is not None:
+        raise JobError(f"base_model = '{job.base_model}' is never fine-tuned: name a model with weights.")
+    market = read_market(machines)
+    if gpu is not None:
+        machine = machine_of(market.card(gpu))
+    else:
+        machine = with_rates(this_machine()) if memory is None else machine_with(memory)
+    task = TASKS.get(job.task)
+    data = load(job, table, form_of(task))
+    examples = data.trainable()
+    task.check_examples(examples)
+    question = steps.ask(job, task, examples, data.json_schema)
+    steps.check_parameters(job.model_copy(update={"arms": job.arms or ("majority",)}))
+    rows, typical, told = rows_ahead(job, question, examples)
+    if length is not None:
+        rows, typical, told = rows_of_length(length), rows_of_length(length), ""
+    planner = Planner(job, rows, typical, fit_sizes(job, len(examples), data.test is not None), task.open)
+    decoders = {name: shape_named(name) for name in dict.fromkeys([job.base_model, *models])}
+    fits = [
+        fit
+        for name, shape in decoders.items()
+        for method in DECODERS
+        for fit in planner.fits(method, name, shape, machine)
+    ]
+    small = [method for method in (*ENCODERS, *READERS) if not unsuited(METHODS.get(method), task, examples)]
+    if small:
+        name, shape = job.embedding_model, shape_named(job.embedding_model)
+        fits += [fit for method in small for fit in planner.fits(method, name, shape, machine)]
+    return FitPlan(
+        machine=machine.name,
+        memory_gib=round(machine.memory / GIB, 2),
+        rows=len(examples),
+        longest=rows[0].length,
+        fits=tuple(fits),
+        largest=_largest(fits, decoders),
+        rent=tuple(_rent(planner, job.base_model, decoders[job.base_model], market)),
+        notes=tuple(note for note in (told, machine.because, RESCORED) if note),
+    )
+
+
+def _largest(fits: Sequence[PlannedFit], shapes: Mapping[str, Shape]) -> PlannedFit | None:
+    """The largest model that can be fine-tuned, in the preferred way that fits."""
+    names = sorted(shapes, key=lambda name: shapes[name].parameters, reverse=True)
+    chosen = (_preferred([fit for fit in fits if fit.model == name]) for name in names)
+    return next((fit for fit in chosen if fit is not None), None)
+
+
+def _preferred(fits: Sequence[PlannedFit]) -> PlannedFit | None:
+    """LoRA in 16 bits where it fits, else in four, else all weights; where it fits, no checkpointing."""
+    for method in PREFERRED:
+        holding = [fit for fit in fits if fit.method == method and fit.fits]
+        if holding:
+            return min(holding, key=lambda fit: (len(fit.options), -fit.rows_per_pass))
+    return None
+
+
+def _rent(planner: Planner, name: str, shape: Shape, market: Market) -> Iterator[PlannedRent]:
+    """What the job's own model costs on every machine for rent that can hold it."""
+    for offer in market.offers:
+        machine = machine_of(market.card(offer.card))
+        fit = _preferred([fit for method in PREFERRED for fit in planner.fits(method, name, shape, machine)])
+        if fit is not None and fit.minutes is not None:
+            yield PlannedRent(
+                offer=offer.name,
+                card=offer.card,
+                method=fit.method,
+                precision=fit.precision,
+                options=fit.options,
+                minutes=fit.minutes,
+                usd=round(fit.minutes / 60 * offer.usd_per_hour, 4),
+                usd_per_hour=offer.usd_per_hour,
+                date=offer.date,
+                source=offer.source,
+            )

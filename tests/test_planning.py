@@ -1,0 +1,166 @@
+"""`tw.plan`: what fits where, and for how much, without a weight loaded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig
+
+import tuneworthy as tw
+from tiny_models import tiny_tokenizer
+from tuneworthy.core.errors import JobError, ModelError
+from tuneworthy.core.forecast import FitPlan, PlannedFit
+from tuneworthy.core.job import DataSpec, Job
+from tuneworthy.models.machines import machine_with, read_market
+from tuneworthy.reports.planned import plan_text, shown
+from tuneworthy.units.forecast import fit_sizes
+
+
+@pytest.fixture
+def billions(tmp_path: Path) -> list[str]:
+    """Folders with nothing but a configuration: 1, 8 and 70 billion parameters."""
+    sizes = {
+        "one": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16},
+        "eight": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32},
+        "seventy": {"hidden_size": 8192, "intermediate_size": 28672, "num_hidden_layers": 80},
+    }
+    for name, size in sizes.items():
+        LlamaConfig(
+            **size, num_attention_heads=32, num_key_value_heads=8, vocab_size=128_256
+        ).save_pretrained(tmp_path / name)
+        tiny_tokenizer().save_pretrained(tmp_path / name)
+    return [str(tmp_path / name) for name in sizes]
+
+
+def planned(toy_csv: Path, quick: dict[str, Any], **more: Any) -> FitPlan:
+    settings = {"base_model": quick["base_model"], "embedding_model": quick["embedding_model"]}
+    return tw.plan(toy_csv, **{**settings, **more})
+
+
+def test_a_card_of_24_gib_gets_the_largest_model_that_fits(
+    toy_csv: Path, quick: dict[str, Any], billions: list[str]
+) -> None:
+    plan = planned(toy_csv, quick, gpu="RTX 3090", models=billions, length=1024)
+    assert plan.largest is not None
+    assert (Path(plan.largest.model).name, plan.largest.method) == ("eight", "qlora")
+
+
+def test_no_weights_are_needed_nor_read(toy_csv: Path, quick: dict[str, Any], billions: list[str]) -> None:
+    before = torch.get_default_dtype()
+    plan = planned(toy_csv, quick, memory="80GiB", base_model=billions[2])
+    assert {fit.method for fit in plan.fits if fit.model == billions[2]} == {"full", "lora", "qlora"}
+    assert torch.get_default_dtype() == before
+
+
+def test_memory_alone_says_what_fits_and_no_minutes(toy_csv: Path, quick: dict[str, Any]) -> None:
+    plan = planned(toy_csv, quick, memory="16GiB")
+    assert all(fit.fits and fit.minutes is None for fit in plan.fits)
+
+
+def test_more_rows_at_a_time_take_more_memory(toy_csv: Path, quick: dict[str, Any]) -> None:
+    plan = planned(toy_csv, quick, gpu="L4", length=256)
+    qlora = [fit for fit in plan.fits if fit.method == "qlora" and not fit.options]
+    activations = [fit.memory_gib["activations"] for fit in qlora]
+    assert [fit.rows_per_pass for fit in qlora] == [1, 2, 4, 8]
+    assert activations == sorted(activations)
+
+
+def test_every_fold_and_the_final_fit_count() -> None:
+    job = Job(data=DataSpec(path="rows.csv"), folds=4, validation_fraction=0.25)
+    assert fit_sizes(job, 400, has_test=False) == (225, 225, 225, 225, 400)
+    assert fit_sizes(job, 400, has_test=True) == (300, 400)
+
+
+@pytest.mark.parametrize("name", ["rtx3090", "NVIDIA GeForce RTX 3090", "RTX 3090"])
+def test_a_card_is_known_however_it_is_written(name: str) -> None:
+    assert read_market().card(name).name == "RTX 3090"
+
+
+def test_an_unknown_card_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(JobError, match="did you mean 'RTX 3090'"):
+        read_market().card("RTX 3900")
+
+
+@pytest.mark.parametrize(("text", "size"), [("16GiB", 16 * 2**30), ("16", 16 * 2**30), ("16 GB", 16e9)])
+def test_an_amount_of_memory_is_read(text: str, size: float) -> None:
+    assert machine_with(text).memory == size
+
+
+@pytest.mark.parametrize("text", ["lots", "0GiB", "16 TB"])
+def test_what_is_no_amount_of_memory_is_refused(text: str) -> None:
+    with pytest.raises(JobError, match="write it like 16GiB"):
+        machine_with(text)
+
+
+def test_every_card_and_price_has_its_source() -> None:
+    market = read_market()
+    assert all(card.source for card in market.cards)
+    assert all(offer.source and offer.date[:2] == "20" for offer in market.offers)
+
+
+def test_a_file_of_ones_own_prices_the_job(toy_csv: Path, quick: dict[str, Any], tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    card = {"name": "Mine", "memory_gib": 24, "bandwidth": 500, "float32": 0.001, "source": "me"}
+    offer = {"name": "Here", "card": "Mine", "usd_per_hour": 6, "date": "2026-11-22", "source": "me"}
+    mine.write_text(json.dumps({"cards": [card], "offers": [offer]}), encoding="utf-8")
+    plan = planned(toy_csv, quick, gpu="mine", machines=mine)
+    [rent] = plan.rent
+    assert rent.usd == pytest.approx(rent.minutes / 10, abs=1e-3)
+
+
+def test_a_price_for_an_unknown_card_is_a_mistake_in_the_file(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text('{"cards": [], "offers": [{"name": "x"}]}', encoding="utf-8")
+    with pytest.raises(JobError, match=r"offers\.0\.card"):
+        read_market(mine)
+
+
+def test_the_text_shows_each_way_once_with_the_most_rows_that_fit() -> None:
+    def fit(rows: int, fits: bool) -> PlannedFit:
+        parts = dict.fromkeys(
+            ("weights", "adapters", "gradients", "optimiser", "copies", "activations", "logits", "runtime"),
+            1.0,
+        )
+        return PlannedFit(
+            method="lora",
+            model="m",
+            precision="bfloat16",
+            options=(),
+            rows_per_pass=rows,
+            memory_gib=parts,
+            total_gib=8.0,
+            moment="logits",
+            fits=fits,
+            minutes=1.0,
+        )
+
+    fits = (fit(1, True), fit(2, True), fit(4, False))
+    assert [one.rows_per_pass for one in shown(fits)] == [2]
+    plan = FitPlan(
+        machine="x", memory_gib=9, rows=5, longest=7, fits=fits, largest=fits[1], rent=(), notes=()
+    )
+    assert "Largest that can be fine-tuned there: m, by lora in bfloat16, 2 rows a pass" in plan_text(plan)
+
+
+def test_a_run_that_this_machine_cannot_hold_stops_before_anything_is_written(
+    toy_csv: Path, quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tuneworthy.models.machines.memory_limit", lambda: 2**20)
+    with pytest.raises(ModelError, match="even with one row at a time"):
+        tw.run(toy_csv, output=tmp_path / "out", **{**quick, "arms": ["majority", "lora"]})
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_says_what_its_fine_tune_will_take(
+    toy_csv: Path, quick: dict[str, Any], tmp_path: Path
+) -> None:
+    notes: list[str] = []
+    tw.run(
+        toy_csv,
+        output=tmp_path / "out",
+        listener=lambda event: notes.append(str(event.get("text", ""))),
+        **{**quick, "arms": ["majority", "lora"]},
+    )
+    assert any(note.startswith("Memory: a fit of lora peaks at about") for note in notes)
