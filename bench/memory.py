@@ -35,9 +35,10 @@ from tuneworthy.engine.trainee import Writer
 from tuneworthy.engine.training import ValidationScore, train
 from tuneworthy.models.adapters import add_lora
 from tuneworthy.models.decoder import load_decoder
-from tuneworthy.models.embedder import TOKENS_PER_BATCH, load_embedder
+from tuneworthy.models.embedder import load_embedder
 from tuneworthy.models.headed import load_headed
 from tuneworthy.models.memory import GIB, Split, peak
+from tuneworthy.models.padded import TOKENS_PER_BATCH
 from tuneworthy.models.resolve import resolve
 from tuneworthy.models.shape import Shape, shape_of_folder
 from tuneworthy.models.way import Pass, Way

@@ -19,9 +19,9 @@ from tuneworthy.methods import METHODS
 from tuneworthy.methods._reading import EncoderParameters, make_recipe
 from tuneworthy.methods.lora import LABEL_RANK, TEXT_RANK
 from tuneworthy.models.activations import Device
-from tuneworthy.models.embedder import TOKENS_PER_BATCH as READ_TOKENS
 from tuneworthy.models.machines import Machine
 from tuneworthy.models.memory import GIB, peak, weight_bytes
+from tuneworthy.models.padded import TOKENS_PER_BATCH as READ_TOKENS
 from tuneworthy.models.shape import Shape
 from tuneworthy.models.way import Pass, Precision, Way
 from tuneworthy.models.work import Load, operations
