@@ -233,7 +233,7 @@ def measure_apart(one: Case, device: str, pinned: bool) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures the cases, prints them, keeps them, and ends with the figures."""
+    """Measures the cases, keeps them beside those of earlier calls, and ends with the figures of all."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -246,7 +246,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(json.dumps(measure(json.loads(given.one))))
         return
     chosen = [one for one in CASES if not given.only or any(part in name_of(one) for part in given.only)]
-    results = {}
+    kept = RESULTS / f"{given.device}{'_as_installed' if given.as_installed else ''}.json"
+    results = json.loads(kept.read_text(encoding="utf-8"))["cases"] if kept.exists() else {}
     for one in chosen:
         found = measure_apart(one, given.device, pinned=not given.as_installed)
         off = found["planned"] / found["measured"] - 1
@@ -258,10 +259,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     show_eight_billion()
     figures = summary([result["off"] for result in results.values()], given.device)
-    if not given.only:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        kept = RESULTS / f"{given.device}{'_as_installed' if given.as_installed else ''}.json"
-        kept.write_text(json.dumps({"cases": results, "figures": figures}, indent=1) + "\n", encoding="utf-8")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps({"cases": results, "figures": figures}, indent=1) + "\n", encoding="utf-8")
     print(closing_line(figures))
 
 

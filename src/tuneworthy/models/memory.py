@@ -192,5 +192,8 @@ def _reading(shape: Shape, way: Way, one: Pass, device: Device) -> Split:
 
 
 def _read(shape: Shape, tokens: int) -> float:
-    """Float32 activations of a pass that keeps nothing: two of a feed-forward and two of the stream."""
-    return (2 * shape.intermediate + 2 * shape.hidden) * FLOAT * tokens
+    """Float32 activations of a pass that keeps nothing, where it is widest.
+
+    In and out of the activation function, beside them the layer's input, attention's answer and their sum.
+    """
+    return (2 * shape.intermediate + 3 * shape.hidden) * FLOAT * tokens
