@@ -101,15 +101,6 @@ def run(
         power = power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
         folder.emit("power", table=[row.model_dump() for row in power])
 
-        # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
-        skipped = steps.reason_to_skip(job, scores, len(rows))
-        tuned = [] if skipped else steps.execute(plan.stage("tuned"), folder, executor, models)
-        if skipped and plan.tuned_methods:
-            folder.emit("note", text=skipped)
-
-        # 6. Evidence, then the verdict: a pure function of it.
-        outputs = [*untuned, *tuned]
-        scores = score_arms(outputs, truth, question.labels, question.metric, metrics, job, cores)
         evidence = Evidence(
             metric=question.metric,
             error=is_error(deciding),
@@ -124,8 +115,24 @@ def run(
             power=power,
             blocking=blocking,
             past_tuned_arms=lockbox.past_tuned_arms(plan.address),
-            tuned_skipped=skipped if plan.tuned_methods else None,
-            rows_to_settle=rows_to_settle_difference(deciding, scores, outputs, truth),
+        )
+
+        # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
+        skipped = steps.reason_to_skip(job, evidence)
+        tuned = [] if skipped else steps.execute(plan.stage("tuned"), folder, executor, models)
+        if skipped and plan.tuned_methods:
+            folder.emit("note", text=skipped)
+
+        # 6. The evidence with the tuned arms, then the verdict: a pure function of it.
+        outputs = [*untuned, *tuned]
+        scores = score_arms(outputs, truth, question.labels, question.metric, metrics, job, cores)
+        evidence = evidence.model_copy(
+            update={
+                "arms": scores.arms,
+                "comparisons": scores.comparisons,
+                "tuned_skipped": skipped if plan.tuned_methods else None,
+                "rows_to_settle": rows_to_settle_difference(deciding, scores, outputs, truth),
+            }
         )
         verdict = decide(evidence)
         steps.write_results(folder, scores, evidence, verdict, lockbox)

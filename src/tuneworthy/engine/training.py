@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 
 from tuneworthy.core.errors import ModelError
-from tuneworthy.engine.batches import batch_rows
+from tuneworthy.engine.batches import R, batch_rows
 from tuneworthy.engine.checkpoint import (
     Progress,
     State,
@@ -29,7 +29,7 @@ from tuneworthy.engine.checkpoint import (
 from tuneworthy.engine.guards import KEEP_EVERY, GoodState, divergence, roll_back
 from tuneworthy.engine.memory_probe import fitting_tokens, out_of_memory
 from tuneworthy.engine.recipe import Recipe, rate_at
-from tuneworthy.engine.trainee import R, Trainee
+from tuneworthy.engine.trainee import Trainee
 
 
 @dataclass(frozen=True, slots=True)
