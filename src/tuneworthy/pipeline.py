@@ -6,7 +6,7 @@ units there and comes to the same end. The steps' details are in `steps.py`.
 
 from pathlib import Path
 
-from tuneworthy import arms, judging, steps
+from tuneworthy import arms, judging, similarity, steps
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job, is_own_metric
 from tuneworthy.data.loading import load
@@ -135,6 +135,8 @@ def run(
             }
         )
         verdict = decide(evidence)
+        if not blocking:  # a second view of prose, which the verdict does not know of
+            scores = similarity.with_similarity(job, scores, outputs, truth, folder, models.get("embedder"))
         steps.write_results(folder, scores, evidence, verdict, lockbox)
 
         # 7. A judge's second opinion, where the job asks for one: the verdict stands already.
