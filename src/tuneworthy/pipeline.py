@@ -89,7 +89,7 @@ def run(
         deciding = METRICS.get(question.metric)
         whole = whole_of(deciding, task, rows)
         power = power_of(deciding, test_count, whole=whole)
-        folder.emit("power", table=[row.model_dump() for row in power])
+        folder.emit("power", metric=deciding.name, table=[row.model_dump() for row in power])
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
         executor = LocalExecutor(cores, job.workers)
@@ -99,7 +99,7 @@ def run(
         metrics = steps.metric_names(task, question.metric)
         scores = score_arms(untuned, truth, question.labels, question.metric, metrics, job, cores)
         power = power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
-        folder.emit("power", table=[row.model_dump() for row in power])
+        folder.emit("power", metric=deciding.name, table=[row.model_dump() for row in power])
 
         evidence = Evidence(
             metric=question.metric,
