@@ -6,7 +6,7 @@ units there and comes to the same end. The steps' details are in `steps.py`.
 
 from pathlib import Path
 
-from tuneworthy import arms, judging, steps
+from tuneworthy import arms, judging, similarity, steps
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job, is_own_metric
 from tuneworthy.data.loading import load
@@ -97,7 +97,7 @@ def run(
         deciding = METRICS.get(question.metric)
         whole = whole_of(deciding, task, rows)
         power = power_of(deciding, test_count, whole=whole)
-        folder.emit("power", table=[row.model_dump() for row in power])
+        folder.emit("power", metric=deciding.name, table=[row.model_dump() for row in power])
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
         executor = LocalExecutor(cores, job.workers)
@@ -108,20 +108,8 @@ def run(
         metrics = steps.metric_names(task, question.metric)
         scores = score_arms(untuned, truth, question.labels, question.metric, metrics, job, cores)
         power = power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
-        folder.emit("power", table=[row.model_dump() for row in power])
+        folder.emit("power", metric=deciding.name, table=[row.model_dump() for row in power])
 
-        # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
-        skipped = steps.reason_to_skip(job, scores, len(rows))
-        if not skipped:
-            plan = searched(plan, "tuned", job, split, rows, folder, executor, models)
-        steps.write_plan(folder, plan, job, data, split, rows)
-        tuned = [] if skipped else steps.execute(plan.stage("tuned"), folder, executor, models)
-        if skipped and plan.tuned_methods:
-            folder.emit("note", text=skipped)
-
-        # 6. Evidence, then the verdict: a pure function of it.
-        outputs = [*untuned, *tuned]
-        scores = score_arms(outputs, truth, question.labels, question.metric, metrics, job, cores)
         evidence = Evidence(
             metric=question.metric,
             error=is_error(deciding),
@@ -136,10 +124,31 @@ def run(
             power=power,
             blocking=blocking,
             past_tuned_arms=lockbox.past_tuned_arms(frozen),
-            tuned_skipped=skipped if plan.tuned_methods else None,
-            rows_to_settle=rows_to_settle_difference(deciding, scores, outputs, truth),
+        )
+
+        # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
+        skipped = steps.reason_to_skip(job, evidence)
+        if not skipped:
+            plan = searched(plan, "tuned", job, split, rows, folder, executor, models)
+        steps.write_plan(folder, plan, job, data, split, rows)
+        tuned = [] if skipped else steps.execute(plan.stage("tuned"), folder, executor, models)
+        if skipped and plan.tuned_methods:
+            folder.emit("note", text=skipped)
+
+        # 6. The evidence with the tuned arms, then the verdict: a pure function of it.
+        outputs = [*untuned, *tuned]
+        scores = score_arms(outputs, truth, question.labels, question.metric, metrics, job, cores)
+        evidence = evidence.model_copy(
+            update={
+                "arms": scores.arms,
+                "comparisons": scores.comparisons,
+                "tuned_skipped": skipped if plan.tuned_methods else None,
+                "rows_to_settle": rows_to_settle_difference(deciding, scores, outputs, truth),
+            }
         )
         verdict = decide(evidence)
+        if not blocking:  # a second view of prose, which the verdict does not know of
+            scores = similarity.with_similarity(job, scores, outputs, truth, folder, models.get("embedder"))
         steps.write_results(folder, scores, evidence, verdict, lockbox)
 
         # 7. A judge's second opinion, where the job asks for one: the verdict stands already.

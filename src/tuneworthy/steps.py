@@ -12,7 +12,7 @@ from tuneworthy.core.evidence import Evidence, Verdict
 from tuneworthy.core.example import Example, label_counts
 from tuneworthy.core.finding import Finding
 from tuneworthy.core.hashing import address, file_digest
-from tuneworthy.core.job import Job, is_own_metric, is_template_file
+from tuneworthy.core.job import Job, is_own_metric, is_template_file, own_metric
 from tuneworthy.core.judgement import Judgement
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef, ModelRole
@@ -22,7 +22,7 @@ from tuneworthy.data.lockbox import Lockbox
 from tuneworthy.data.splits import Split
 from tuneworthy.evaluation.assemble import ArmOutput, Scores
 from tuneworthy.methods import METHODS
-from tuneworthy.metrics import METRICS, is_error, is_share
+from tuneworthy.metrics import METRICS, is_share
 from tuneworthy.metrics._own import bring_own
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.html import render_html
@@ -41,6 +41,7 @@ from tuneworthy.units.plan import (
     refit_unit,
     validated_parameters,
 )
+from tuneworthy.verdict.facts import cautious_end, goodness, meet_target
 
 Models = dict[ModelRole, Path]
 
@@ -156,8 +157,8 @@ def job_identity(job: Job, data: Loaded) -> str:
     }
     identity["prompt"] = prompt_text(job)
     if is_own_metric(job.metric):
-        file, _, function = job.metric.rpartition(":")
-        identity["metric"] = [function, file_digest(Path(file))]
+        file, function = own_metric(job.metric)
+        identity["metric"] = [function, file_digest(file)]
     identity["json_schema"] = data.json_schema  # what the file says, wherever it lies
     return address(identity)
 
@@ -200,8 +201,8 @@ def write_inputs(
     # A prompt's own text: the folder does not depend on where its file was.
     updates: dict[str, object] = {"prompt": prompt_text(job), "data": resolved, "json_schema": schema}
     if is_own_metric(job.metric):
-        file, _, function = job.metric.rpartition(":")
-        folder.write_text(OWN_METRIC, Path(file).read_text(encoding="utf-8"))
+        file, function = own_metric(job.metric)
+        folder.write_text(OWN_METRIC, file.read_text(encoding="utf-8"))
         updates["metric"] = f"{OWN_METRIC}:{function}"
     folder.write_text("job.yaml", dump_job(job.model_copy(update=updates)))
     rows = [{**row.model_dump(), "part": "table"} for row in data.dataset.examples]
@@ -323,32 +324,28 @@ def metric_names(task: Task, primary: str) -> list[str]:
     return [primary, *(name for name in task.metrics if name != primary)]
 
 
-def reason_to_skip(job: Job, scores: Scores, rows: int) -> str | None:
-    """Why nothing should be fine-tuned, or None."""
+def reason_to_skip(job: Job, evidence: Evidence) -> str | None:
+    """Why nothing should be fine-tuned after the untuned arms, or None."""
+    asked = job.verdict
     if job.train_anyway:
         return None
-    if rows < job.verdict.fewest_rows_to_train:
+    if evidence.rows < asked.fewest_rows_to_train:
         return (
-            f"{rows} rows are fewer than {job.verdict.fewest_rows_to_train}: nothing is fine-tuned "
+            f"{evidence.rows} rows are fewer than {asked.fewest_rows_to_train}: nothing is fine-tuned "
             "(--train-anyway goes on)."
         )
-    target = job.verdict.target_score
-    if target is not None:
-        error = is_error(METRICS.get(scores.arms[0].estimate.metric))
-        ends = {arm.method: arm.estimate.high if error else arm.estimate.low for arm in scores.arms}
-        met = {
-            name: end
-            for name, end in ends.items()
-            if end is not None and (end <= target if error else end >= target)
-        }
-        if met:
-            best = min(met, key=lambda name: met[name] if error else -met[name])
-            bound = "upper" if error else "lower"
-            return (
-                f"{best} already meets the target score {target:g} without training "
-                f"({bound} bound {met[best]:.3f}): nothing is fine-tuned (--train-anyway goes on)."
-            )
-    return None
+    reached = meet_target(evidence, evidence.arms)
+    if not reached:
+        return None
+    end, best = max(
+        ((end, arm.method) for arm in reached if (end := cautious_end(evidence, arm)) is not None),
+        key=lambda item: goodness(evidence, item[0]),
+    )
+    return (
+        f"{best} already meets the target score {asked.target_score:g} without training "
+        f"({'upper' if evidence.error else 'lower'} bound {end:.3f}): nothing is fine-tuned (--train-anyway "
+        "goes on)."
+    )
 
 
 def write_results(

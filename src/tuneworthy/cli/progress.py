@@ -75,13 +75,16 @@ class Display:
         self._say(f"  {event['text']}")
 
     def _on_power(self, event: dict[str, Any]) -> None:
+        from tuneworthy.reports.formats import size
+
         observed = [row for row in event["table"] if row["source"] == "observed"]
+        metric = event["metric"]
         shown = ", ".join(
-            (f"of {100 * difference:.1f} points" if difference else "of no size, however large,")
+            (f"of {size(difference, metric)}" if difference else "of no size, however large,")
             + (
                 f" if arms disagree on {row['disagreement']:.0%} of rows"
                 if row["disagreement"] is not None
-                else f" if rows differ by {100 * row['spread']:.0f} points (standard deviation)"
+                else f" if rows differ by {size(row['spread'], metric)} (standard deviation)"
             )
             for row in (observed or event["table"])
             for difference in [row["minimum_detectable_difference"]]

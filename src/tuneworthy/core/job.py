@@ -4,6 +4,7 @@ A method's own parameters live beside the method (`methods/<name>.py`); a job ca
 name and the method validates them when the plan is made.
 """
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -29,6 +30,17 @@ def is_own_metric(metric: str) -> bool:
     (True, False)
     """
     return ".py:" in metric
+
+
+def own_metric(metric: str) -> tuple[Path, str]:
+    """The file and the function that such a `metric` names.
+
+    >>> file, function = own_metric("folder/my_metrics.py:profit")
+    >>> file.name, function
+    ('my_metrics.py', 'profit')
+    """
+    file, _, function = metric.rpartition(":")
+    return Path(file), function
 
 
 def is_template_file(prompt: str) -> bool:

@@ -1,11 +1,25 @@
 """Which rows a step sees, and how they are cut into forward passes."""
 
+import math
 from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from tuneworthy.engine.encoding import EncodedRow, shared_prefix
 from tuneworthy.engine.recipe import Recipe
+
+
+class Row(Protocol):
+    """A training row: who it is, and its tokens in all."""
+
+    @property
+    def example_id(self) -> str: ...
+    @property
+    def length(self) -> int: ...
+
+
+R = TypeVar("R", bound=Row)
 
 
 def batch_rows(rows: int, recipe: Recipe, step: int) -> list[int]:
@@ -21,6 +35,25 @@ def batch_rows(rows: int, recipe: Recipe, step: int) -> list[int]:
     return chosen
 
 
+def padded_pieces(batch: Sequence[R], tokens: int, alike: float = math.inf, small: int = 0) -> list[list[R]]:
+    """The batch in pieces of at most `tokens` tokens, padding included (a longer row stands alone).
+
+    Args:
+        batch: the rows of one update.
+        tokens: bound of one forward pass.
+        alike: how many times as long as the shortest row of a piece its longest may be, ...
+        small: ... unless the piece has no more than so many tokens, which fill a pass whatever their lengths.
+    """
+    pieces: list[list[R]] = []
+    for row in sorted(batch, key=lambda row: (row.length, row.example_id)):
+        size = (len(pieces[-1]) + 1) * row.length if pieces else math.inf
+        if size <= tokens and (size <= small or row.length <= alike * pieces[-1][0].length):
+            pieces[-1].append(row)
+        else:
+            pieces.append([row])
+    return pieces
+
+
 def micro_batches(batch: Sequence[EncodedRow], tokens: int, packed: bool = False) -> list[list[EncodedRow]]:
     """The batch cut into pieces of at most `tokens` computed tokens (a longer row stands alone).
 
@@ -29,15 +62,7 @@ def micro_batches(batch: Sequence[EncodedRow], tokens: int, packed: bool = False
         tokens: bound of one forward pass.
         packed: count what rows share at their beginning once, as `packed_loss` does, not padded rows.
     """
-    if packed:
-        return _packed_pieces(batch, tokens)
-    pieces: list[list[EncodedRow]] = []
-    for row in sorted(batch, key=lambda row: (row.length, row.example_id)):
-        if pieces and (len(pieces[-1]) + 1) * row.length <= tokens:
-            pieces[-1].append(row)
-        else:
-            pieces.append([row])
-    return pieces
+    return _packed_pieces(batch, tokens) if packed else padded_pieces(batch, tokens)
 
 
 def _packed_pieces(batch: Sequence[EncodedRow], tokens: int) -> list[list[EncodedRow]]:

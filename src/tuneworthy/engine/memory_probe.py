@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import torch
 
+from tuneworthy.engine.batches import R
 from tuneworthy.engine.loss import WIDTH_MULTIPLE
-from tuneworthy.engine.trainee import R, Trainee
+from tuneworthy.engine.trainee import Trainee
 from tuneworthy.models.hardware import free_memory
 
 SHARE = 0.5  # of the free memory; the rest is for gradients, optimiser, temporaries and fragmentation

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from tuneworthy.engine.batches import padded_pieces
 from tuneworthy.models.headed import Head, HeadedEncoder
 
 IGNORED = -100  # a token that no label is asked for
@@ -57,15 +58,7 @@ class Reader:
 
     def pieces(self, batch: Sequence[ReadRow], tokens: int) -> list[list[ReadRow]]:
         """Rows of like length stand together, so that little is padding."""
-        pieces: list[list[ReadRow]] = []
-        for row in sorted(batch, key=lambda row: (row.length, row.example_id)):
-            padded_to = (len(pieces[-1]) + 1) * row.length if pieces else 0
-            alike = pieces and (row.length <= ALIKE * pieces[-1][0].length or padded_to <= WORTH_A_PASS)
-            if alike and padded_to <= tokens:
-                pieces[-1].append(row)
-            else:
-                pieces.append([row])
-        return pieces
+        return padded_pieces(batch, tokens, ALIKE, WORTH_A_PASS)
 
     def loss(self, piece: Sequence[ReadRow]) -> torch.Tensor:
         """Cross entropy summed over what is supervised."""

@@ -2,26 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 
-from tuneworthy.engine.batches import micro_batches
+from tuneworthy.engine.batches import R, micro_batches
 from tuneworthy.engine.encoding import EncodedRow
 from tuneworthy.engine.loss import supervised_loss
 from tuneworthy.models.decoder import Decoder
-
-
-class Row(Protocol):
-    """A training row: who it is, and its tokens in all."""
-
-    @property
-    def example_id(self) -> str: ...
-    @property
-    def length(self) -> int: ...
-
-
-R = TypeVar("R", bound=Row)
 
 
 class Trainee(Protocol[R]):

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 
 from tuneworthy.core.errors import ModelError
-from tuneworthy.engine.batches import batch_rows
+from tuneworthy.engine.batches import R, batch_rows
 from tuneworthy.engine.checkpoint import (
     Progress,
     State,
@@ -30,7 +30,7 @@ from tuneworthy.engine.guards import KEEP_EVERY, GoodState, divergence, roll_bac
 from tuneworthy.engine.memory_probe import fitting_tokens, out_of_memory
 from tuneworthy.engine.optimizer import make_optimizer
 from tuneworthy.engine.recipe import Recipe, rate_at
-from tuneworthy.engine.trainee import R, Trainee
+from tuneworthy.engine.trainee import Trainee
 
 
 @dataclass(frozen=True, slots=True)

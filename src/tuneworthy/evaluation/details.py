@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.rows import rows_of
-from tuneworthy.metrics import Metric, oriented
+from tuneworthy.metrics import Metric, columns_of, oriented
 
 
 class Confusion(TypedDict):
@@ -46,11 +46,9 @@ def confusion(
         ValueError: predictions for other rows than `examples`, or a target that is not among `labels`.
     """
     rows = rows_of(examples)
-    column = {label: index for index, label in enumerate(labels)}
+    column = columns_of(labels, rows.targets)
     matrix = [[0] * (len(labels) + 1) for _ in labels]
     for prediction, target in zip(rows.order(predictions), rows.targets, strict=True):
-        if target not in column:
-            raise ValueError(f"target '{target}' is not among the labels {list(labels)}")
         answer = prediction.value if prediction.status == "parsed" else None
         matrix[column[target]][len(labels) if answer is None else column.get(answer, len(labels))] += 1
     return Confusion(labels=list(labels), matrix=matrix)

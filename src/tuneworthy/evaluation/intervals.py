@@ -1,14 +1,15 @@
 """A score with its interval: Wilson where rows are right or wrong, a seeded bootstrap elsewhere."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 from scipy.stats import binomtest
 
 from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.bootstrap import FEWEST_UNITS, Interval, percentile_interval, resampled_sums
-from tuneworthy.evaluation.rows import rows_of
+from tuneworthy.evaluation.rows import Rows, rows_of
 from tuneworthy.evaluation.seeds import mean_value, parts_by_seed, resampled_means
 from tuneworthy.metrics import Metric, Parts
 from tuneworthy.metrics._confusion import confusion_parts, f1_of, precision_of, recall_of, split_sums
@@ -70,6 +71,53 @@ def estimate(
         low=interval.low,
         high=interval.high,
         n=len(rows.ids),
+        confidence=confidence,
+        interval=interval.name,
+        reason=interval.reason,
+    )
+
+
+def bootstrapped(
+    value: Callable[[Parts], Parts], parts: Parts, rows: Rows, confidence: float, resamples: int, seed: int
+) -> Interval:
+    """The percentile interval of a value of summed parts [rows, P]; absent below five units to resample."""
+    if rows.units < FEWEST_UNITS:
+        return Interval.absent(f"{rows.units} {rows.noun} are too few to resample")
+    values = value(resampled_sums(rows.by_unit(parts), resamples, seed))
+    return percentile_interval(values, confidence, rows.bootstrap)
+
+
+def mean_estimate(
+    values: Mapping[str, float],
+    examples: Mapping[str, Example],
+    *,
+    method: str,
+    metric: str,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Estimate:
+    """The mean of a number per row that no metric computes, with the interval that metrics get.
+
+    Args:
+        values: by row id; at least one.
+        examples: the rows by id.
+        method: whose rows they are.
+        metric: what the numbers are called.
+        confidence, resamples, seed: of the interval.
+    """
+    rows = rows_of([examples[row_id] for row_id in values])
+    parts = np.array([(values[row_id], 1.0) for row_id in rows.ids])
+    interval = bootstrapped(
+        lambda sums: sums[..., 0] / sums[..., 1], parts, rows, confidence, resamples, seed
+    )
+    return Estimate(
+        method=method,
+        metric=metric,
+        value=float(parts[:, 0].mean()),
+        low=interval.low,
+        high=interval.high,
+        n=len(parts),
         confidence=confidence,
         interval=interval.name,
         reason=interval.reason,

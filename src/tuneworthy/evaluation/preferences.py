@@ -3,15 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
 from tuneworthy.core.judgement import JudgedRow, Preference
-from tuneworthy.evaluation.bootstrap import FEWEST_UNITS, Interval, percentile_interval, resampled_sums
-from tuneworthy.evaluation.intervals import wilson
+from tuneworthy.evaluation.intervals import mean_estimate, wilson
 from tuneworthy.evaluation.paired import mcnemar
-from tuneworthy.evaluation.rows import rows_of
 
 WORTH: dict[Preference, float] = {"first": 1.0, "tie": 0.5, "second": 0.0}
 
@@ -53,41 +49,21 @@ def counted_preferences(
         "wins": wins,
         "ties": len(outcomes) - wins - losses,
         "losses": losses,
-        "win_rate": _win_rate(outcomes, examples, method, confidence, resamples, seed),
+        "win_rate": mean_estimate(
+            {row_id: WORTH[outcome] for row_id, outcome in outcomes.items()},
+            examples,
+            method=method,
+            metric="judge_win_rate",
+            confidence=confidence,
+            resamples=resamples,
+            seed=seed,
+        ),
         "p_two_sided": mcnemar(wins, losses)[0],
         "position_disagreement": sum(not row.agrees for row in asked) / len(asked) if asked else None,
         "unreadable": sum((row.shown_first is None) + (row.shown_second is None) for row in asked),
         "agreement": _agreement(both, method, metric, confidence) if both else None,
         "agreement_metric": metric,
     }
-
-
-def _win_rate(
-    outcomes: Mapping[str, Preference],
-    examples: Mapping[str, Example],
-    method: str,
-    confidence: float,
-    resamples: int,
-    seed: int,
-) -> Estimate:
-    rows = rows_of([examples[row_id] for row_id in outcomes])
-    parts = np.array([(WORTH[outcomes[row_id]], 1.0) for row_id in rows.ids])
-    if rows.units < FEWEST_UNITS:
-        interval = Interval.absent(f"{rows.units} {rows.noun} are too few to resample")
-    else:
-        sums = resampled_sums(rows.by_unit(parts), resamples, seed)
-        interval = percentile_interval(sums[:, 0] / sums[:, 1], confidence, rows.bootstrap)
-    return Estimate(
-        method=method,
-        metric="judge_win_rate",
-        value=float(parts[:, 0].mean()),
-        low=interval.low,
-        high=interval.high,
-        n=len(parts),
-        confidence=confidence,
-        interval=interval.name,
-        reason=interval.reason,
-    )
 
 
 def _agreement(same: Sequence[bool], method: str, metric: str, confidence: float) -> Estimate:

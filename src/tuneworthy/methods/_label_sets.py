@@ -109,21 +109,24 @@ def choose_thresholds(setting: Setting, rows: Sequence[Example], table: Table) -
     parts = _parts(setting, rows, given)
     counts = truth_of(rows, setting.labels).sum(0)
     common = [i for i in np.argsort(-counts, kind="stable") if counts[i] >= FEWEST_ROWS]
+
+    def score_at(label: int, threshold: float) -> float:
+        """With another threshold for one label: only rows whose answer it changes are counted anew."""
+        flips = np.flatnonzero((table[:, label] >= threshold) != given[:, label])
+        if not len(flips):
+            return score
+        flipped = given[flips]
+        flipped[:, label] ^= True
+        own = _parts(setting, [rows[i] for i in flips.tolist()], flipped)
+        return _score(setting, parts.sum(0) - parts[flips].sum(0) + own.sum(0))
+
     for _ in range(PASSES):
         before = score
         for label in common:
-            trials = []
-            for threshold in GRID:
-                flips = np.flatnonzero((table[:, label] >= threshold) != given[:, label])
-                flipped = given[flips]
-                flipped[:, label] ^= True
-                own = _parts(setting, [rows[i] for i in flips.tolist()], flipped) if len(flips) else parts[:0]
-                sums = parts.sum(0) - parts[flips].sum(0) + own.sum(0)
-                trials.append((_score(setting, sums), threshold))
-            best = max(found for found, _ in trials)
+            scored = [(score_at(label, threshold), threshold) for threshold in GRID]
+            best = max(found for found, _ in scored)
             if best > score + TIE:
-                score = best
-                chosen[label] = _middle([one for found, one in trials if found >= best - TIE])
+                score, chosen[label] = best, _middle([one for found, one in scored if found >= best - TIE])
                 given[:, label] = table[:, label] >= chosen[label]
                 parts = _parts(setting, rows, given)
         if score <= before + TIE:
@@ -152,6 +155,7 @@ def named(thresholds: Table, labels: Sequence[str]) -> dict[str, float]:
 
 def frozen_thresholds(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What the refit takes over: each label's median over the folds; nothing where answers are no sets."""
-    found = [fact["threshold"] for fact in facts if "threshold" in fact]
-    medians = {label: float(np.median([fold[label] for fold in found])) for label in (found or [{}])[0]}
-    return {"threshold": medians} if found else {}
+    folds = [fact["threshold"] for fact in facts if "threshold" in fact]
+    if not folds:
+        return {}
+    return {"threshold": {label: float(np.median([fold[label] for fold in folds])) for label in folds[0]}}

@@ -10,16 +10,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import skops.io
 from numpy.typing import NDArray
+from pydantic import Field
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
+from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.unit import ArmKind
+from tuneworthy.methods import Answers, Setting
 from tuneworthy.metrics import Metric
 
 ClassWeight = str | None
@@ -28,6 +32,44 @@ GRID_WEIGHT: tuple[ClassWeight, ...] = (None, "balanced")
 LARGEST_ROW_SPACE = 2000
 # Features for (fit rows, rows to transform), both by index: refitted inside every inner fold.
 Featurise = Callable[[NDArray[np.intp], NDArray[np.intp]], tuple[Any, Any]]
+
+
+class LinearParameters(Frozen):
+    """Both are chosen by inner cross-validation when C is absent."""
+
+    C: float | None = Field(
+        None, gt=0, description="inverse penalty; default: chosen among 0.1 to 300 on inner folds"
+    )
+    class_weight: Literal["balanced"] | None = Field(
+        None, description="'balanced' weights rare labels up; chosen together with C when C is absent"
+    )
+
+
+class LinearMethod:
+    """What tfidf and probe have in common; the features are their own."""
+
+    kind: ArmKind = "classifier"
+    answers: Answers = "labels"
+    Parameters = LinearParameters
+
+    def freeze(
+        self,
+        parameters: LinearParameters,
+        facts: Sequence[dict[str, Any]],
+        rows: Sequence[int],
+        all_rows: int,
+    ) -> LinearParameters:
+        """The folds' median C and most frequent class weight."""
+        return usual(facts)
+
+
+def usual(facts: Sequence[dict[str, Any]]) -> LinearParameters:
+    """The folds' median C and most frequent class weight."""
+    weights = Counter(fact["class_weight"] for fact in facts)
+    return LinearParameters(
+        C=float(statistics.median(fact["C"] for fact in facts)),
+        class_weight="balanced" if weights["balanced"] > weights[None] else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +93,24 @@ def fit_quietly(model: LogisticRegression, x: Any, y: Sequence[str]) -> Logistic
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(x, y)
     return model
+
+
+def settled(
+    setting: Setting, parameters: LinearParameters, targets: Sequence[str], featurise: Featurise
+) -> dict[str, Any]:
+    """C and class weight as the job names them, or as inner folds choose them; the facts of the fit."""
+    if parameters.C is not None:
+        return parameters.model_dump()
+
+    def report(done: int, total: int) -> None:
+        setting.report(done, total, {})
+
+    choice = choose(featurise, targets, setting.labels, setting.metric, setting.seed, report)
+    return {
+        "C": choice.C,
+        "class_weight": choice.class_weight,
+        "inner_score": round(choice.score, 4),
+    }
 
 
 def choose(
@@ -128,15 +188,6 @@ def row_space(x_fit: Any, x_held: Any) -> tuple[Any, Any]:
 
 def _dense(matrix: Any) -> NDArray[np.float64]:
     return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, dtype=np.float64)
-
-
-def frozen_choice(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The median C and the most frequent class weight of the folds."""
-    weights = Counter(fact["class_weight"] for fact in facts)
-    return {
-        "C": float(statistics.median(fact["C"] for fact in facts)),
-        "class_weight": "balanced" if weights["balanced"] > weights[None] else None,
-    }
 
 
 def load_fitted(file: Path) -> Any:

@@ -62,8 +62,11 @@ class FittedOneVsRest:
         """Every label whose probability reaches its threshold."""
         if not examples:
             return []
-        table = self.classifier.predict_proba(self.features([row.input for row in examples]))
-        return answers(examples, table >= self.thresholds, self.labels)
+        return answers(examples, self.probabilities(examples) >= self.thresholds, self.labels)
+
+    def probabilities(self, examples: Sequence[Example]) -> Table:
+        """Of each label, shape [rows, labels]."""
+        return np.asarray(self.classifier.predict_proba(self.features([row.input for row in examples])))
 
     def save(self, folder: Path) -> None:
         """Writes one skops file, no pickle, and the thresholds."""

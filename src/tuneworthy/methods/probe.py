@@ -4,17 +4,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from tuneworthy.core.example import Example
-from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.core.unit import ArmKind, ModelRole
-from tuneworthy.methods import Answers, Setting
+from tuneworthy.core.unit import ModelRole
+from tuneworthy.methods import Setting
 from tuneworthy.methods import _linear as linear
 from tuneworthy.models.embedder import load_embedder
 
@@ -62,29 +60,17 @@ def load_probe(folder: Path, embedder: Embeds) -> FittedProbe:
     return FittedProbe(embedder, stored["weights"], stored["bias"], labels, states)
 
 
-class Probe:
+class Probe(linear.LinearMethod):
     """Frozen embeddings, logistic regression; C and class weights by inner cross-validation."""
 
     name = "probe"
     title = "frozen embeddings + logistic regression"
-    kind: ArmKind = "classifier"
     models: tuple[ModelRole, ...] = ("embedder",)
-    answers: Answers = "labels"
-
-    class Parameters(Frozen):
-        """Both are chosen by inner cross-validation when C is absent."""
-
-        C: float | None = Field(
-            None, gt=0, description="inverse penalty; default: chosen among 0.1 to 300 on inner folds"
-        )
-        class_weight: Literal["balanced"] | None = Field(
-            None, description="'balanced' weights rare labels up; chosen together with C when C is absent"
-        )
 
     def fit(
         self,
         setting: Setting,
-        parameters: Parameters,
+        parameters: linear.LinearParameters,
         train: Sequence[Example],
         validation: Sequence[Example],
     ) -> FittedProbe:
@@ -93,34 +79,14 @@ class Probe:
         embedder = load_embedder(setting.models["embedder"])
         vectors = embedder.embed([row.input for row in rows])
         targets = [str(row.target) for row in rows]
-        facts: dict[str, Any] = {"C": parameters.C, "class_weight": parameters.class_weight}
-        if parameters.C is None:
-            choice = linear.choose(
-                lambda fit_rows, held_rows: (vectors[fit_rows], vectors[held_rows]),
-                targets,
-                setting.labels,
-                setting.metric,
-                setting.seed,
-                lambda done, total: setting.report(done, total, {}),
-            )
-            facts = {
-                "C": choice.C,
-                "class_weight": choice.class_weight,
-                "inner_score": round(choice.score, 4),
-            }
+        facts = linear.settled(setting, parameters, targets, lambda fit, held: (vectors[fit], vectors[held]))
         model = linear.fit_quietly(linear.new_regression(facts["C"], facts["class_weight"]), vectors, targets)
         weights, bias = linear.one_row_per_label(model, setting.labels)
         facts["dimensions"] = int(vectors.shape[1])
         facts["parameters_trained"] = int(weights.size + bias.size)
         return FittedProbe(embedder, weights, bias, setting.labels, facts=facts)
 
-    def freeze(
-        self, parameters: Parameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
-    ) -> Parameters:
-        """The folds' median C and most frequent class weight."""
-        return self.Parameters(**linear.frozen_choice(facts))
-
-    def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedProbe:
+    def load(self, setting: Setting, parameters: linear.LinearParameters, folder: Path) -> FittedProbe:
         """Reads the weights and loads the encoder."""
         return load_probe(folder, load_embedder(setting.models["embedder"]))
 

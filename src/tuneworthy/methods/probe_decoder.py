@@ -1,16 +1,15 @@
 """Probe of a decoder: frozen hidden states of its best layer into a logistic regression."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from tuneworthy.core.example import Example
-from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods import _linear as linear
@@ -21,19 +20,13 @@ Vectors = NDArray[np.float32]
 MIDDLE_C = 3.0  # states are compared at one penalty: which of them serve best hardly depends on it
 
 
-class ProbeDecoderParameters(Frozen):
+class ProbeDecoderParameters(linear.LinearParameters):
     """All are chosen by inner cross-validation where they are absent."""
 
     states: str | None = Field(
         None,
         description="pooling and layer, as in mean@15 or last@30; default: chosen on inner folds among the "
         "mean over tokens and the last token, after half, three quarters and all of the layers",
-    )
-    C: float | None = Field(
-        None, gt=0, description="inverse penalty; default: chosen among 0.1 to 300 on inner folds"
-    )
-    class_weight: Literal["balanced"] | None = Field(
-        None, description="'balanced' weights rare labels up; chosen together with C when C is absent"
     )
 
 
@@ -57,17 +50,15 @@ class ProbeDecoder:
         """Reads the texts once, chooses states and settings on inner folds, fits on all rows given."""
         rows = [*train, *validation]
         targets = [str(row.target) for row in rows]
-        every = pooled_states(setting.models["decoder"], [row.input for row in rows])
-        facts: dict[str, Any] = {"C": parameters.C, "class_weight": parameters.class_weight}
+        folder = setting.models["decoder"]
+        every = pooled_states(folder, [row.input for row in rows])
         states = parameters.states
         if states not in every:
-            found = {name: self._choose(every[name], targets, setting, (MIDDLE_C,)) for name in every}
+            found = {name: _inner(scaled(vectors), targets, setting) for name, vectors in every.items()}
             states = max(found, key=lambda name: (found[name].score, -found[name].log_loss))
-        if parameters.C is None:
-            best = self._choose(every[states], targets, setting, linear.GRID_C)
-            facts = {"C": best.C, "class_weight": best.class_weight, "inner_score": round(best.score, 4)}
         vectors = every[states]
-        mean, spread = _scale(vectors)
+        facts = linear.settled(setting, parameters, targets, scaled(vectors))
+        mean, spread = scale_of(vectors)
         model = linear.new_regression(facts["C"], facts["class_weight"])
         linear.fit_quietly(model, (vectors - mean) / spread, targets)
         weights, bias = linear.one_row_per_label(model, setting.labels)
@@ -75,25 +66,7 @@ class ProbeDecoder:
         bias = bias - weights @ mean
         facts |= {"states": states, "dimensions": int(vectors.shape[1])}
         facts["parameters_trained"] = int(weights.size + bias.size)
-        embeds = StatesOf(setting.models["decoder"], states)
-        return FittedProbe(embeds, weights, bias, setting.labels, states, facts)
-
-    def _choose(
-        self, vectors: Vectors, targets: Sequence[str], setting: Setting, grid: Sequence[float]
-    ) -> linear.Choice:
-        def scaled(fit_rows: NDArray[np.int64], held_rows: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
-            mean, spread = _scale(vectors[fit_rows])
-            return (vectors[fit_rows] - mean) / spread, (vectors[held_rows] - mean) / spread
-
-        return linear.choose(
-            scaled,
-            targets,
-            setting.labels,
-            setting.metric,
-            setting.seed,
-            lambda done, total: setting.report(done, total, {}),
-            grid,
-        )
+        return FittedProbe(StatesOf(folder, states), weights, bias, setting.labels, states, facts)
 
     def freeze(
         self,
@@ -105,7 +78,7 @@ class ProbeDecoder:
         """The folds' most frequent states and class weight, and their median C."""
         names = [fact["states"] for fact in facts]
         states = max(sorted(set(names)), key=names.count)
-        return self.Parameters(states=states, **linear.frozen_choice(facts))
+        return ProbeDecoderParameters(states=states, **linear.usual(facts).model_dump())
 
     def load(self, setting: Setting, parameters: ProbeDecoderParameters, folder: Path) -> FittedProbe:
         """Reads the weights; the decoder is read when texts come."""
@@ -113,12 +86,35 @@ class ProbeDecoder:
         return load_probe(folder, StatesOf(setting.models["decoder"], states))
 
 
-def _scale(vectors: Vectors) -> tuple[Vectors, Vectors]:
+def scale_of(vectors: Vectors) -> tuple[Vectors, Vectors]:
     """What makes rows of about unit length whose dimensions count alike.
 
     A few of a decoder's dimensions are hundreds of times the others.
     """
     return vectors.mean(0), (vectors.std(0) + np.float32(1e-6)) * np.float32(vectors.shape[1] ** 0.5)
+
+
+def scaled(vectors: Vectors) -> Callable[[NDArray[np.intp], NDArray[np.intp]], tuple[Vectors, Vectors]]:
+    """Rows to fit and rows to answer, both by the scale of the rows to fit."""
+
+    def featurise(fit_rows: NDArray[np.intp], held_rows: NDArray[np.intp]) -> tuple[Vectors, Vectors]:
+        mean, spread = scale_of(vectors[fit_rows])
+        return (vectors[fit_rows] - mean) / spread, (vectors[held_rows] - mean) / spread
+
+    return featurise
+
+
+def _inner(featurise: linear.Featurise, targets: Sequence[str], setting: Setting) -> linear.Choice:
+    """How states do on inner folds."""
+    return linear.choose(
+        featurise,
+        targets,
+        setting.labels,
+        setting.metric,
+        setting.seed,
+        lambda done, total: setting.report(done, total, {}),
+        (MIDDLE_C,),
+    )
 
 
 PLUGIN = ProbeDecoder()

@@ -92,8 +92,7 @@ class SetFit(NamesLabels):
         of the rows it was trained on, whatever the inner folds.
         """
         asked = sets.asked_thresholds(parameters.threshold, setting.labels)
-        chooses = setting.task.open and asked is None
-        rows = [*train] if chooses else [*train, *validation]
+        rows = [*train] if setting.task.open and asked is None else [*train, *validation]
         texts = [row.input for row in rows]
         pairs = parameters.pairs_per_row or max(1, min(PAPER_PAIRS, MOST_PAIRS // (2 * len(rows))))
         scratch = TemporaryDirectory(prefix="setfit-")
@@ -114,12 +113,12 @@ class SetFit(NamesLabels):
         facts: dict[str, Any] = {"pairs_per_row": pairs, "updates": updates, "C": parameters.C}
         if setting.task.open:
             classifiers = fit_classifiers(parameters.C, vectors, sets.truth_of(rows, setting.labels))
-            if chooses and validation:
-                table = classifiers.predict_proba(embedder.embed([row.input for row in validation]))
-                asked = sets.choose_thresholds(setting, validation, table)
-            thresholds = sets.unchosen(setting.labels) if asked is None else asked
-            facts["threshold"] = sets.named(thresholds, setting.labels)
-            head = FittedOneVsRest(embedder.embed, classifiers, setting.labels, thresholds)
+            head = FittedOneVsRest(embedder.embed, classifiers, setting.labels, sets.unchosen(setting.labels))
+            if asked is not None:
+                head.thresholds = asked
+            elif validation:
+                head.thresholds = sets.choose_thresholds(setting, validation, head.probabilities(validation))
+            facts["threshold"] = sets.named(head.thresholds, setting.labels)
             return FittedSetFit(head, place, facts, scratch)
         targets = [str(row.target) for row in rows]
         model = linear.fit_quietly(linear.new_regression(parameters.C, None), vectors, targets)

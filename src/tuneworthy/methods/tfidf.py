@@ -3,20 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import skops.io
 from numpy.typing import NDArray
-from pydantic import Field
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from tuneworthy.core.example import Example
-from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.core.unit import ArmKind, ModelRole
-from tuneworthy.methods import Answers, Setting
+from tuneworthy.core.unit import ModelRole
+from tuneworthy.methods import Setting
 from tuneworthy.methods import _linear as linear
 
 
@@ -63,29 +61,17 @@ class FittedTfidf:
         skops.io.dump(self.pipeline, folder / "tfidf.skops")
 
 
-class Tfidf:
+class Tfidf(linear.LinearMethod):
     """Word and character n-grams, logistic regression; C and class weights by inner cross-validation."""
 
     name = "tfidf"
     title = "TF-IDF + logistic regression"
-    kind: ArmKind = "classifier"
     models: tuple[ModelRole, ...] = ()
-    answers: Answers = "labels"
-
-    class Parameters(Frozen):
-        """Both are chosen by inner cross-validation when C is absent."""
-
-        C: float | None = Field(
-            None, gt=0, description="inverse penalty; default: chosen among 0.1 to 300 on inner folds"
-        )
-        class_weight: Literal["balanced"] | None = Field(
-            None, description="'balanced' weights rare labels up; chosen together with C when C is absent"
-        )
 
     def fit(
         self,
         setting: Setting,
-        parameters: Parameters,
+        parameters: linear.LinearParameters,
         train: Sequence[Example],
         validation: Sequence[Example],
     ) -> FittedTfidf:
@@ -93,21 +79,7 @@ class Tfidf:
         rows = [*train, *validation]
         texts = [row.input for row in rows]
         targets = [str(row.target) for row in rows]
-        facts: dict[str, Any] = {"C": parameters.C, "class_weight": parameters.class_weight}
-        if parameters.C is None:
-            choice = linear.choose(
-                n_grams(texts),
-                targets,
-                setting.labels,
-                setting.metric,
-                setting.seed,
-                lambda done, total: setting.report(done, total, {}),
-            )
-            facts = {
-                "C": choice.C,
-                "class_weight": choice.class_weight,
-                "inner_score": round(choice.score, 4),
-            }
+        facts = linear.settled(setting, parameters, targets, n_grams(texts))
         regression = linear.new_regression(facts["C"], facts["class_weight"])
         pipeline = Pipeline([("features", vectoriser()), ("regression", regression)])
         features = pipeline[0].fit_transform(texts)
@@ -115,13 +87,7 @@ class Tfidf:
         facts["features"] = int(features.shape[1])
         return FittedTfidf(pipeline, setting.labels, facts)
 
-    def freeze(
-        self, parameters: Parameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
-    ) -> Parameters:
-        """The folds' median C and most frequent class weight."""
-        return self.Parameters(**linear.frozen_choice(facts))
-
-    def load(self, setting: Setting, parameters: Parameters, folder: Path) -> FittedTfidf:
+    def load(self, setting: Setting, parameters: linear.LinearParameters, folder: Path) -> FittedTfidf:
         """Reads the skops file."""
         return FittedTfidf(linear.load_fitted(folder / "tfidf.skops"), setting.labels)
 

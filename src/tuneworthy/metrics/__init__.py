@@ -96,6 +96,17 @@ def check_lengths(predictions: Sequence[Prediction], targets: Sequence[str]) -> 
         raise ValueError(f"{len(predictions)} predictions for {len(targets)} targets")
 
 
+def columns_of(labels: Sequence[str], targets: Sequence[str]) -> dict[str, int]:
+    """Each label's column; raises ValueError when a label is given twice or a target is no label."""
+    column = {label: index for index, label in enumerate(labels)}
+    if len(column) != len(labels):
+        raise ValueError("a label is given twice")
+    unknown = sorted(set(targets) - set(column))
+    if unknown:
+        raise ValueError(f"target '{unknown[0]}' is not among the labels {list(labels)}")
+    return column
+
+
 def worked(metric: Metric, targets: str, answers: str) -> float:
     """A metric by hand, for docstrings: words as targets and answers, '-' for an unparseable one."""
     truth, given = targets.split(), answers.split()

@@ -15,6 +15,7 @@ import numpy as np
 
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.metrics import Parts, check_lengths
+from tuneworthy.metrics._traits import MeanOverRows
 
 NO_ANSWER = "no answer"  # what is written where the text does not hold an answer
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
@@ -71,7 +72,7 @@ def best_of(score: Callable[[str, str], float]) -> Callable[[str, str], float]:
 
 
 @dataclass(frozen=True, slots=True)
-class RowMean:
+class RowMean(MeanOverRows):
     """A metric that is the mean over rows of a score between 0 and 1; unparseable and failed answers score 0.
 
     Attributes:
@@ -103,11 +104,3 @@ class RowMean:
             for prediction, target in zip(predictions, targets, strict=True)
         ]
         return np.column_stack([np.array(found), np.ones(len(found))])
-
-    def value(self, sums: Parts) -> Parts:
-        """Mean over rows, shape [..., 2] -> [...]."""
-        return np.asarray(sums[..., 0] / sums[..., 1], dtype=np.float64)
-
-    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
-        """Empty: a row is scored as a whole."""
-        return {}

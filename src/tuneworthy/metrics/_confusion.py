@@ -5,12 +5,13 @@ negatives, each in the order of `labels`. An answer that is unparseable, failed,
 negative of its true label and no false positive of any other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.metrics import Parts, check_lengths
+from tuneworthy.metrics import Parts, check_lengths, columns_of
 
 
 def confusion_parts(
@@ -22,13 +23,7 @@ def confusion_parts(
         ValueError: empty or unpaired input, a label given twice, or a target that is not among `labels`.
     """
     check_lengths(predictions, targets)
-    column = {label: index for index, label in enumerate(labels)}
-    count = len(labels)
-    if len(column) != count:
-        raise ValueError("a label is given twice")
-    unknown = sorted(set(targets) - set(column))
-    if unknown:
-        raise ValueError(f"target '{unknown[0]}' is not among the labels {list(labels)}")
+    column, count = columns_of(labels, targets), len(labels)
     parts = np.zeros((len(targets), 3 * count))
     for row, (prediction, target) in enumerate(zip(predictions, targets, strict=True)):
         answer = prediction.value if prediction.status == "parsed" else None
@@ -83,3 +78,39 @@ def macro(per_label: Parts, sums: Parts) -> Parts:
     tp, fp, fn = split_sums(sums)
     occurs = (tp + fp + fn) > 0
     return ratio((per_label * occurs).sum(axis=-1), occurs.sum(axis=-1).astype(np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """The mean over labels of a ratio of each, as scikit-learn averages with `zero_division=0`.
+
+    Attributes:
+        name, title: as every metric has them.
+        of: the ratio, from summed parts [..., 3K] to [..., K].
+    """
+
+    name: str
+    title: str
+    of: Callable[[Parts], Parts]
+    best: float = 1.0
+    worst: float = 0.0
+    binary: bool = False
+    open: bool = False
+
+    def parts(
+        self, predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]
+    ) -> Parts:
+        """True positives, false positives, false negatives per label, shape [rows, 3K].
+
+        Raises ValueError on empty or unpaired input, and on a target that is not among `labels`.
+        """
+        return confusion_parts(predictions, targets, labels)
+
+    def value(self, sums: Parts) -> Parts:
+        """The macro average from summed parts, shape [..., 3K] -> [...]."""
+        return macro(self.of(sums), sums)
+
+    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
+        """Each label's own value, 0 where it is 0/0; shape [..., 3K] -> [...] per label."""
+        values = self.of(sums)
+        return {label: values[..., index] for index, label in enumerate(labels)}

@@ -1,13 +1,17 @@
 """Targets and answers that are numbers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.metrics import Parts, check_lengths
+from tuneworthy.metrics._traits import OfWholeRows
+
+Numbers = NDArray[np.float64]
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?")
 
@@ -34,7 +38,7 @@ def written(number: float) -> str:
 
 def pairs(
     predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Numbers, Numbers]:
     """Answers and targets as numbers, each [rows].
 
     An answer that is no number counts as the end of the targets' range, `labels`, that is farther away.
@@ -62,12 +66,40 @@ def _target(target: str) -> float:
     return number
 
 
-def moments(x: NDArray[np.float64], y: NDArray[np.float64]) -> Parts:
-    """1, x, y, x^2, y^2, xy of each row, shape [rows, 6]: what correlations are computed from."""
-    return np.column_stack([np.ones(len(x)), x, y, x * x, y * y, x * y])
+@dataclass(frozen=True, slots=True)
+class Agreement(OfWholeRows):
+    """How answers and targets agree, computed from their moments; 0 where nothing varies.
 
+    Attributes:
+        name, title: as every metric has them.
+        seen: from answers and targets, each [rows], to the two columns whose moments count.
+        over, under: sides of the ratio it is, of variance of answers, variance of targets, their covariance,
+            and squared difference of the means.
+    """
 
-def covariances(sums: Parts) -> tuple[Parts, Parts, Parts, Parts]:
-    """From summed moments [..., 6]: variance of x, of y, covariance, and squared difference of the means."""
-    n, x, y, xx, yy, xy = (sums[..., i] for i in range(6))
-    return xx / n - (x / n) ** 2, yy / n - (y / n) ** 2, xy / n - x * y / n**2, (x / n - y / n) ** 2
+    name: str
+    title: str
+    seen: Callable[[Numbers, Numbers], tuple[Numbers, Numbers]]
+    over: Callable[[Parts, Parts, Parts, Parts], Parts]
+    under: Callable[[Parts, Parts, Parts, Parts], Parts]
+    best: float = 1.0
+    worst: float = -1.0
+    binary: bool = False
+    open: bool = True
+
+    def parts(
+        self, predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]
+    ) -> Parts:
+        """Shape [rows, 6]: 1, x, y, x^2, y^2 and xy of each row.
+
+        Raises ValueError on empty or unpaired input and on a target that is no number.
+        """
+        x, y = self.seen(*pairs(predictions, targets, labels))
+        return np.column_stack([np.ones(len(x)), x, y, x * x, y * y, x * y])
+
+    def value(self, sums: Parts) -> Parts:
+        """The ratio from summed moments, shape [..., 6] -> [...]."""
+        n, x, y, xx, yy, xy = (sums[..., i] for i in range(6))
+        known = (xx / n - (x / n) ** 2, yy / n - (y / n) ** 2, xy / n - x * y / n**2, (x / n - y / n) ** 2)
+        over, under = self.over(*known), self.under(*known)
+        return np.divide(over, under, out=np.zeros(np.shape(over)), where=under > 1e-12)

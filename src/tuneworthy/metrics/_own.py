@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from tuneworthy.core.errors import JobError
+from tuneworthy.core.job import own_metric
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.metrics import METRICS, Parts, check_lengths
+from tuneworthy.metrics._traits import MeanOverRows
 
 Function = Callable[[list[str | None], list[str]], Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
-class OwnMetric:
+class OwnMetric(MeanOverRows):
     """The mean over rows of what the function gives each row.
 
     Attributes:
@@ -71,14 +73,6 @@ class OwnMetric:
             raise JobError(f"the metric '{self.name}' returned a number that is not finite: {wanted}.")
         return np.column_stack([numbers, np.ones(len(numbers))])
 
-    def value(self, sums: Parts) -> Parts:
-        """Mean over rows, shape [..., 2] -> [...]."""
-        return np.asarray(sums[..., 0] / sums[..., 1], dtype=np.float64)
-
-    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
-        """Empty: a row is scored as a whole."""
-        return {}
-
 
 def bring_own(metric: str, open: bool, folder: Path = Path(), notation: Callable[[str], str] = str) -> str:
     """Makes the function of `file.py:function` a metric of this process and returns its name.
@@ -92,7 +86,7 @@ def bring_own(metric: str, open: bool, folder: Path = Path(), notation: Callable
     Raises:
         JobError: no such file or function, the file cannot be run, or its name is a metric of ours.
     """
-    file, _, name = metric.rpartition(":")
+    file, name = own_metric(metric)
     source = (folder / file).resolve()
     if not source.is_file():
         raise JobError(f"metric '{metric}': there is no file {folder / file}.")

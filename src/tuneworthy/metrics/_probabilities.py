@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.metrics import check_lengths
+from tuneworthy.metrics import check_lengths, columns_of
 
 LEAST = 1e-6  # probabilities are kept to six decimals: none is taken to be smaller
 
@@ -22,10 +22,7 @@ def table(
         ValueError: empty or unpaired input, a target that is no label, or an answer without probabilities.
     """
     check_lengths(predictions, targets)
-    column = {label: i for i, label in enumerate(labels)}
-    unknown = sorted(set(targets) - set(column))
-    if unknown:
-        raise ValueError(f"target '{unknown[0]}' is not among the labels {list(labels)}")
+    column = columns_of(labels, targets)
     truth = np.array([column[target] for target in targets])
     found = np.zeros((len(targets), len(labels)))
     for row, prediction in enumerate(predictions):

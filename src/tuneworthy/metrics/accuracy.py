@@ -6,9 +6,10 @@ import numpy as np
 
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.metrics import Metric, Parts, check_lengths
+from tuneworthy.metrics._traits import MeanOverRows
 
 
-class Accuracy:
+class Accuracy(MeanOverRows):
     """Right answers / rows. An answer that is unparseable or failed is wrong.
 
     Worked example: targets `a a b`, answers `a b` and one that could not be parsed: 1 of 3 is right, 33.3%.
@@ -39,14 +40,6 @@ class Accuracy:
             for prediction, target in zip(predictions, targets, strict=True)
         ]
         return np.column_stack([np.array(right), np.ones(len(right))])
-
-    def value(self, sums: Parts) -> Parts:
-        """Right / rows, shape [..., 2] -> [...]."""
-        return np.asarray(sums[..., 0] / sums[..., 1], dtype=np.float64)
-
-    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
-        """Empty: a row that is wrong says nothing about which label."""
-        return {}
 
 
 PLUGIN: Metric = Accuracy()

@@ -7,11 +7,12 @@ import numpy as np
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.metrics import Metric, Parts
 from tuneworthy.metrics._sacrebleu import corpus_parts
+from tuneworthy.metrics._traits import OfWholeRows
 
 ORDERS = 4
 
 
-class Bleu:
+class Bleu(OfWholeRows):
     """Geometric mean of the precisions of 1 to 4 words, times a penalty for brevity; counts summed over rows.
 
     Tokens are sacrebleu's 13a; a precision of 0 is smoothed exponentially, also as there.
@@ -52,10 +53,6 @@ class Bleu:
         short = np.divide(wanted, written, out=np.ones(np.shape(written)), where=written > 0)
         penalty = np.exp(np.minimum(0.0, 1 - short))
         return np.where(whole, penalty * np.exp(logs), 0.0)
-
-    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
-        """Empty: answers are no labels."""
-        return {}
 
 
 PLUGIN: Metric = Bleu()

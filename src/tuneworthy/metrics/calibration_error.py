@@ -7,11 +7,12 @@ import numpy as np
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.metrics import Metric, Parts
 from tuneworthy.metrics._probabilities import table
+from tuneworthy.metrics._traits import OfWholeRows
 
 BINS = 10
 
 
-class CalibrationError:
+class CalibrationError(OfWholeRows):
     """Sum over ten equal bins of confidence of |mean confidence - share right| x the bin's share of rows.
 
     Confidence is the highest probability (Guo et al. 2017). With few rows it is biased upwards: a perfectly
@@ -52,10 +53,6 @@ class CalibrationError:
     def value(self, sums: Parts) -> Parts:
         """The error from summed parts, shape [..., 11] -> [...]."""
         return np.asarray(np.abs(sums[..., :BINS]).sum(-1) / sums[..., BINS], dtype=np.float64)
-
-    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
-        """Empty: it is read as a whole."""
-        return {}
 
 
 PLUGIN: Metric = CalibrationError()

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.metrics import Metric, Parts
 from tuneworthy.metrics._sacrebleu import corpus_parts
+from tuneworthy.metrics._traits import OfWholeRows
 
 BETA = 2.0  # recall counts twice as much: sacrebleu's chrF2
 
 
-class Chrf:
+class Chrf(OfWholeRows):
     """F2 of precision and recall, each averaged over n-grams of 1 to 6 characters; counts summed over rows.
 
     Worked example: target `abc`, answer `abd`. Of 3, 2 and 1 n-grams 2, 1 and 0 are shared: precision and
@@ -49,10 +50,6 @@ class Chrf:
         recall = _over(shared, wanted, occurs).sum(-1) / orders
         under = BETA**2 * precision + recall
         return _over((1 + BETA**2) * precision * recall, under, under > 0)
-
-    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
-        """Empty: answers are no labels."""
-        return {}
 
 
 def _over(over: Parts, under: Parts, where: NDArray[np.bool_]) -> Parts:

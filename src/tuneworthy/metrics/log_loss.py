@@ -7,9 +7,10 @@ import numpy as np
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.metrics import Metric, Parts
 from tuneworthy.metrics._probabilities import LEAST, table
+from tuneworthy.metrics._traits import MeanOverRows
 
 
-class LogLoss:
+class LogLoss(MeanOverRows):
     """Mean over rows of -log p(right label), in nats; no probability counts as less than 1e-6.
 
     Worked example: p of the right label 0.5 and 0.25: (0.6931 + 1.3863) / 2.
@@ -34,14 +35,6 @@ class LogLoss:
         found, truth = table(predictions, targets, labels)
         right = np.clip(found[np.arange(len(truth)), truth], LEAST, 1.0)
         return np.column_stack([-np.log(right), np.ones(len(truth))])
-
-    def value(self, sums: Parts) -> Parts:
-        """Mean over rows, shape [..., 2] -> [...]."""
-        return np.asarray(sums[..., 0] / sums[..., 1], dtype=np.float64)
-
-    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
-        """Empty: it is read as a whole."""
-        return {}
 
 
 PLUGIN: Metric = LogLoss()

@@ -7,9 +7,10 @@ import numpy as np
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.metrics import Metric, Parts
 from tuneworthy.metrics._numbers import pairs
+from tuneworthy.metrics._traits import MeanOverRows
 
 
-class MeanAbsoluteError:
+class MeanAbsoluteError(MeanOverRows):
     """Mean over rows of |answer - target|; an answer that is no number is as wrong as the targets allow.
 
     Worked example: targets 3 and 5, answers 4 and 5: (1 + 0) / 2.
@@ -35,14 +36,6 @@ class MeanAbsoluteError:
         """
         given, wanted = pairs(predictions, targets, labels)
         return np.column_stack([np.abs(given - wanted), np.ones(len(given))])
-
-    def value(self, sums: Parts) -> Parts:
-        """Mean over rows, shape [..., 2] -> [...]."""
-        return np.asarray(sums[..., 0] / sums[..., 1], dtype=np.float64)
-
-    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
-        """Empty: numbers are no labels."""
-        return {}
 
 
 PLUGIN: Metric = MeanAbsoluteError()

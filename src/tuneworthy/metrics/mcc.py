@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.metrics import Metric, Parts, check_lengths
+from tuneworthy.metrics import Metric, Parts, check_lengths, columns_of
+from tuneworthy.metrics._traits import OfWholeRows
 
 
-class Mcc:
+class Mcc(OfWholeRows):
     """R_K of Gorodkin (2004), for any number of labels: scikit-learn's `matthews_corrcoef`.
 
     (right x rows - sum of answered x true) / sqrt((rows^2 - sum answered^2) (rows^2 - sum true^2)); 0 where
@@ -36,10 +37,7 @@ class Mcc:
         Raises ValueError on empty or unpaired input, and on a target that is not among `labels`.
         """
         check_lengths(predictions, targets)
-        column = {label: i for i, label in enumerate(labels)}
-        unknown = sorted(set(targets) - set(column))
-        if unknown:
-            raise ValueError(f"target '{unknown[0]}' is not among the labels {list(labels)}")
+        column = columns_of(labels, targets)
         width = len(labels) + 1
         parts = np.zeros((len(targets), 2 * width + 1))
         for row, (prediction, target) in enumerate(zip(predictions, targets, strict=True)):
@@ -58,10 +56,6 @@ class Mcc:
         under = np.sqrt((rows**2 - (answered**2).sum(-1)) * (rows**2 - (true**2).sum(-1)))
         found: Parts = np.divide(over, under, out=np.zeros(np.shape(over)), where=under > 0)
         return found
-
-    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
-        """Empty: it is read as a whole."""
-        return {}
 
 
 PLUGIN: Metric = Mcc()

@@ -50,6 +50,12 @@ _TERMS = (
     ("Fingerprint", "a short hash of the rows: the same rows have the same fingerprint"),
 )
 
+_SIMILARITY = (
+    "Embedding similarity",
+    "the cosine between the vectors of an answer and of its reference; references of different rows are not "
+    "at 0 either, so compare with the most frequent answer. It decides nothing",
+)
+
 
 def glossary(contents: Contents) -> list[tuple[str, str]]:
     """Terms and what they mean: the general ones, then the metric and the arms of this run."""
@@ -58,6 +64,8 @@ def glossary(contents: Contents) -> list[tuple[str, str]]:
     if metric in _METRICS:
         title = formats.metric_title(metric)
         terms.append((title[:1].upper() + title[1:], _METRICS[metric]))
+    if any(estimate.metric == "embedding_similarity" for estimate in contents.estimates):
+        terms.append(_SIMILARITY)
     if contents.evidence.protocol == "crossfit":
         terms.append(("Crossfit", "every row is predicted once, by a model that never saw it"))
     else:
