@@ -83,6 +83,14 @@ class Selective(Protocol):
         """Why it cannot answer this task with these labels and rows here; empty when it can."""
 
 
+@runtime_checkable
+class Demonstrating(Protocol):
+    """What a method may offer besides: other rows stand in its prompts."""
+
+    def shown(self, parameters: Any, rows: int) -> int:
+        """How many of so many training rows stand in the prompts of one fit, at most."""
+
+
 class Method(Protocol):
     """The contract of a file in `methods/`.
 

@@ -73,6 +73,10 @@ class FewShot:
     def _with(self, setting: Setting, parameters: FewShotParameters, shown: list[Example]) -> FittedFewShot:
         return FittedFewShot(setting, parameters, lambda row, training: shown, demonstrations=shown)
 
+    def shown(self, parameters: FewShotParameters, rows: int) -> int:
+        """The k demonstrations, which every prompt shares."""
+        return min(parameters.k, rows)
+
     def freeze(
         self,
         parameters: FewShotParameters,

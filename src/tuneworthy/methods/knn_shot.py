@@ -98,6 +98,10 @@ class KnnShot:
         neighbours = Neighbours(embedder, rows, vectors, parameters.k, known)
         return FittedKnnShot(setting, parameters, neighbours.of, neighbours=neighbours)
 
+    def shown(self, parameters: KnnShotParameters, rows: int) -> int:
+        """All: any of them may be the nearest to a row."""
+        return rows
+
     def freeze(
         self,
         parameters: KnnShotParameters,

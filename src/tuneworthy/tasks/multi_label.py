@@ -24,7 +24,7 @@ class MultiLabel:
     metrics = ("set_micro_f1", "set_macro_f1", "exact_set")
     arms = ("majority", "one_vs_rest", "nearest", "zero_shot", "few_shot", "knn_shot", "lora")
     open = True
-    form = Form(nothing="[]", target="list of labels")
+    form = Form(nothing="[]", as_json=labels_of, target="list of labels")
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError when there are too few rows, one label only, or too many."""
