@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from tuneworthy.core.endpoint import Endpoint, endpoint_of, require_consent
 from tuneworthy.core.errors import JobError
+from tuneworthy.core.evidence import FineTuning
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import Job, JudgeSpec
 from tuneworthy.core.unit import ModelRole
-from tuneworthy.methods import METHODS, Method, Selective
+from tuneworthy.data.splits import Split
+from tuneworthy.methods import METHODS, Demonstrating, Method, Selective
 from tuneworthy.tasks import Task
-from tuneworthy.units.plan import needed_roles
+from tuneworthy.units.plan import needed_roles, validated_parameters
 
 
 def with_arms(job: Job, task: Task, rows: Sequence[Example]) -> Job:
@@ -73,6 +75,13 @@ def lacks_weights(job: Job, method: Method) -> bool:
     return "decoder" in method.models and endpoint_of(job.base_model) is not None
 
 
+def fine_tuning_of(job: Job) -> FineTuning:
+    """Whether the job can fine-tune, and why not."""
+    if endpoint_of(job.base_model) is not None:
+        return "no_weights"
+    return "open" if job.tune else "left_out"
+
+
 def without_models(job: Job) -> Job:
     """The job with only the arms that need no model, and no judge."""
     arms = tuple(arm for arm in job.arms if not METHODS.get(arm).models)
@@ -95,9 +104,21 @@ def endpoints(job: Job) -> list[Endpoint]:
     return [endpoint for endpoint in found if endpoint is not None]
 
 
-def check_consent(job: Job, rows: int) -> None:
+def check_consent(job: Job, split: Split) -> None:
     """Raises ConsentError when rows would be sent to another machine and the job does not allow it."""
     asked, judge = endpoints(job), endpoint_of(job.judge.model or "")
+    tested = len(split.test_ids)
     if all(endpoint.is_local for endpoint in asked):
-        rows = min(rows, job.judge.rows)
+        rows = min(tested, job.judge.rows)
+    else:
+        training = len(set(split.rows(split.everything)) - set(split.test_ids))
+        rows = tested + max(_demonstrations(arm, job, training) for arm in job.arms)
     require_consent(asked if judge is None else [*asked, judge], rows, job.send_rows)
+
+
+def _demonstrations(arm: str, job: Job, rows: int) -> int:
+    """How many of so many rows, which are not asked about, an arm shows to the model it prompts."""
+    method = METHODS.get(arm)
+    if not isinstance(method, Demonstrating):
+        return 0
+    return method.shown(method.Parameters.model_validate(validated_parameters(method, job)), rows)

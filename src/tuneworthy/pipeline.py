@@ -45,14 +45,19 @@ def run(
     Raises:
         TuneworthyError: the user's mistake, one sentence; nothing is written before data and job are sound.
     """
-    # 1. Read and examine. Nothing is written until data and job are sound.
+    # 1. Read, split and examine. Nothing is written until data and job are sound.
     task = TASKS.get(job.task)
     data = load(job, table, form_of(task))
     rows, test_rows = data.trainable(), data.scorable_test()
     task.check_examples(rows)
     job = arms.with_arms(job, task, rows)
-    arms.check_consent(job, len(rows) + len(test_rows))
+    # Which rows a unit may fit, validate on and predict is decided here, once.
     protocol = choose_protocol(job.protocol, len(rows), data.test is not None)
+    split = make_split(
+        rows, protocol, job.folds, job.test_fraction, job.validation_fraction, job.seed, test_rows
+    )
+    test_count = len(split.test_ids)
+    arms.check_consent(job, split)
     findings, blocking = steps.examine(job, data)
     asked = job
     if blocking:
@@ -62,15 +67,9 @@ def run(
     judging.check_judge(job, task)
     check_search(job)
 
+    # 2. Bring the models; everything from here on is kept in the run folder.
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
     foreseen = memory_ahead(job, question, rows, data.test is not None, models, task.open)
-
-    # 2. Split: which rows a unit may fit, validate on and predict is decided here, once.
-    split = make_split(
-        rows, protocol, job.folds, job.test_fraction, job.validation_fraction, job.seed, test_rows
-    )
-    test_count = len(split.test_ids)
-
     with RunFolder(output or steps.default_folder(job, data)) as folder:
         steps.claim(folder, job, data)
         remove_leftovers(folder.path / "units")
@@ -96,8 +95,9 @@ def run(
             folder.emit("note", text=text)
         deciding = METRICS.get(question.metric)
         whole = whole_of(deciding, task, rows)
+        share = is_share(deciding) and not is_own_metric(job.metric)
         power = power_of(deciding, test_count, whole=whole)
-        folder.emit("power", metric=deciding.name, table=[row.model_dump() for row in power])
+        steps.tell_power(folder, power, question.metric, share)
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
         executor = LocalExecutor(cores, job.workers)
@@ -108,12 +108,13 @@ def run(
         metrics = steps.metric_names(task, question.metric)
         scores = score_arms(untuned, truth, question.labels, question.metric, metrics, job, cores)
         power = power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
-        folder.emit("power", metric=deciding.name, table=[row.model_dump() for row in power])
+        steps.tell_power(folder, power, question.metric, share)
 
         evidence = Evidence(
             metric=question.metric,
             error=is_error(deciding),
-            share=is_share(deciding) and not is_own_metric(job.metric),
+            share=share,
+            fine_tuning=arms.fine_tuning_of(job),
             whole=whole,
             arms=scores.arms,
             comparisons=scores.comparisons,

@@ -1,13 +1,18 @@
 """Predict a file: the rows as they came, with label, confidence and whether the model abstained."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tuneworthy.core.errors import DataError, JobError
+from tuneworthy.core.prediction import Prediction
 from tuneworthy.data.columns import require_column
 from tuneworthy.data.examples import input_text, read_row
 from tuneworthy.data.forms import Cells, Form
+from tuneworthy.data.json_lines import read_objects
+from tuneworthy.data.nested import nested
 from tuneworthy.data.readers import read_table
 from tuneworthy.data.safe_csv import csv_text
 from tuneworthy.data.table import Table, blank
@@ -17,6 +22,7 @@ from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.predictor import Predictor
 
 LABELLED, ANSWERED = ("label", "confidence", "abstained"), ("answer",)  # columns added
+JSON_LINES = ".jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +45,12 @@ def predict_file(
     label_only: bool = False,
     send_rows: bool = False,
 ) -> Written:
-    """Writes `output` (CSV): the columns of `data`, then label, confidence and abstained.
+    """Writes `output`: the columns of `data`, then label, confidence and abstained.
 
     Where answers are texts, one column `answer` takes their place. Blank texts get no label. With
-    `label_only` no confidence is computed where that takes less time. A cell that a spreadsheet would run as
-    a formula is written with a leading apostrophe.
+    `label_only` no confidence is computed where that takes less time. The ending of `output` decides: in a
+    `.csv` a cell that a spreadsheet would run as a formula has a leading apostrophe; in a `.jsonl` numbers,
+    lists and records are JSON.
 
     Raises:
         JobError, DataError, RunFolderError: one sentence each; nothing is written then.
@@ -54,6 +61,10 @@ def predict_file(
     form = form_of(TASKS.get(facts.get("task", "text-classification")))
     open = form.open
     added = ANSWERED if open else LABELLED
+    if output.suffix.lower() not in (".csv", JSON_LINES):
+        raise JobError(
+            f"answers are written to a .csv or a {JSON_LINES} file: name --output so, not {output}."
+        )
     if output.exists() and output.samefile(data):
         raise JobError(f"{output} is the input itself: name another --output.")
     if label_only and abstain_below:
@@ -77,18 +88,61 @@ def predict_file(
         )
     predictions = predictor.predict([texts[index] for index in filled], label_only, send_rows)
     answers = dict(zip(filled, predictions, strict=True))
-    rows, abstained = [], 0
-    for index, row in enumerate(table.rows):
-        answer = answers.get(index)
-        confidence = answer.confidence if answer is not None else None
-        hides = answer is not None and (confidence or 0.0) < abstain_below
-        abstained += hides
-        label = "" if answer is None or hides else answer.value or ""
-        shown = "" if confidence is None else f"{confidence:.4f}"
-        found = [label] if open else [label, shown, str(hides).lower()]
-        rows.append([*(row[name] or "" for name in table.columns), *found])
-    write_text(output, csv_text([*table.columns, *added], rows))
-    return Written(len(rows), abstained, len(rows) - len(filled), predictor.unit.method)
+    found = [_added(answers.get(index), abstain_below, open) for index in range(len(table))]
+    if output.suffix.lower() == JSON_LINES:
+        write_text(output, _json_lines(table, found, form))
+    else:
+        write_text(output, csv_text([*table.columns, *added], _csv_rows(table, found)))
+    abstained = sum(one.get("abstained", False) for one in found)
+    return Written(len(table), abstained, len(table) - len(filled), predictor.unit.method)
+
+
+def _added(answer: Prediction | None, abstain_below: float, open: bool) -> dict[str, Any]:
+    """The values of the added columns; None where there is nothing to say."""
+    if open:
+        return {ANSWERED[0]: answer.value if answer is not None else None}
+    confidence = answer.confidence if answer is not None else None
+    hides = answer is not None and (confidence or 0.0) < abstain_below
+    label = None if answer is None or hides else answer.value
+    rounded = None if confidence is None else round(confidence, 4)
+    return dict(zip(LABELLED, (label, rounded, hides), strict=True))
+
+
+def _csv_rows(table: Table, found: Sequence[dict[str, Any]]) -> list[list[str]]:
+    def cell(value: Any) -> str:
+        if isinstance(value, bool):
+            return str(value).lower()
+        return f"{value:.4f}" if isinstance(value, float) else value or ""
+
+    return [
+        [*(row[name] or "" for name in table.columns), *map(cell, added.values())]
+        for row, added in zip(table.rows, found, strict=True)
+    ]
+
+
+def _json_lines(table: Table, found: Sequence[dict[str, Any]], form: Form) -> str:
+    """An object a row: as it came from JSON lines, else its cells; and what was added."""
+    came_so = table.path is not None and table.path.suffix.lower() == JSON_LINES
+    given = read_objects(table) if came_so else [_parsed(row) for row in table.rows]
+    lines = []
+    for row, added in zip(given, found, strict=True):
+        answer = added.get(ANSWERED[0])
+        typed = added if answer is None else {ANSWERED[0]: form.as_json(answer)}
+        lines.append(json.dumps({**row, **typed}, ensure_ascii=False, allow_nan=False) + "\n")
+    return "".join(lines)
+
+
+def _parsed(row: dict[str, str | None]) -> dict[str, Any]:
+    """A row's cells, lists and objects taken out of their text."""
+
+    def value(cell: str | None) -> Any:
+        try:
+            found = None if cell is None else nested(cell)
+        except DataError:  # a printed list: a text here
+            found = None
+        return cell if found is None else found
+
+    return {name: value(cell) for name, cell in row.items()}
 
 
 def _texts(table: Table, columns: Sequence[str], form: Form) -> list[str]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from tuneworthy.arms import endpoints, model_names, not_compared
 from tuneworthy.checks import Examined, run_checks
 from tuneworthy.core.errors import JobError, RunFolderError
-from tuneworthy.core.evidence import Evidence, Verdict
+from tuneworthy.core.evidence import Evidence, Power, Verdict
 from tuneworthy.core.example import Example, label_counts
 from tuneworthy.core.finding import Finding
 from tuneworthy.core.hashing import address, file_digest
-from tuneworthy.core.job import Job, is_own_metric, is_template_file, own_metric
+from tuneworthy.core.job import Job, is_own_metric, own_metric
 from tuneworthy.core.judgement import Judgement
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef, ModelRole
@@ -29,7 +29,7 @@ from tuneworthy.reports.html import render_html
 from tuneworthy.reports.views_judge import judge_sentence
 from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.tasks import TASKS, Schema, Structured, Task, as_answered
-from tuneworthy.tasks._prompted import with_prompt
+from tuneworthy.tasks._prompted import read_prompt, with_prompt
 from tuneworthy.units.collect import arm_outputs, unit_metrics
 from tuneworthy.units.execute import OWN_METRIC
 from tuneworthy.units.executors.local import Executor, LocalExecutor
@@ -42,6 +42,7 @@ from tuneworthy.units.plan import (
     validated_parameters,
 )
 from tuneworthy.verdict.facts import cautious_end, goodness, meet_target
+from tuneworthy.verdict.words import power
 
 Models = dict[ModelRole, Path]
 
@@ -106,13 +107,17 @@ def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = N
     tried = dict.fromkeys(
         [*(task.metrics if task.open else ()), *([metric] if is_own_metric(job.metric) else ())]
     )
+    target = str(rows[0].target)
+    trial = [
+        Prediction(example_id="right", value=task.format(target)),
+        Prediction(example_id="unparseable", value=None, status="unparseable"),
+    ]
     for name in tried:
-        trial = Prediction(example_id="trial", value=task.format(str(rows[0].target)))
-        METRICS.get(name).parts([trial], [str(rows[0].target)], labels)
-    target = job.verdict.target_score
-    if target is not None and target > 1 and is_share(METRICS.get(metric)):
-        raise JobError(f"verdict.target_score = {target:g}: {metric} is a share, say {target / 100:g}.")
-    prompt = prompt_text(job)
+        METRICS.get(name).parts(trial, [target] * len(trial), labels)
+    goal = job.verdict.target_score
+    if goal is not None and goal > 1 and is_share(METRICS.get(metric)):
+        raise JobError(f"verdict.target_score = {goal:g}: {metric} is a share, say {goal / 100:g}.")
+    prompt = read_prompt(job.prompt)
     with_prompt(task, prompt, labels)
     instruction = job.instruction or task.instruction(labels)
     return Question(
@@ -124,16 +129,6 @@ def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = N
         constrain=job.constrain,
         prompt=prompt,
     )
-
-
-def prompt_text(job: Job) -> str | None:
-    """The user's own prompt, from its file where the job names one; JobError when it cannot be read."""
-    if job.prompt is None or not is_template_file(job.prompt):
-        return job.prompt
-    try:
-        return Path(job.prompt).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise JobError(f"prompt: {job.prompt} cannot be read ({type(error).__name__}).") from None
 
 
 def check_parameters(job: Job) -> None:
@@ -155,7 +150,7 @@ def job_identity(job: Job, data: Loaded) -> str:
         "input": data.columns.input,
         "target": data.columns.target,
     }
-    identity["prompt"] = prompt_text(job)
+    identity["prompt"] = read_prompt(job.prompt)
     if is_own_metric(job.metric):
         file, function = own_metric(job.metric)
         identity["metric"] = [function, file_digest(file)]
@@ -199,7 +194,7 @@ def write_inputs(
     )
     schema = job.json_schema and _seen_from(folder.path, job.json_schema)
     # A prompt's own text: the folder does not depend on where its file was.
-    updates: dict[str, object] = {"prompt": prompt_text(job), "data": resolved, "json_schema": schema}
+    updates: dict[str, object] = {"prompt": read_prompt(job.prompt), "data": resolved, "json_schema": schema}
     if is_own_metric(job.metric):
         file, function = own_metric(job.metric)
         folder.write_text(OWN_METRIC, file.read_text(encoding="utf-8"))
@@ -304,6 +299,11 @@ def write_plan(
             "not_compared": not_compared(job, TASKS.get(job.task), rows),
         },
     )
+
+
+def tell_power(folder: RunFolder, table: Sequence[Power], metric: str, share: bool) -> None:
+    """What the test rows can find, as numbers and in a sentence."""
+    folder.emit("power", table=[row.model_dump() for row in table], text=power(table, metric, share))
 
 
 def execute(stage: Stage, folder: RunFolder, executor: Executor, models: Models) -> list[ArmOutput]:

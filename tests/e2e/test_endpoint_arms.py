@@ -152,10 +152,21 @@ def test_a_server_that_stumbles_is_asked_again(
     assert len(server.requests) > 15
 
 
-def test_rows_leave_this_machine_only_with_consent(toy_csv: Path, quick: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("arms", "protocol", "sent"),
+    [
+        (["majority", "zero_shot"], "holdout", 15),  # the test rows
+        (["zero_shot", "few_shot"], "holdout", 18),  # and three demonstrations
+        (["zero_shot", "knn_shot"], "holdout", 60),  # and any training row
+        (["majority", "few_shot"], "crossfit", 60),  # every row is a test row
+    ],
+)
+def test_rows_leave_this_machine_only_with_consent(
+    toy_csv: Path, quick: dict[str, Any], arms: list[str], protocol: str, sent: int
+) -> None:
     for field in ("prompt_model", "base_model"):
-        settings = {**quick, "arms": ARMS, field: AWAY}
-        with pytest.raises(ConsentError, match=r"60 rows to h\.example.*send_rows=True"):
+        settings = {**quick, "arms": arms, "protocol": protocol, field: AWAY}
+        with pytest.raises(ConsentError, match=rf" {sent} rows to h\.example.*send_rows=True"):
             tw.run(toy_csv, **settings)
     assert not Path("runs").exists()
 
@@ -197,7 +208,7 @@ def test_the_command_line_asks_on_a_terminal_and_takes_no_for_no(
             main()
         assert ended.value.code == 2
         assert "--send-rows" in capsys.readouterr().err
-    assert asked == ["Send 60 rows to h.example?"]
+    assert asked == ["Send 15 rows to h.example?"]
 
 
 def test_yes_on_the_terminal_and_the_option_both_go_on_and_are_kept_in_the_job(

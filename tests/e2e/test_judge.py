@@ -104,7 +104,9 @@ def test_a_judge_that_prefers_the_longer_answer_is_counted_as_it_judged(
 
 def test_a_judge_that_always_says_a_prefers_nobody(judged: Judged, server: ChatServer) -> None:
     server.reply = lambda messages: "A"
-    found, _ = judged()
+    found, run = judged()
+    said = "chose answer A on every row it was asked about (14), whichever arm wrote it"
+    assert said in run.report.read_text(encoding="utf-8")
     assert (found["wins"], found["losses"], found["ties"]) == (0, 0, 15)
     assert found["position_disagreement"] == 1
     assert found["win_rate"]["value"] == 0.5
@@ -208,9 +210,10 @@ def test_what_the_judge_costs_is_counted(judged: Judged, server: ChatServer) -> 
     assert found["money"] == pytest.approx(3.0 * read / 1e6)
 
 
-def test_judged_rows_leave_this_machine_only_with_consent(judged: Judged) -> None:
-    with pytest.raises(ConsentError, match=r"20 rows to h\.example"):
-        judged(model="openai:m@https://h.example/v1", rows=20)
+@pytest.mark.parametrize(("rows", "sent"), [(10, 10), (20, 15)])  # of the 15 test rows
+def test_judged_rows_leave_this_machine_only_with_consent(judged: Judged, rows: int, sent: int) -> None:
+    with pytest.raises(ConsentError, match=rf" {sent} rows to h\.example"):
+        judged(model="openai:m@https://h.example/v1", rows=rows)
     assert not Path("runs").exists()
 
 

@@ -75,6 +75,16 @@ waste.best, waste.worst = 0, 1
 
 def total(answers, targets):
     return sum(a == t for a, t in zip(answers, targets))
+
+def nothing(answers, targets): pass
+def first(answers, targets): return [1.0]
+def words(answers, targets): return ["good" for _ in targets]
+
+def broken(answers, targets):
+    return [{}["price"] for _ in targets]
+
+def lower(answers, targets):
+    return [float(a.lower() == t.lower()) for a, t in zip(answers, targets)]
 '''
 
 
@@ -133,8 +143,14 @@ def test_an_own_metric_whose_best_is_below_its_worst_is_an_error(
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("mine.py:total", "returned int: return a list with one finite number per row"),
-        ("mine.py:gain", "has no function 'gain': it has profit, total, waste"),
+        ("mine.py:total", "returned 1: let it return a list with one finite number for each row"),
+        ("mine.py:nothing", "returned nothing: let it return a list"),
+        ("mine.py:first", "returned 1 number for 2 rows"),
+        ("mine.py:words", "returned 'good' for row 1 of 2, which is no finite number"),
+        ("mine.py:broken", r"failed with KeyError: 'price' \(mine\.py, line 19\)\.$"),
+        ("mine.py:lower", r"'NoneType' .*line 22\); an answer is None where nothing could be read"),
+        ("mine.py:gain", "has no function 'gain': say mine.py:profit or mine.py:waste"),
+        ("mine.py", "is a file, and a function in it is the metric: say mine.py:profit or"),
         ("yours.py:profit", "there is no file"),
     ],
 )

@@ -11,7 +11,7 @@ from synthetic_run import VARIANTS
 
 from tuneworthy.reports import formats
 from tuneworthy.reports.notebook import verdict_card
-from tuneworthy.reports.terminal import verdict_table
+from tuneworthy.reports.terminal import print_verdict, verdict_table
 
 
 def _printed(contents, width):
@@ -37,7 +37,51 @@ def test_fits_and_is_complete(name, width, run_of):
     flat = " ".join(text.replace("│", " ").split())
     assert contents.verdict.headline in flat
     assert contents.verdict.next_action in flat
-    assert "Report:" in flat
+
+
+def _with_long_names(contents):
+    """The run as if its arms were an outsider's, and its metric a loss of money."""
+
+    def renamed(item):
+        return f"{item}_of_mine"
+
+    arms = tuple(
+        arm.model_copy(
+            update={
+                "method": renamed(arm.method),
+                "estimate": arm.estimate.model_copy(update={"metric": "loss_in_eur", "value": 12345.678}),
+            }
+        )
+        for arm in contents.evidence.arms
+    )
+    evidence = contents.evidence.model_copy(update={"arms": arms, "metric": "loss_in_eur", "error": True})
+    return contents.model_copy(update={"evidence": evidence})
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_name_or_number_is_cut_in_a_narrow_terminal(width, run_of):
+    contents = _with_long_names(run_of("holdout"))
+    text = _printed(contents, width)
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    for arm in contents.arms:
+        assert any(line.startswith(arm.method) and "12345.678" in line for line in text.splitlines())
+
+
+def test_a_pipe_gets_a_line_for_each_arm_however_long_and_the_whole_path(run_of):
+    contents = _with_long_names(run_of("holdout"))
+    stream = io.StringIO()
+    print_verdict(contents, Console(file=stream, width=60, color_system=None))
+    lines = stream.getvalue().splitlines()
+    for arm in contents.arms:
+        row = next(line for line in lines if line.startswith(arm.method))
+        assert arm.kind in row and row.endswith(formats.brief_seconds(arm.cost.fit_s))
+    assert lines[-1] == f"Report: {contents.folder / 'report.html'}"
+
+
+def test_the_table_says_which_way_is_up(run_of):
+    assert "lower is" not in _printed(run_of("holdout"), 100)
+    head = _printed(_with_long_names(run_of("holdout")), 200).split("\N{BOX DRAWINGS LIGHT HORIZONTAL}")[0]
+    assert "lower is" in head and "better" in head
 
 
 def test_tuned_arm_is_compared_with_the_best_untuned(run_of):

@@ -53,16 +53,22 @@ def test_a_prompt_may_name_a_label(quick: Any, tmp_path: Path) -> None:
     assert tw.run(table, output=tmp_path / "run", **settings).verdict.recommended_method
 
 
+def test_a_prompt_that_is_neither_template_nor_file_is_said_to_be_so(quick: Any, tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", toy_rows(60))
+    with pytest.raises(JobError, match=r"'godo\.txt' is neither a template, .* nor a file .*No such file"):
+        tw.run(table, **{**quick, "arms": ["majority", "zero_shot"], "prompt": "godo.txt"})
+
+
 def test_the_prompt_reaches_training_the_run_folder_and_predict(quick: Any, tmp_path: Path) -> None:
     table = write_csv(tmp_path / "t.csv", toy_rows(60))
-    (tmp_path / "mine.jinja").write_text("Message: {{ input }}\nTopic?", encoding="utf-8")
-    settings = {**quick, "arms": ["zero_shot", "lora"], "prompt": str(tmp_path / "mine.jinja")}
+    (tmp_path / "mine.txt").write_text("Message: {{ input }}\nTopic?", encoding="utf-8")
+    settings = {**quick, "arms": ["zero_shot", "lora"], "prompt": str(tmp_path / "mine.txt")}
     run = tw.run(table, output=tmp_path / "run", **settings)
     plain = tw.run(table, output=tmp_path / "plain", **{**settings, "prompt": None})
     assert "Topic?" in (run.path / "job.yaml").read_text(encoding="utf-8")
     units = {unit.name for unit in (run.path / "units").iterdir()}
     assert not units & {unit.name for unit in (plain.path / "units").iterdir()}
     assert run.predict("where is my parcel")[0].scores != plain.predict("where is my parcel")[0].scores
-    (tmp_path / "mine.jinja").unlink()
+    (tmp_path / "mine.txt").unlink()
     again = tw.run(run.path / "job.yaml", output=run.path)
     assert {unit.name for unit in (again.path / "units").iterdir()} == units

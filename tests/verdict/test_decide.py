@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from tuneworthy.core.evidence import Arm, Comparison, Cost, Estimate, Evidence, Power, Thresholds
+from tuneworthy.core.evidence import Arm, Comparison, Cost, Estimate, Evidence, FineTuning, Power, Thresholds
+from tuneworthy.verdict import words
 from tuneworthy.verdict.rules import RULES, decide
 
 KINDS = {
@@ -251,6 +252,67 @@ def test_the_best_of_the_cheap_arms_is_recommended_and_the_cheapest_named() -> N
     assert any("cheapest arm that passes the same test is tfidf" in reason for reason in found.reasons)
 
 
+def test_an_arm_that_looks_at_no_input_is_never_named_as_the_cheaper_one() -> None:
+    values = {"majority": 0.80, "tfidf": 0.803, "lora": 0.80}
+    clear = {("tfidf", "majority"): 0.001}
+    found = decide(evidence(values, p=clear, half=0.015))
+    assert (found.rule, found.recommended_method) == ("cheap_is_enough", "tfidf")
+    assert not any("cheapest" in reason for reason in found.reasons)
+
+
+def priced(name: str, value: float, money: float | None, endpoint: bool = False) -> Arm:
+    plain = arm(name, value)
+    cost = plain.cost.model_copy(update={"money_per_1000": money, "endpoint": endpoint})
+    return plain.model_copy(update={"cost": cost})
+
+
+@pytest.mark.parametrize(
+    ("prices", "cheapest"),
+    [
+        ({"tfidf": (None, False), "few_shot": (None, False)}, "tfidf"),  # by seconds
+        ({"tfidf": (2.0, False), "few_shot": (0.5, True)}, "few_shot"),
+        ({"tfidf": (0.01, False), "few_shot": (None, True)}, "tfidf"),  # what is unknown is not cheap
+        ({"tfidf": (None, True), "few_shot": (None, False)}, "few_shot"),
+        ({"tfidf": (None, True), "few_shot": (0.5, True)}, "few_shot"),
+    ],
+)
+def test_money_comes_before_seconds(prices: dict[str, tuple[float | None, bool]], cheapest: str) -> None:
+    values = {"tfidf": 0.93, "few_shot": 0.93}
+    arms = tuple(priced(name, values[name], *prices[name]) for name in values)
+    found = decide(evidence(values, arms=arms, thresholds=Thresholds(target_score=0.85)))
+    assert found.recommended_method == cheapest
+    money = prices[cheapest][0]
+    unit = "in your currency per 1,000 rows" if money is not None else "s per 1,000 rows"
+    assert unit in found.paragraph
+
+
+@pytest.mark.parametrize(
+    ("fine_tuning", "said"),
+    [("open", "Add a tuned arm"), ("left_out", "`tuneworthy run`"), ("no_weights", "a model with weights")],
+)
+def test_the_way_to_measure_fine_tuning_is_one_that_works(fine_tuning: FineTuning, said: str) -> None:
+    found = decide(evidence({"majority": 0.5, "tfidf": 0.8}, fine_tuning=fine_tuning))
+    assert (found.rule, said in found.next_action) == ("inconclusive", True)
+
+
+def test_what_the_rows_can_find_is_said_in_the_metrics_own_unit() -> None:
+    blind = Power(n=19, disagreement=0.15, minimum_detectable_difference=None)
+    seen = [blind, Power(n=19, disagreement=0.25, minimum_detectable_difference=None)]
+    assert words.power(seen, "accuracy", True) == (
+        "Power: 19 test rows are too few to show any difference if arms disagree on 25% of rows or fewer."
+    )
+    seen[1] = Power(n=19, disagreement=0.25, minimum_detectable_difference=0.231)
+    assert words.power(seen, "accuracy", True) == (
+        "Power: 19 test rows find a true difference of 23.1 points if arms disagree on 25% of rows, "
+        "but none if arms disagree on 15% of rows (80% power)."
+    )
+    error = Power(n=80, spread=1.09, minimum_detectable_difference=0.343, source="observed")
+    assert words.power([*seen, error], "mae", False) == (
+        "Power: 80 test rows find a true difference in mean absolute error of 0.343 if rows differ by 1.09 "
+        "(standard deviation), as the untuned arms do (80% power)."
+    )
+
+
 def test_a_cheap_arm_that_is_no_better_than_the_baseline_is_not_enough_the_baseline_is() -> None:
     values = {"majority": 0.80, "tfidf": 0.803, "lora": 0.80}
     found = decide(evidence(values, half=0.015))
@@ -345,7 +407,7 @@ def test_the_rows_resolution_is_printed() -> None:
     )
     assert "a true difference of 9.4 points" in decide(evidence(CLEAR_WIN, power=power)).paragraph
     blind = (Power(n=20, disagreement=0.15, minimum_detectable_difference=None),)
-    assert "no difference is found 80% of the time" in decide(evidence(CLEAR_WIN, power=blind)).paragraph
+    assert "20 rows are too few to show any difference" in decide(evidence(CLEAR_WIN, power=blind)).paragraph
 
 
 def random_evidence(rng: np.random.Generator) -> Evidence:

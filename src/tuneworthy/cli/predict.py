@@ -11,7 +11,9 @@ from tuneworthy.cli.options import RunPath, SendRows
 def command(
     run: RunPath,
     data: Annotated[Path, typer.Argument(help="A table of new rows.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file to write: .csv, or .jsonl for JSON lines.")
+    ],
     input: Annotated[
         list[str] | None, typer.Option("--input", help="Column with the text, when it has another name here.")
     ] = None,

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -75,23 +74,7 @@ class Display:
         self._say(f"  {event['text']}")
 
     def _on_power(self, event: dict[str, Any]) -> None:
-        from tuneworthy.reports.formats import size
-
-        observed = [row for row in event["table"] if row["source"] == "observed"]
-        metric = event["metric"]
-        shown = ", ".join(
-            (f"of {size(difference, metric)}" if difference else "of no size, however large,")
-            + (
-                f" if arms disagree on {row['disagreement']:.0%} of rows"
-                if row["disagreement"] is not None
-                else f" if rows differ by {size(row['spread'], metric)} (standard deviation)"
-            )
-            for row in (observed or event["table"])
-            for difference in [row["minimum_detectable_difference"]]
-        )
-        measured = ", as the untuned arms do" if observed else ""
-        rows = event["table"][0]["n"]
-        self._say(f"  Power: {rows} test rows find a true difference {shown}{measured} (80% power).")
+        self._say(f"  {event['text']}")
 
     def _on_planned(self, event: dict[str, Any]) -> None:
         parts = [f"{len(units)} {name}" for name, units in event["stages"].items()]
@@ -172,11 +155,3 @@ class Bar:
     def __call__(self, done: int, total: int, facts: dict[str, float]) -> None:
         if self._task is not None:
             self._progress.update(self._task, completed=done, total=total)
-
-
-def print_verdict(folder: Path) -> None:
-    """The table of arms, the verdict, and where the report is."""
-    from tuneworthy.reports.contents import load_contents
-    from tuneworthy.reports.terminal import verdict_table
-
-    console.print(verdict_table(load_contents(folder)))

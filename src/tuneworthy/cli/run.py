@@ -66,7 +66,9 @@ def execute(
     from tuneworthy import pipeline
     from tuneworthy.api import make_job
     from tuneworthy.cli.consent import with_consent
-    from tuneworthy.cli.progress import Display, print_verdict
+    from tuneworthy.cli.progress import Display, console
+    from tuneworthy.reports.contents import load_contents
+    from tuneworthy.reports.terminal import print_verdict
 
     job, table = make_job(source, columns, {}, overrides)
     if untuned_only:
@@ -76,4 +78,4 @@ def execute(
         with Display(quiet=quiet) as display:
             return pipeline.run(job.model_copy(update={"send_rows": allowed}), output, table, display)
 
-    print_verdict(with_consent(run, send_rows or job.send_rows))
+    print_verdict(load_contents(with_consent(run, send_rows or job.send_rows)), console)

@@ -16,6 +16,8 @@ Decision = Literal[
     "fine_tune", "prompt", "classifier", "more_data", "fix_data", "not_worth_it", "inconclusive"
 ]
 
+FineTuning = Literal["open", "left_out", "no_weights"]
+
 
 class Estimate(Frozen):
     """A metric's value for one arm, with a confidence interval.
@@ -116,7 +118,10 @@ class Power(Frozen):
 
 
 class Cost(Frozen):
-    """What one arm cost in this run, measured: seconds on this machine, rows and money."""
+    """What one arm cost in this run, measured: seconds on this machine, rows and money.
+
+    Money is None where the job names no price; `endpoint` tells whether it is an endpoint's to charge.
+    """
 
     method: str
     fit_s: float
@@ -127,6 +132,7 @@ class Cost(Frozen):
     money_per_1000: float | None = None
     peak_memory_gib: float | None = None
     threads: int = 1
+    endpoint: bool = False
 
 
 class Arm(Frozen):
@@ -159,7 +165,10 @@ class Thresholds(Frozen):
     )
     alpha: float = Field(0.05, gt=0, lt=1, description="one-sided error rate of each claim")
     target_score: float | None = Field(
-        None, ge=0, description="the score you need; untuned arms that reach it end the run early"
+        None,
+        ge=0,
+        description="the score you need, or the error you accept; untuned arms that reach it end the run "
+        "early",
     )
     fewest_rows_to_train: int = Field(
         50,
@@ -177,12 +186,14 @@ class Evidence(Frozen):
         share: True when it lies between 0 and 1 and is read as a percentage.
         whole: what `smallest_gain_worth_having` is a share of: 1 for a score, and for an error that of the
             best constant answer, so that 0.02 means two percent of it.
+        fine_tuning: "left_out" where the job says so, "no_weights" where an endpoint is the base model.
     """
 
     metric: str
     error: bool = False
     share: bool = True
     whole: float = Field(1.0, gt=0)
+    fine_tuning: FineTuning = "open"
     arms: tuple[Arm, ...]
     comparisons: tuple[Comparison, ...]
     thresholds: Thresholds

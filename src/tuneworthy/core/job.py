@@ -26,10 +26,10 @@ NO_RESULT_DEPENDS_ON = {
 def is_own_metric(metric: str) -> bool:
     """Whether a job's `metric` names a function in a file of the user's.
 
-    >>> is_own_metric("my_metrics.py:profit"), is_own_metric("accuracy")
-    (True, False)
+    >>> is_own_metric("my_metrics.py:profit"), is_own_metric("my_metrics.py"), is_own_metric("accuracy")
+    (True, True, False)
     """
-    return ".py:" in metric
+    return ".py:" in metric or metric.endswith(".py")
 
 
 def own_metric(metric: str) -> tuple[Path, str]:
@@ -44,8 +44,12 @@ def own_metric(metric: str) -> tuple[Path, str]:
 
 
 def is_template_file(prompt: str) -> bool:
-    """Whether a job's `prompt` names a file and is not the template itself."""
-    return prompt.endswith(".jinja") and "\n" not in prompt and "{" not in prompt
+    """Whether a job's `prompt` names a file: a template shows the text, and so it has a brace.
+
+    >>> is_template_file("my prompt.txt"), is_template_file("Text: {{ input }}")
+    (True, False)
+    """
+    return "\n" not in prompt and "{" not in prompt
 
 
 class DataSpec(Frozen):
@@ -131,7 +135,7 @@ class Job(Frozen):
     )
     prompt: str | None = Field(
         None,
-        description="Jinja template of the user's turn, or a file of it that ends in .jinja, with the "
+        description="Jinja template of the user's turn, or a file that holds it, with the "
         "variables input, instruction and labels; default: the input alone",
     )
     metric: str = Field(

@@ -29,6 +29,13 @@ class JudgedRow(Frozen):
         return self.shown_first is not None and self.shown_first == self.shown_second
 
     @property
+    def place(self) -> Literal["A", "B"] | None:
+        """The place that was preferred in both orders, whichever answer stood there."""
+        if (self.shown_first, self.shown_second) == ("first", "second"):
+            return "A"
+        return "B" if (self.shown_first, self.shown_second) == ("second", "first") else None
+
+    @property
     def outcome(self) -> Preference:
         """A win only where both orders agree, else a tie."""
         return self.shown_first if self.agrees and self.shown_first is not None else "tie"

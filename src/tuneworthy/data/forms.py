@@ -6,7 +6,7 @@ Everything after loading sees one canonical text for the input and one for the t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Layout = tuple[tuple[str, ...], str]  # names of the input columns, name of the target column
 
@@ -51,6 +51,7 @@ class Form:
         holds_target: whether a cell may be a target of the task, by which the column is found; None where
             only its name tells, or that few values repeat.
         holds_input: whether a cell holds an input that does not look like a text, such as a list of tokens.
+        as_json: from an answer to what it is in JSON: a list, a number, an object, or the text itself.
         target: what a target is called in a sentence.
         nothing: the target of a row in which there is nothing to find; None where there always is.
     """
@@ -61,6 +62,7 @@ class Form:
     layouts: tuple[Layout, ...] = ()
     holds_target: Callable[[str], bool] | None = None
     holds_input: Callable[[str], bool] | None = None
+    as_json: Callable[[str], Any] = str
     target: str = "label"
     nothing: str | None = None
 

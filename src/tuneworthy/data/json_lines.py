@@ -64,6 +64,14 @@ def read_json_lines(path: Path, longest: int = LONGEST_LINE) -> Table:
     )
 
 
+def read_objects(table: Table) -> list[dict[str, Any]]:
+    """The objects that `read_json_lines` made a table of, one a row, their numbers and lists as they are."""
+    assert table.path is not None
+    wanted = set(table.numbers)
+    lines = numbered_lines(table.path, table.encoding or "utf-8")
+    return [json.loads(line, parse_constant=_constant) for number, line in lines if number in wanted]
+
+
 def _row(line: str, place: str) -> dict[str, str | None]:
     value = _parse(line, place)
     if not isinstance(value, dict):

@@ -243,6 +243,7 @@ def total_cost(output: ArmOutput, job: Job, cores: int) -> Cost:
         money_per_1000=money_per_1000,
         peak_memory_gib=max(float(cost["peak_memory_gib"]) for cost in output.costs),
         threads=max(int(cost["threads"]) for cost in output.costs),
+        endpoint=asked,
     )
 
 

@@ -104,6 +104,14 @@ class Searchable(Protocol):
         """The values that a fit on so many rows would have, and what to try around them."""
 
 
+@runtime_checkable
+class Demonstrating(Protocol):
+    """What a method may offer besides: other rows stand in its prompts."""
+
+    def shown(self, parameters: Any, rows: int) -> int:
+        """How many of so many training rows stand in the prompts of one fit, at most."""
+
+
 class Method(Protocol):
     """The contract of a file in `methods/`.
 

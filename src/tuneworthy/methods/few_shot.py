@@ -82,6 +82,10 @@ class FewShot:
         draws = tuple(sorted({parameters.draw, 0, 1, 2, 3}))
         return {"k": parameters.k, "draw": parameters.draw}, {"k": counts, "draw": draws}
 
+    def shown(self, parameters: FewShotParameters, rows: int) -> int:
+        """The k demonstrations, which every prompt shares."""
+        return min(parameters.k, rows)
+
     def freeze(
         self,
         parameters: FewShotParameters,

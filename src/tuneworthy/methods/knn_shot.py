@@ -105,6 +105,10 @@ class KnnShot:
         counts = tuple(sorted({parameters.k, *(k for k in (2, 4, 8, 16) if k <= rows // 2)}))
         return {"k": parameters.k}, {"k": counts}
 
+    def shown(self, parameters: KnnShotParameters, rows: int) -> int:
+        """All: any of them may be the nearest to a row."""
+        return rows
+
     def freeze(
         self,
         parameters: KnnShotParameters,

@@ -83,6 +83,11 @@ def is_share(metric: Metric) -> bool:
     return (metric.worst, metric.best) == (0.0, 1.0)
 
 
+def title_of(name: str) -> str:
+    """What a sentence calls a metric. A user's own is not at hand once a run is over: its name will do."""
+    return METRICS.get(name).title if name in METRICS.names() else name.replace("_", " ")
+
+
 def oriented(metric: Metric, value: Parts) -> Parts:
     """The value, or its negative where the lower is the better: then the higher always is."""
     return -value if is_error(metric) else value

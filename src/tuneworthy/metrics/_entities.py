@@ -39,6 +39,15 @@ def written(entities: Sequence[tuple[str, str]]) -> str:
     return "; ".join(f"{kind}: {_plain(text)}" for kind, text in entities) or NONE
 
 
+def listed(answer: str) -> list[dict[str, str]]:
+    """The entities of an answer as JSON holds them.
+
+    >>> listed("city: Rome"), listed("none")
+    ([{'type': 'city', 'text': 'Rome'}], [])
+    """
+    return [{"type": kind, "text": words} for kind, words in entities_of(answer) or ()]
+
+
 def _plain(text: str) -> str:
     """The words on one line, without the sign that parts entities."""
     return " ".join(text.replace(";", ",").split())

@@ -5,10 +5,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import numpy as np
 
+from tuneworthy.core.counting import counted
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.job import own_metric
 from tuneworthy.core.prediction import Prediction
@@ -54,24 +56,33 @@ class OwnMetric(MeanOverRows):
         try:
             found = self.function(answers, [self.notation(target) for target in targets])
         except Exception as error:
+            hint = "; an answer is None where nothing could be read" if "None" in str(error) else ""
             raise JobError(
-                f"the metric '{self.name}' failed with {type(error).__name__}: {error}; an answer is None "
-                "where nothing could be read."
+                f"the metric '{self.name}' failed with {_what_and_where(error, METRICS.source(self.name))}"
+                f"{hint}."
             ) from error
-        wanted = "return a list with one finite number per row, whose mean is reported"
-        if not hasattr(found, "__len__"):
-            raise JobError(f"the metric '{self.name}' returned {type(found).__name__}: {wanted}.")
-        if len(found) != len(targets):
-            raise JobError(
-                f"the metric '{self.name}' returned {len(found)} numbers for {len(targets)} rows: {wanted}."
-            )
-        try:
-            numbers = np.array([float(one) for one in found])
-        except (TypeError, ValueError):
-            raise JobError(f"the metric '{self.name}' returned what is no number: {wanted}.") from None
-        if not np.isfinite(numbers).all():
-            raise JobError(f"the metric '{self.name}' returned a number that is not finite: {wanted}.")
-        return np.column_stack([numbers, np.ones(len(numbers))])
+        numbers = [_number(one) for one in self._listed(found, len(targets))]
+        for row, (number, given) in enumerate(zip(numbers, found, strict=True), start=1):
+            if number is None:
+                raise self._refused(f"{given!r} for row {row} of {len(targets)}, which is no finite number")
+        return np.column_stack([np.array(numbers, dtype=np.float64), np.ones(len(numbers))])
+
+    def _listed(self, found: Any, rows: int) -> Sequence[Any]:
+        """What the function returned, where it is as long as there are rows."""
+        if found is None:
+            raise self._refused("nothing")
+        if not hasattr(found, "__len__") or isinstance(found, str | dict):
+            raise self._refused(f"{found!r}"[:60])
+        if len(found) != rows:
+            raise self._refused(f"{counted(len(found), 'number')} for {counted(rows, 'row')}")
+        listed: Sequence[Any] = found
+        return listed
+
+    def _refused(self, what: str) -> JobError:
+        return JobError(
+            f"the metric '{self.name}' returned {what}: let it return a list with one finite number for each "
+            "row, whose mean is reported."
+        )
 
 
 def bring_own(metric: str, open: bool, folder: Path = Path(), notation: Callable[[str], str] = str) -> str:
@@ -86,17 +97,23 @@ def bring_own(metric: str, open: bool, folder: Path = Path(), notation: Callable
     Raises:
         JobError: no such file or function, the file cannot be run, or its name is a metric of ours.
     """
-    file, name = own_metric(metric)
+    file, name = (Path(metric), "") if metric.endswith(".py") else own_metric(metric)
     source = (folder / file).resolve()
     if not source.is_file():
         raise JobError(f"metric '{metric}': there is no file {folder / file}.")
     module = _run(source, metric)
     function = getattr(module, name, None)
     if not callable(function):
-        known = sorted(key for key, value in vars(module).items() if callable(value) and key[0] != "_")
-        raise JobError(
-            f"metric '{metric}': {source.name} has no function '{name}': it has {', '.join(known) or 'none'}."
+        defined = [
+            key
+            for key, value in vars(module).items()
+            if callable(value) and key[0] != "_" and value.__module__ == module.__name__
+        ]
+        said = f"has no function '{name}'" if name else "is a file, and a function in it is the metric"
+        known = (
+            f"say {' or '.join(f'{source.name}:{key}' for key in defined)}" if defined else "it defines none"
         )
+        raise JobError(f"metric '{metric}': {source.name} {said}: {known}.")
     best, worst = float(getattr(function, "best", math.inf)), float(getattr(function, "worst", -math.inf))
     if best == worst:
         raise JobError(f"metric '{metric}': its best and worst are the same, {best:g}.")
@@ -115,6 +132,22 @@ def _run(source: Path, metric: str) -> Any:
         spec.loader.exec_module(module)
     except Exception as error:
         raise JobError(
-            f"metric '{metric}': {source.name} fails with {type(error).__name__}: {error}."
+            f"metric '{metric}': {source.name} fails with {_what_and_where(error, source)}."
         ) from error
     return module
+
+
+def _number(given: Any) -> float | None:
+    """A finite number, or None."""
+    try:
+        number = float(given)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _what_and_where(error: Exception, source: Path | None) -> str:
+    """The error, and the last line of the user's file that led to it: "KeyError: 'k' (mine.py, line 3)"."""
+    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(source)]
+    place = f" ({source.name}, line {lines[-1]})" if source is not None and lines else ""
+    return f"{type(error).__name__}: {error}{place}"

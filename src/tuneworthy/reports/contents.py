@@ -52,6 +52,7 @@ class DatasetFacts(Stored):
     input_columns: tuple[str, ...]
     target_column: str | None = None
     group_column: str | None = None
+    task: str = "text-classification"
     labels: dict[str, int] = {}
     words: Words | None = None
     test: TestFacts | None = None

@@ -12,7 +12,6 @@ DASH = "\N{EM DASH}"
 RANGE = "\N{EN DASH}"
 
 SHARES = ("precision", "recall", "f1", "judge_")  # of a label, and how a judge's opinions begin
-_TITLES = {"macro_f1": "macro F1", "micro_f1": "micro F1", "f1": "F1", "ece": "calibration error (ECE)"}
 _PROCEDURES = {
     "mcnemar_exact": "exact McNemar",
     "permutation": "paired permutation",
@@ -38,8 +37,8 @@ _DECISIONS = {
 
 
 def metric_title(metric: str) -> str:
-    """'macro_f1' as a reader says it: 'macro F1'."""
-    return _TITLES.get(metric, metric.replace("_", " "))
+    """'macro_f1' as a reader says it: 'macro-F1'."""
+    return "F1" if metric == "f1" else metrics.title_of(metric)
 
 
 def procedure_title(name: str) -> str:
@@ -62,6 +61,11 @@ def is_share(metric: str) -> bool:
     if metric.startswith(SHARES):
         return True
     return metric in METRICS.names() and metrics.is_share(METRICS.get(metric))
+
+
+def is_error(metric: str) -> bool:
+    """Whether a metric is the better the lower, as far as its name is known here."""
+    return metric in METRICS.names() and metrics.is_error(METRICS.get(metric))
 
 
 def count(value: float) -> str:

@@ -19,7 +19,14 @@ _METHODS = {
 }
 _METRICS = {
     "accuracy": "the share of rows answered rightly",
+    "mae": "how far answers are from the truth on average, in the targets' unit; the lower, the better",
     "macro_f1": "F1 of each label, averaged so that a rare label counts as much as a frequent one",
+}
+_UNPARSEABLE = {
+    "labels": "an answer that is no label; it counts as wrong and is counted apart",
+    "texts": "an answer that could not be read; it counts as wrong and is counted apart",
+    "numbers": "an answer without a number; it counts as the end of the targets' range that is farther off, "
+    "and is counted apart",
 }
 _TERMS = (
     ("Arm", "one method with its settings, measured on the same rows as the others"),
@@ -28,7 +35,6 @@ _TERMS = (
         "where the true score plausibly lies, given this many rows; at 95% confidence, intervals made "
         "this way hold the true score 19 times in 20",
     ),
-    ("Point", "one percentage point: from 80% to 83% is +3 points"),
     (
         "Paired comparison",
         "two arms compared row by row on the same rows, so that hard rows are hard for both",
@@ -39,7 +45,6 @@ _TERMS = (
         "and one-sided where only a gain counts",
     ),
     ("Only it right", "rows that the first arm has right and the other wrong, and the reverse"),
-    ("Unparseable", "an answer that is no label; it counts as wrong and is counted apart"),
     (
         "F1",
         "one number for precision (how often the label, when given, is right) and recall (how often it is "
@@ -60,7 +65,9 @@ _SIMILARITY = (
 def glossary(contents: Contents) -> list[tuple[str, str]]:
     """Terms and what they mean: the general ones, then the metric and the arms of this run."""
     metric = contents.evidence.metric
-    terms = list(_TERMS)
+    terms = [*_TERMS, ("Unparseable", _UNPARSEABLE[_answers(contents)])]
+    if contents.evidence.share:
+        terms.append(("Point", "one percentage point: from 80% to 83% is +3 points"))
     if metric in _METRICS:
         title = formats.metric_title(metric)
         terms.append((title[:1].upper() + title[1:], _METRICS[metric]))
@@ -72,3 +79,10 @@ def glossary(contents: Contents) -> list[tuple[str, str]]:
         terms.append(("Holdout", "some rows are kept from all training and choosing, and scored at the end"))
     terms.extend((arm.method, _METHODS[arm.method]) for arm in contents.arms if arm.method in _METHODS)
     return terms
+
+
+def _answers(contents: Contents) -> str:
+    """What the task answers with."""
+    if contents.dataset.task == "regression":
+        return "numbers"
+    return "labels" if contents.dataset.labels else "texts"

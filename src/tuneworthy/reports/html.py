@@ -24,7 +24,7 @@ from tuneworthy.reports.views_rows import (
     won_view,
     wording_view,
 )
-from tuneworthy.reports.views_scores import View, arms_view, comparisons_view, verdict_view
+from tuneworthy.reports.views_scores import View, arms_view, comparisons_view, metric_heading, verdict_view
 from tuneworthy.reports.views_search import learned_view, search_view
 
 
@@ -46,6 +46,7 @@ def _views(contents: Contents) -> View:
         "data": contents.dataset,
         "evidence": evidence,
         "verdict": verdict,
+        "heading": metric_heading(contents),
         "metric": formats.metric_title(evidence.metric),
         "top": verdict_view(contents),
         "arms": arms_view(contents),

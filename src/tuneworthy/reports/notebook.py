@@ -3,7 +3,7 @@
 from tuneworthy.reports import formats
 from tuneworthy.reports.contents import Contents
 from tuneworthy.reports.templating import environment, writable
-from tuneworthy.reports.views_scores import arms_view, deciding_comparison, tone
+from tuneworthy.reports.views_scores import arms_view, deciding_comparison, metric_heading, tone
 
 
 def verdict_card(contents: Contents) -> str:
@@ -15,7 +15,7 @@ def verdict_card(contents: Contents) -> str:
             verdict=contents.verdict,
             badge=formats.decision_title(contents.verdict.decision),
             tone=tone(contents.verdict.decision),
-            metric=formats.metric_title(contents.evidence.metric),
+            metric=metric_heading(contents),
             arms=arms_view(contents)["rows"],
             deciding=deciding,
             gain="" if deciding is None else formats.comparison_text(deciding),

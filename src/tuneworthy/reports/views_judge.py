@@ -6,6 +6,8 @@ from tuneworthy.reports import formats
 from tuneworthy.reports.contents import Contents
 from tuneworthy.reports.views_scores import View
 
+MOSTLY = 0.5  # a judge that changes its mind with the order this often has no opinion of the answers
+
 
 def judge_view(contents: Contents) -> View | None:
     """The section of the page; None where no judge was asked."""
@@ -19,10 +21,24 @@ def judge_sentence(found: Judgement) -> str:
     """Wins, ties and losses in one sentence, or why there are none."""
     if found.win_rate is None:
         return f"{found.model} gave no judgement: {(found.reason or 'no row was judged').rstrip('.')}."
-    return (
+    preferred = (
         f"{found.model} prefers {found.method} to {found.against} on {found.wins}, the reverse on "
         f"{found.losses}, and neither on {counted(found.ties, 'row')}."
     )
+    asked = [row for row in found.rows if not row.identical]
+    share = found.position_disagreement
+    places = {row.place for row in asked}
+    if len(places) == 1 and None not in places:
+        return (
+            f"{found.model} chose answer {places.pop()} on every row it was asked about ({len(asked)}), "
+            "whichever arm wrote it: it says nothing about the arms."
+        )
+    if share is not None and share >= MOSTLY:
+        return (
+            f"{preferred} Its choice changed with the order of the answers on {formats.percent(share, 0)} of "
+            "the rows it was asked about: it says little about the arms."
+        )
+    return preferred
 
 
 def _facts(found: Judgement) -> list[tuple[str, str]]:

@@ -48,6 +48,12 @@ def score(estimate: Estimate, notes: Notes) -> View:
     }
 
 
+def metric_heading(contents: Contents) -> str:
+    """The metric over a column of its values, with which way is up where that is not up."""
+    lower = ", lower is better" if contents.evidence.error else ""
+    return formats.metric_title(contents.evidence.metric) + lower
+
+
 def verdict_view(contents: Contents) -> View:
     """Badge, figures and thresholds of the section on top."""
     verdict = contents.verdict
@@ -232,7 +238,9 @@ def _other_metrics(contents: Contents) -> View:
     methods = sorted(cells, key=lambda method: (order.get(method, len(order)), method))
     return {
         "columns": [
-            formats.metric_title(metric) + (f" ({split})" if len(splits) > 1 else "")
+            formats.metric_title(metric)
+            + (", lower is better" if formats.is_error(metric) else "")
+            + (f" ({split})" if len(splits) > 1 else "")
             for metric, split in columns
         ],
         "rows": [(method, [cells[method].get(column) for column in columns]) for method in methods],

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError
@@ -9,10 +10,25 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.example import Example
+from tuneworthy.core.job import is_template_file
 from tuneworthy.tasks import Message, Task
 
 VARIABLES = ("input", "instruction", "labels")
 SENTINEL = "7f3c-the-text-itself-7f3c"
+
+
+def read_prompt(prompt: str | None) -> str | None:
+    """A job's template, from the file where it names one; raises JobError when that cannot be read."""
+    if prompt is None or not is_template_file(prompt):
+        return prompt
+    try:
+        return Path(prompt).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise JobError(
+            f"the prompt '{prompt}' is neither a template, which shows the text as in "
+            f"'Text: {{{{ input }}}}', nor a file that can be read ({what})."
+        ) from None
 
 
 def with_prompt(task: Task, template: str | None, labels: Sequence[str]) -> Task:

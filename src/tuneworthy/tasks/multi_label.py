@@ -35,7 +35,7 @@ class MultiLabel:
         "lora",
     )
     open = True
-    form = Form(nothing="[]", target="list of labels")
+    form = Form(nothing="[]", as_json=labels_of, target="list of labels")
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError when there are too few rows, one label only, or too many."""

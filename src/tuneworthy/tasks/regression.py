@@ -38,7 +38,7 @@ class Regression:
     metrics = ("mae", "spearman", "quadratic_kappa")
     arms = ("constant", "tfidf_ridge", "probe_ridge", "zero_shot", "few_shot", "knn_shot", "lora")
     open = True
-    form = Form(read=read_number, holds_target=is_number, target="number")
+    form = Form(read=read_number, holds_target=is_number, as_json=float, target="number")
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError when there are too few rows, or all targets are the same."""

@@ -44,7 +44,7 @@ class StructuredExtraction:
     metrics = ("field_f1", "exact_record", "validity")
     arms = ("majority", "nearest", "zero_shot", "few_shot", "knn_shot", "tagger", "lora")
     open = True
-    form = Form(read=read_record, holds_target=holds_record, target="record")
+    form = Form(read=read_record, holds_target=holds_record, as_json=record_of, target="record")
 
     def check_examples(self, examples: Sequence[Example]) -> None:
         """Raises DataError when there are too few rows to measure anything."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
 from tuneworthy.data.forms import Form
-from tuneworthy.metrics._entities import NONE, entities_of, written
+from tuneworthy.metrics._entities import NONE, entities_of, listed, written
 from tuneworthy.tasks import Message
 from tuneworthy.tasks._entity_cells import holds_entities, holds_tokens, read_entities
 from tuneworthy.tasks._open import first_line
@@ -32,6 +32,7 @@ class TokenClassification:
             for target in ("ner_tags", "tags", "ner", "entities", "spans", "label", "labels")
         ),
         nothing="[]",
+        as_json=listed,
         holds_target=holds_entities,
         holds_input=holds_tokens,
         target="answer",

@@ -1,6 +1,7 @@
 """Questions the rules put to the evidence. A comparison that is absent shows nothing."""
 
 from collections.abc import Iterable
+from math import inf
 
 from tuneworthy.core.evidence import Arm, Comparison, Evidence, holm
 
@@ -52,17 +53,28 @@ def largest_gain(evidence: Evidence, found: Comparison | None) -> float | None:
 def best(evidence: Evidence, arms: Iterable[Arm]) -> Arm | None:
     """The best estimate; equal ones by cost, then by name. None of none."""
 
-    def rank(arm: Arm) -> tuple[float, float, str]:
-        return -goodness(evidence, arm.estimate.value), arm.cost.seconds_per_1000, arm.method
+    def rank(arm: Arm) -> tuple[float, tuple[float, float], str]:
+        return -goodness(evidence, arm.estimate.value), dearness(arm), arm.method
 
     return min(arms, key=rank, default=None)
 
 
-def cheapest(evidence: Evidence, arms: Iterable[Arm]) -> Arm | None:
-    """The least seconds per 1,000 rows; equal ones by estimate, then by name. None of none."""
+def dearness(arm: Arm) -> tuple[float, float]:
+    """Money, then seconds, for 1,000 rows.
 
-    def rank(arm: Arm) -> tuple[float, float, str]:
-        return arm.cost.seconds_per_1000, -goodness(evidence, arm.estimate.value), arm.method
+    Without a price this machine's time is free, and what an endpoint charges is unknown, which is never
+    called cheap.
+    """
+    unpriced = inf if arm.cost.endpoint else 0.0
+    money = arm.cost.money_per_1000
+    return unpriced if money is None else money, arm.cost.seconds_per_1000
+
+
+def cheapest(evidence: Evidence, arms: Iterable[Arm]) -> Arm | None:
+    """The least cost; equal ones by estimate, then by name. None of none."""
+
+    def rank(arm: Arm) -> tuple[tuple[float, float], float, str]:
+        return dearness(arm), -goodness(evidence, arm.estimate.value), arm.method
 
     return min(arms, key=rank, default=None)
 

@@ -61,10 +61,11 @@ def target_met_untuned(evidence: Evidence) -> Verdict | None:
         f"{reached[1]} the target of {words.value(evidence, target)}."
     ]
     if len(met) > 1:
-        cost = f"{arm.cost.seconds_per_1000:.3g} s per 1,000 rows"
-        because.append(f"Of the {len(met)} untuned arms that meet the target it is the cheapest ({cost}).")
+        because.append(
+            f"Of the {len(met)} untuned arms that meet the target it is the cheapest ({words.cost(arm)})."
+        )
     next_action = f"Use {arm.method} as it is"
-    if not facts.tuned(evidence):
+    if not facts.tuned(evidence) and evidence.fine_tuning == "open":
         next_action += "; set train_anyway to true to measure what fine-tuning would add"
     return _verdict(
         evidence,
@@ -175,8 +176,8 @@ def cheap_is_enough(evidence: Evidence) -> Verdict | None:
         f"The {margin} worth having over {arm.method} are ruled out for every tuned arm; "
         f"closest to it, {_widest(evidence, trained, arm)}."
     ]
-    thrift = facts.cheapest(evidence, enough)
-    if thrift is not None and thrift is not arm:
+    thrift = facts.cheapest(evidence, (other for other in enough if other.kind != "baseline"))
+    if thrift is not None and facts.dearness(thrift) < facts.dearness(arm):
         because.append(
             f"The cheapest arm that passes the same test is {thrift.method}, {words.score(evidence, thrift)}."
         )
@@ -265,7 +266,7 @@ def inconclusive(evidence: Evidence) -> Verdict:
             f"Of the arms that were run {name} has the best score." if arm else "No arm was run.",
         )
         headline = f"No tuned arm was run: use {name} for now." if arm else "Nothing was measured."
-        next_action = "Add a tuned arm, for example lora, to the arms of the job and run again."
+        next_action = words.TO_MEASURE_FINE_TUNING[evidence.fine_tuning]
     elif against is None:
         because = ("No untuned arm was run, so there is nothing to compare fine-tuning with.",)
         headline = "Inconclusive: no untuned arm to compare with."

@@ -1,8 +1,18 @@
 """The sentences of a verdict: numbers as percent, differences as points, each beside its threshold."""
 
+from collections.abc import Sequence
+
 from tuneworthy.core.counting import counted
-from tuneworthy.core.evidence import Arm, Comparison, Evidence
+from tuneworthy.core.evidence import Arm, Comparison, Evidence, FineTuning, Power
+from tuneworthy.metrics import title_of
 from tuneworthy.verdict import facts
+
+TO_MEASURE_FINE_TUNING: dict[FineTuning, str] = {
+    "open": "Add a tuned arm, for example lora, to the arms of the job and run again.",
+    "left_out": "Measure fine-tuning as well: `tuneworthy run` on the same rows takes over what is done.",
+    "no_weights": "To measure fine-tuning as well, name the endpoint as prompt_model and a model with "
+    "weights as base_model.",
+}
 
 
 def percent(share: float) -> str:
@@ -17,12 +27,28 @@ def value(evidence: Evidence, number: float) -> str:
 
 def bare(evidence: Evidence, number: float) -> str:
     """A difference without its unit: 0.063 -> "6.3", or "0.063" of a metric that is no share."""
-    return f"{round(100 * number, 1) + 0.0:.1f}" if evidence.share else f"{number + 0.0:.3g}"
+    return _size(number, evidence.share)
 
 
 def amount(evidence: Evidence, number: float) -> str:
     """A difference: 0.063 -> "6.3 points", or "0.063" of a metric that is no share."""
-    return bare(evidence, number) + (" points" if evidence.share else "")
+    return _with_unit(number, evidence.share)
+
+
+def _size(number: float, share: bool) -> str:
+    return f"{round(100 * number, 1) + 0.0:.1f}" if share else f"{number + 0.0:.3g}"
+
+
+def _with_unit(number: float, share: bool) -> str:
+    return _size(number, share) + (" points" if share else "")
+
+
+def cost(arm: Arm) -> str:
+    """What 1,000 rows cost: in money where the job names prices, else in seconds."""
+    money = arm.cost.money_per_1000
+    if money is not None:
+        return f"{money:.3g} in your currency per 1,000 rows"
+    return f"{arm.cost.seconds_per_1000:.3g} s per 1,000 rows"
 
 
 def p_value(p: float) -> str:
@@ -74,7 +100,7 @@ def scores(evidence: Evidence) -> str:
     if not found:
         return "No arm was scored."
     lower = ", lower is better" if evidence.error else ""
-    head = f"On {counted(evidence.test_rows, 'test row')} ({evidence.metric.replace('_', ' ')}{lower}) "
+    head = f"On {counted(evidence.test_rows, 'test row')} ({title_of(evidence.metric)}{lower}) "
     return head + " and ".join(found) + "."
 
 
@@ -106,19 +132,48 @@ def resolution(evidence: Evidence) -> str | None:
     if not evidence.power:
         return None
     row = next((row for row in evidence.power if row.source == "observed"), evidence.power[0])
-    spread = amount(evidence, row.spread or 0)
     rate = (
         f"when the arms disagree on {percent(row.disagreement)} of the rows"
         if row.disagreement is not None
-        else f"when the arms' scores differ by a standard deviation of {spread} a row"
+        else "when the arms' scores differ by a standard deviation of "
+        f"{amount(evidence, row.spread or 0)} a row"
     )
     found = row.minimum_detectable_difference
     if found is None:
-        return f"With {counted(row.n, 'row')} no difference is found {row.power:.0%} of the time {rate}."
+        return f"{counted(row.n, 'row')} are too few to show any difference {rate}."
     return (
         f"With {counted(row.n, 'row')} a true difference of {amount(evidence, found)} is found "
         f"{row.power:.0%} of the time {rate}, a smaller one less often."
     )
+
+
+def power(table: Sequence[Power], metric: str, share: bool) -> str:
+    """One sentence while a run goes on: what its test rows can find, as seen, else as assumed.
+
+    "19 test rows are too few to show any difference if arms disagree on 25% of rows or fewer."
+    """
+    observed = [row for row in table if row.source == "observed"]
+    rows = observed or table
+    found = [
+        f"of {_with_unit(row.minimum_detectable_difference, share)} if {_rate(row, share)}"
+        for row in rows
+        if row.minimum_detectable_difference is not None
+    ]
+    blind = [row for row in rows if row.minimum_detectable_difference is None]
+    seen = ", as the untuned arms do" if observed else ""
+    head = f"Power: {counted(rows[0].n, 'test row')}"
+    if not found:
+        fewer = "" if observed else " or fewer"
+        return f"{head} are too few to show any difference if {_rate(blind[-1], share)}{fewer}{seen}."
+    unit = "" if share else f" in {title_of(metric)}"
+    none = "".join(f", but none if {_rate(row, share)}" for row in blind)
+    return f"{head} find a true difference{unit} {', '.join(found)}{none}{seen} ({rows[0].power:.0%} power)."
+
+
+def _rate(row: Power, share: bool) -> str:
+    if row.disagreement is not None:
+        return f"arms disagree on {row.disagreement:.0%} of rows"
+    return f"rows differ by {_with_unit(row.spread or 0.0, share)} (standard deviation)"
 
 
 def rows_needed(evidence: Evidence) -> str | None:
