@@ -233,7 +233,10 @@ def main() -> None:
         scores = ", ".join(
             f"{each['name']} {100 * one['fine_tuned'][each['name']]['value']:.1f}" for each in one["ranking"]
         )
-        print(f"{name}: tau {one['kendall_tau']:.2f}, best is in place {one['place_of_best']}: {scores}")
+        print(
+            f"{name}: tau {one['kendall_tau']:.2f}, best is in place {one['place_of_best']}: {scores}",
+            flush=True,
+        )
     worst = max(one["place_of_best"] for one in found)
     taus = [one["kendall_tau"] for one in found]
     print(
