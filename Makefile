@@ -35,6 +35,7 @@ check: install
 bench: install
 	$(BIN)/python -m pytest -m "slow or embedded_model"
 	$(BIN)/python bench/demo.py
+	$(BIN)/python bench/examples.py
 
 clean:
 	rm -rf .venv runs
