@@ -1,12 +1,13 @@
 """The data doctor on its own: examine a table and say what was found."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tuneworthy import steps
 from tuneworthy.checks import run_checks
-from tuneworthy.core.errors import JobError
+from tuneworthy.core.errors import JobError, MissingExtraError
 from tuneworthy.core.finding import Finding
 from tuneworthy.core.job import Job
 from tuneworthy.data.loading import Loaded, load
@@ -53,6 +54,7 @@ def check_job(job: Job, table: Table | None = None, slow: bool = False, mute: Se
     task, rows = TASKS.get(job.task), data.trainable()
     if task.open:  # targets that the task cannot read stop the main job, and no check looks at them
         task.check_examples(rows)
-    if rows:  # and so do a metric, a prompt or a JSON Schema that cannot be used on these rows
-        steps.ask(job, task, rows, data.json_schema)
+    if rows:  # and so do a JSON Schema, a metric or a prompt that cannot be used on these rows
+        with suppress(MissingExtraError):  # of a metric, whose library the checks do not need
+            steps.ask(job, task, rows, data.json_schema)
     return Checked(data, table, tuple(findings))

@@ -59,7 +59,7 @@ def answers(run: Path, table: Path, output: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("task", "rows", "said"),
     [
-        ("token-classification", TAGGED, "The text is column 'tokens' and the label is column 'ner_tags'"),
+        ("token-classification", TAGGED, "The text is column 'tokens' and the answer is column 'ner_tags'"),
         ("text-generation", CHATS, "Text and answer are in column 'messages'"),
     ],
 )
