@@ -2,7 +2,7 @@
 
     python bench/examples.py [--only NAME ...] [--output DIR]
 
-A run that was stopped goes on when DIR is the same. spam is left out: its mails are downloaded by a script of its own.
+A run that was stopped goes on when DIR is the same. spam is left out: its mails are downloaded by a script.
 """
 
 import argparse
