@@ -152,7 +152,9 @@ class Planner:
     def _steps(self, method: str, given: dict[str, Any], rows: int, shape: Shape) -> int:
         """Updates of one fit on so many rows, as the arm's own recipe has them."""
         if method in ENCODERS:
-            return make_recipe(EncoderParameters.model_validate(given), rows, shape.hidden, 0, True).steps
+            parameters = METHODS.get(method).Parameters.model_validate(given)
+            assert isinstance(parameters, EncoderParameters)
+            return make_recipe(parameters, rows, shape.hidden, 0, True).steps
         batch = min(int(given["batch"]), rows)
         steps = given["steps"] or default_steps(rows, batch, given["epochs"] or default_epochs(rows, batch))
         return min(int(steps), int(given["max_steps"] or steps))
