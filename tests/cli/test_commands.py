@@ -83,7 +83,8 @@ def test_baseline_runs_no_tuned_arm(tuneworthy: Command, toy_csv: Path, quick: d
     done = tuneworthy("baseline", toy_csv, "--output", "runs/b", *flags(quick))
     assert done.returncode == 0, done.stderr
     methods = {item["method"] for item in json.loads(Path("runs/b/estimates.json").read_text())}
-    assert methods == {"majority", "tfidf", "probe", "decision", "zero_shot", "few_shot", "knn_shot"}
+    prompts = {"decision", "zero_shot", "few_shot", "knn_shot"}
+    assert methods == {"majority", "tfidf", "probe", "probe_decoder", *prompts}
 
 
 def test_init_writes_a_job_that_runs(tuneworthy: Command, toy_csv: Path, quick: dict[str, Any]) -> None:
