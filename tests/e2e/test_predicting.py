@@ -23,7 +23,7 @@ TARGETS: dict[str, Any] = {
 ARMS = {
     "token-classification": ["majority", "dictionary"],
     "structured-extraction": ["majority", "nearest"],
-    "multi-label": ["majority", "one_vs_rest"],
+    "multi-label": ["majority", "tfidf_one_vs_rest"],
     "regression": ["constant", "tfidf_ridge"],
     "text-classification": ["majority", "tfidf"],
 }
