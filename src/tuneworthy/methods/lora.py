@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from tuneworthy.methods._tuning import around
 from tuneworthy.models.adapters import add_lora, save_adapter
 from tuneworthy.models.configuration import hidden_size
 from tuneworthy.models.decoder import Decoder, load_decoder
+from tuneworthy.models.four_bits import has_four_bits
+from tuneworthy.tasks import Task
 
 LABEL_RANK, TEXT_RANK = 8, 16
 
@@ -43,15 +46,26 @@ class LoraParameters(DecoderParameters):
     )
 
 
+@dataclass(frozen=True)
 class Lora:
-    """Fine-tunes with LoRA, completion only, the stop token trained."""
+    """Fine-tunes with LoRA, completion only, the stop token trained.
 
-    name = "lora"
-    title = "LoRA fine-tune"
+    Attributes:
+        four_bits: whether the base's linear layers are packed (QLoRA), in training and in answering.
+    """
+
+    name: str
+    title: str
+    four_bits: bool
     kind: ArmKind = "tuned"
     models: tuple[ModelRole, ...] = ("decoder",)
     answers: Answers = "any"
-    Parameters = LoraParameters
+    Parameters: type[LoraParameters] = LoraParameters
+
+    def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
+        """What is missing here, if anything."""
+        missing = self.four_bits and not has_four_bits()
+        return "it needs bitsandbytes (pip install 'tuneworthy[qlora]')" if missing else ""
 
     def fit(
         self,
@@ -60,16 +74,30 @@ class Lora:
         train: Sequence[Example],
         validation: Sequence[Example],
     ) -> FittedDecoder:
-        """Trains the adapters; scores with them on the float32 base afterwards."""
-        decoder = load_decoder(setting.models["decoder"], setting.dtype)
-        fitted = fit_adapters(self.name, setting, parameters, decoder, train, validation)
+        """Trains the adapters; scores with them on the base multiplied in float32 afterwards."""
+        decoder = load_decoder(setting.models["decoder"], setting.dtype, self.four_bits)
+        rank = usual_rank(setting, parameters)
+        add_lora(decoder, rank, parameters.alpha or 2 * rank, parameters.dropout, setting.seed)
+        rate = default_learning_rate(decoder.hidden_size, len(train))
+        fitted = fit_decoder(self.name, setting, parameters, decoder, rate, train, validation)
+        fitted.facts["rank"] = rank
         if setting.dtype != "float32":
-            fitted.decoder = rebased(decoder, four_bits=False)
+            fitted.decoder = self.rebased(decoder)
         return fitted
 
+    def rebased(self, decoder: Decoder) -> Decoder:
+        """The same adapter on a base that multiplies in float32."""
+        with tempfile.TemporaryDirectory() as folder:
+            save_adapter(decoder, Path(folder))
+            return with_adapter(decoder.folder, self.four_bits, Path(folder))
+
     def space(self, setting: Setting, parameters: LoraParameters, rows: int) -> tuple[dict[str, Any], Space]:
-        """Learning rate, epochs and rank."""
-        return adapter_space(setting, parameters, rows)
+        """Learning rate, epochs and rank around their defaults."""
+        rank = usual_rank(setting, parameters)
+        rate = parameters.learning_rate or default_learning_rate(hidden_size(setting.models["decoder"]), rows)
+        epochs = parameters.epochs or default_epochs(rows, min(parameters.batch, rows))
+        values, space = around(rate, epochs, {"rank": tuple(sorted({max(1, rank // 2), rank, 2 * rank}))})
+        return {**values, "rank": rank}, space
 
     def freeze(
         self, parameters: LoraParameters, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int
@@ -78,8 +106,8 @@ class Lora:
         return frozen(parameters, facts, rows, all_rows)
 
     def load(self, setting: Setting, parameters: LoraParameters, folder: Path) -> FittedDecoder:
-        """The float32 base model with the saved adapter."""
-        decoder = with_adapter(setting.models["decoder"], False, folder / "adapter")
+        """The base that multiplies in float32, with the saved adapter."""
+        decoder = with_adapter(setting.models["decoder"], self.four_bits, folder / "adapter")
         return reopened(setting, parameters, decoder, folder)
 
 
@@ -88,37 +116,4 @@ def usual_rank(setting: Setting, parameters: LoraParameters) -> int:
     return parameters.rank or (TEXT_RANK if setting.task.open else LABEL_RANK)
 
 
-def adapter_space(setting: Setting, parameters: LoraParameters, rows: int) -> tuple[dict[str, Any], Space]:
-    """Learning rate, epochs and rank around their defaults."""
-    rank = usual_rank(setting, parameters)
-    rate = parameters.learning_rate or default_learning_rate(hidden_size(setting.models["decoder"]), rows)
-    epochs = parameters.epochs or default_epochs(rows, min(parameters.batch, rows))
-    values, space = around(rate, epochs, {"rank": tuple(sorted({max(1, rank // 2), rank, 2 * rank}))})
-    return {**values, "rank": rank}, space
-
-
-def fit_adapters(
-    method: str,
-    setting: Setting,
-    parameters: LoraParameters,
-    decoder: Decoder,
-    train: Sequence[Example],
-    validation: Sequence[Example],
-) -> FittedDecoder:
-    """Puts fresh adapters on the decoder and trains them."""
-    rank = usual_rank(setting, parameters)
-    add_lora(decoder, rank, parameters.alpha or 2 * rank, parameters.dropout, setting.seed)
-    rate = default_learning_rate(decoder.hidden_size, len(train))
-    fitted = fit_decoder(method, setting, parameters, decoder, rate, train, validation)
-    fitted.facts["rank"] = rank
-    return fitted
-
-
-def rebased(decoder: Decoder, four_bits: bool) -> Decoder:
-    """The same adapter on a base that multiplies in float32."""
-    with tempfile.TemporaryDirectory() as folder:
-        save_adapter(decoder, Path(folder))
-        return with_adapter(decoder.folder, four_bits, Path(folder))
-
-
-PLUGIN = Lora()
+PLUGIN = Lora("lora", "LoRA fine-tune", four_bits=False)
