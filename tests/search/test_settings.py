@@ -120,10 +120,11 @@ def test_an_arm_without_settings_cannot_be_named_for_a_search(toy_csv: Path, qui
 def test_other_wordings_of_the_instruction_are_tried_for_prompts(
     toy_csv: Path, quick: dict[str, Any]
 ) -> None:
-    search = {**SEARCH, "trials": 2, "instructions": ["Say refund, delivery or account."]}
+    other = "Say refund, delivery or account."
+    search = {**SEARCH, "trials": 6, "instructions": [other]}
     run = tw.run(toy_csv, **settings(quick, arms=["majority", "zero_shot"], search=search))
-    tried = [trial["values"]["instruction"] for trial in studies(run.path)["zero_shot"]["trials"]]
-    assert (len(tried) == 2 and tried[0] != tried[1]) or tried == [tried[0]] * 2
+    tried = {trial["values"]["instruction"] for trial in studies(run.path)["zero_shot"]["trials"]}
+    assert len(tried) == 2 and other in tried
 
 
 def trial(number: int, score: float, log_loss: float, share: float = 1.0) -> Trial:
