@@ -23,19 +23,9 @@ from scipy.stats import kendalltau
 
 import tuneworthy as tw
 from common import closing_line, figure
-from tasks import SETS, drawn, read, written
-from tuneworthy import steps
-from tuneworthy.core.hashing import address
-from tuneworthy.core.job import DataSpec, Job
-from tuneworthy.data.loading import load
-from tuneworthy.data.splits import make_split
-from tuneworthy.evaluation.intervals import estimate
-from tuneworthy.metrics import METRICS
+from one_arm import drawn_job, one_arm
+from tuneworthy.core.job import Job
 from tuneworthy.models.resolve import resolve
-from tuneworthy.runfolder.folder import RunFolder
-from tuneworthy.tasks import TASKS
-from tuneworthy.units.executors.local import LocalExecutor
-from tuneworthy.units.plan import make_plan
 
 PLACE = Path(__file__).parent.parent / ".bench" / "models"
 RESULTS = Path(__file__).parent / "results" / "models"
@@ -100,48 +90,16 @@ def shuffle_embeddings(model: Any) -> None:
     words.copy_(words[torch.randperm(len(words))])
 
 
-def job_of(table: Path, test: Path, name: str, seed: int) -> Job:
-    """The job that fine-tunes and ranks on these files."""
-    given = SETS[name]
-    return Job(
-        data=DataSpec(path=str(table), input=given.input, target=given.target, test=str(test)),
-        task=given.task,
-        protocol="holdout",
-        seed=seed,
-        resamples=2000,
-    )
-
-
 def fine_tuned(job: Job, folder: Path, output: Path, lora_steps: int) -> Row:
     """The candidate's score on the test rows after fine-tuning, by the main job's own units."""
     decoder = "CausalLM" in (folder / "config.json").read_text(encoding="utf-8")
     arm = "lora" if decoder else "encoder"
-    job = job.model_copy(
-        update={
-            "arms": (arm,),
-            "base_model" if decoder else "embedding_model": str(folder),
-            "methods": {"lora": {"max_steps": lora_steps}} if decoder else {},
-        }
-    )
-    task, data = TASKS.get(job.task), load(job)
-    rows, test = data.trainable(), data.scorable_test()
-    question = steps.ask(job, task, rows)
-    models, refs = steps.bring_models(job, print)
-    split = make_split(rows, "holdout", job.folds, job.test_fraction, job.validation_fraction, job.seed, test)
-    dtype, cores = steps.hardware()
-    started = time.perf_counter()
-    with RunFolder(output) as run:
-        steps.write_inputs(run, job, data, split, [])
-        plan = make_plan(job, split, question, refs, dtype, cores)
-        [found] = steps.execute(plan.stage("tuned"), run, LocalExecutor(cores), models)
-    metric = METRICS.get(question.metric)
-    score = estimate(metric, found.predictions, test, question.labels, method=arm, resamples=job.resamples)
-    return {
-        "arm": arm,
-        "metric": score.metric,
-        **{key: getattr(score, key) for key in ("value", "low", "high", "n")},
-        "seconds": round(time.perf_counter() - started, 1),
+    update = {
+        "base_model" if decoder else "embedding_model": str(folder),
+        "methods": {"lora": {"max_steps": lora_steps}} if decoder else {},
     }
+    found = one_arm(job.model_copy(update=update), arm, output)
+    return {"arm": arm, **found.score, "seconds": round(60 * found.minutes, 1)}
 
 
 CANDIDATES: dict[str, tuple[str, Any]] = {
@@ -156,14 +114,9 @@ CANDIDATES: dict[str, tuple[str, Any]] = {
 
 def measure(name: str, options: argparse.Namespace) -> Row:
     """One set: every candidate fine-tuned, then ranked; what is kept of it."""
-    given = SETS[name]
     place = PLACE / f"{name}-{options.rows}-{options.test_rows}-{options.seed}"
-    place.mkdir(parents=True, exist_ok=True)
     os.environ["TUNEWORTHY_WORKSPACE"] = str(place)
-    parts = {"train": (options.rows, options.seed), "test": (options.test_rows, options.seed + 1)}
-    rows = {part: drawn(read(options.data / name, part), *wanted) for part, wanted in parts.items()}
-    files = {part: written(place / f"{part}.csv", rows[part], given) for part in parts}
-    job = job_of(files["train"], files["test"], name, options.seed)
+    job, rows = drawn_job(name, options.data, place, options.rows, options.test_rows, options.seed)
     folders = {key: folder for key, folder in candidates().items() if key in options.candidates}
     tuned = {
         key: fine_tuned(job, folder, place / f"{key}-{options.lora_steps}", options.lora_steps)
@@ -171,19 +124,19 @@ def measure(name: str, options: argparse.Namespace) -> Row:
     }
     started = time.perf_counter()
     ranking = tw.rank_models(
-        files["train"],
-        input=given.input,
-        target=given.target,
-        test=files["test"],
+        job.data.path,
+        input=job.data.input,
+        target=job.data.target,
+        test=job.data.test,
         candidates=[str(folder) for folder in folders.values()],
-        task=given.task,
+        task=job.task,
         seed=options.seed,
     )
     order = [Path(model.name).name for model in ranking.models]
     values = [tuned[key]["value"] for key in order]
     return {
         "set": name,
-        "rows": {part: {"count": len(rows[part]), "hash": address(rows[part])} for part in parts},
+        "rows": rows,
         "lora_steps": options.lora_steps,
         "fine_tuned": tuned,
         "ranking": [

@@ -364,6 +364,12 @@ def test_a_starter_job_still_loads_when_its_settings_are_uncommented(load: Load)
     assert job.methods == {"lora": {"rank": 8, "learning_rate": 2e-4}}
 
 
+def test_a_starter_job_of_an_error_suggests_no_share_of_right_answers(load: Load) -> None:
+    text = starter_job("t.csv", Columns(("text",), "days"), 500, [], "regression", ("mean",), error=True)
+    assert "0.9" not in text
+    assert load(text.replace("# target_score", "target_score")).verdict.target_score == 0.5
+
+
 def test_a_starter_job_is_short_and_says_what_it_saw() -> None:
     text = starter_job("t.csv", Columns(("text",), "label"), 1500, ["pos", "neg"], *TASK)
     assert "1,500 rows" in text and "2 labels: pos, neg" in text

@@ -366,6 +366,13 @@ def test_inconclusive_names_the_rows_that_would_settle_it() -> None:
     assert "about 650 more test rows" in held_out.next_action
 
 
+def test_more_rows_than_anyone_labels_are_no_advice() -> None:
+    values = {"majority": 0.5, "tfidf": 0.78, "lora": 0.81}
+    found = decide(evidence(values, rows_to_settle=95_000))
+    assert "Label" not in found.next_action
+    assert "Use lora: so small a difference would take about 95,000 more rows to settle." in found.next_action
+
+
 def test_an_unproven_tuned_arm_is_recommended_only_for_a_gain_worth_having() -> None:
     values = {"majority": 0.5, "tfidf": 0.80, "lora": 0.819}
     assert decide(evidence(values)).recommended_method == "tfidf"

@@ -24,6 +24,7 @@ def command(
     from tuneworthy.data.examples import to_dataset
     from tuneworthy.data.job_starter import starter_job
     from tuneworthy.data.readers import read_table
+    from tuneworthy.metrics import METRICS, is_error
     from tuneworthy.runfolder.folder import write_text
     from tuneworthy.tasks import TASKS, form_of
 
@@ -37,5 +38,7 @@ def command(
     folder = output.absolute().parent
     relative = shown.relative_to(folder) if shown.is_relative_to(folder) else shown
     labels = [] if kind.open else list(label_counts(dataset.examples))
-    write_text(output, starter_job(str(relative), columns, len(dataset), labels, kind.name, kind.arms))
+    error = is_error(METRICS.get(kind.metrics[0]))
+    job = starter_job(str(relative), columns, len(dataset), labels, kind.name, kind.arms, error)
+    write_text(output, job)
     typer.echo(f"{columns.explanation}\nWrote {output}. Next: tuneworthy run {output}")

@@ -37,7 +37,7 @@ verdict:
 {gain_help}
   smallest_gain_worth_having: {gain}
 {score_help}
-  # target_score: 0.9
+  # target_score: {target_score}
 
 # The parameters of a method are a section of its name.
 # lora:
@@ -47,7 +47,13 @@ verdict:
 
 
 def starter_job(
-    data_path: str, columns: Columns, rows: int, labels: Sequence[str], task: str, arms: Sequence[str]
+    data_path: str,
+    columns: Columns,
+    rows: int,
+    labels: Sequence[str],
+    task: str,
+    arms: Sequence[str],
+    error: bool = False,
 ) -> str:
     """A commented job for one table, which `load_job` accepts as it is.
 
@@ -58,6 +64,7 @@ def starter_job(
         labels: the distinct labels, most frequent first; none where answers are texts.
         task: the task's name.
         arms: the methods that suit it.
+        error: whether the task's metric is an error, so that no share of right answers is a target.
     """
     return _TEMPLATE.format(
         path=_scalar(data_path),
@@ -73,6 +80,7 @@ def starter_job(
         protocol_help=_comment(Job, "protocol", ""),
         gain_help=_comment(Thresholds, "smallest_gain_worth_having", "  "),
         score_help=_comment(Thresholds, "target_score", "  "),
+        target_score="0.5  # of the target's unit" if error else "0.9",
         protocol=Job.model_fields["protocol"].default,
         gain=Thresholds.model_fields["smallest_gain_worth_having"].default,
     )

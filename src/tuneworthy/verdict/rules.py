@@ -287,6 +287,8 @@ def inconclusive(evidence: Evidence) -> Verdict:
     )
 
 
+MOST_GROWTH = 20  # times the test rows there are, beyond which labelling more is no advice (ours)
+
 RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
     fix_data,
     target_met_untuned,
@@ -333,6 +335,11 @@ def _more_rows(evidence: Evidence, arm: Arm | None) -> str:
         return f"Use {name} for now; label more rows and run again if a small gain matters to you."
     rows = "rows" if evidence.protocol == "crossfit" else "test rows"
     more = words.about(needed - evidence.test_rows)
+    if needed > MOST_GROWTH * evidence.test_rows:
+        return (
+            f"Use {name}: so small a difference would take about {more} more {rows} to settle. A stronger base "
+            "model or cleaner labels may change it sooner."
+        )
     return f"Label about {more} more {rows} and run again; use {name} until then."
 
 
