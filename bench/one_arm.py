@@ -1,0 +1,106 @@
+"""One arm through the main job's own units, without the other arms and without a verdict."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks import SETS, drawn, read, written
+from tuneworthy import steps
+from tuneworthy.core.evidence import Comparison
+from tuneworthy.core.example import Example
+from tuneworthy.core.hashing import address
+from tuneworthy.core.job import DataSpec, Job
+from tuneworthy.data.loading import load
+from tuneworthy.data.splits import make_split
+from tuneworthy.evaluation.assemble import ArmOutput
+from tuneworthy.evaluation.intervals import estimate
+from tuneworthy.evaluation.paired import compare
+from tuneworthy.metrics import METRICS
+from tuneworthy.runfolder.folder import RunFolder
+from tuneworthy.search.settings import searched
+from tuneworthy.tasks import TASKS
+from tuneworthy.units.executors.local import LocalExecutor
+from tuneworthy.units.plan import Question, make_plan
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an arm answered on the test rows, and what it was asked."""
+
+    arm: str
+    output: ArmOutput
+    rows: list[Example]
+    question: Question
+    folder: Path
+    minutes: float
+
+    @property
+    def score(self) -> Row:
+        """The primary metric of the first fit with its interval."""
+        metric = METRICS.get(self.question.metric)
+        found = estimate(
+            metric, self.output.predictions, self.rows, self.question.labels, method=self.arm, resamples=2000
+        )
+        return {"metric": found.metric, **{key: getattr(found, key) for key in ("value", "low", "high", "n")}}
+
+    @property
+    def studies(self) -> list[Row]:
+        """What searches left in the run folder."""
+        files = sorted((self.folder / "search").glob("*.json"))
+        return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def paired(a: Measured, b: Measured, names: tuple[str, str]) -> Comparison:
+    """`a` minus `b` on the same rows, over their fits on several seeds where there are any."""
+    return compare(
+        METRICS.get(a.question.metric),
+        a.output.predictions,
+        b.output.predictions,
+        a.rows,
+        a.question.labels,
+        method=names[0],
+        against=names[1],
+        repeats=(a.output.repeats, b.output.repeats),
+        resamples=5000,
+    )
+
+
+def drawn_job(name: str, data: Path, place: Path, rows: int, test_rows: int, seed: int) -> tuple[Job, Row]:
+    """A job on rows drawn by seed from a public set, and how many there are with their hash."""
+    given = SETS[name]
+    place.mkdir(parents=True, exist_ok=True)
+    train = drawn(read(data / name, "train"), rows, seed, given.target, given.least)
+    test = drawn(read(data / name, "test"), test_rows, seed + 1)
+    files = {
+        part: written(place / f"{part}.csv", some, given) for part, some in (("train", train), ("test", test))
+    }
+    spec = DataSpec(path=str(files["train"]), input=given.input, target=given.target, test=str(files["test"]))
+    job = Job(data=spec, task=given.task, protocol="holdout", seed=seed, resamples=2000)
+    hashes = {
+        part: {"count": len(some), "hash": address(some)} for part, some in (("train", train), ("test", test))
+    }
+    return job, hashes
+
+
+def one_arm(job: Job, arm: str, output: Path) -> Measured:
+    """Fits the arm as the job says, its search included; a run that was stopped goes on."""
+    job = job.model_copy(update={"arms": (arm,)})
+    task, data = TASKS.get(job.task), load(job)
+    rows, test = data.trainable(), data.scorable_test()
+    question = steps.ask(job, task, rows)
+    models, refs = steps.bring_models(job, print)
+    split = make_split(rows, "holdout", job.folds, job.test_fraction, job.validation_fraction, job.seed, test)
+    dtype, cores = steps.hardware()
+    executor = LocalExecutor(cores, job.workers)
+    started = time.perf_counter()
+    with RunFolder(output) as run:
+        steps.write_inputs(run, job, data, split, [])
+        plan = make_plan(job, split, question, refs, dtype, cores)
+        stage = next(stage.name for stage in plan.stages if stage.units)
+        plan = searched(plan, stage, job, split, rows, run, executor, models)
+        [found] = steps.execute(plan.stage(stage), run, executor, models)
+    return Measured(arm, found, test, question, output, round((time.perf_counter() - started) / 60, 2))
