@@ -172,8 +172,8 @@ class Job(Frozen):
         None,
         ge=1,
         le=20,
-        description="fits of each fine-tuned arm, on as many seeds; their mean is reported; default 1, or 3 "
-        "with a search",
+        description="fits of each fine-tuned arm, on as many seeds; their mean is reported; default 1; 3 "
+        "with a search, and for encoder under holdout",
     )
     search: SearchSpec = Field(
         default_factory=lambda: SearchSpec(), description="search for better settings of the arms"

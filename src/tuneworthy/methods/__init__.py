@@ -112,6 +112,17 @@ class Demonstrating(Protocol):
         """How many of so many training rows stand in the prompts of one fit, at most."""
 
 
+@runtime_checkable
+class Unsteady(Protocol):
+    """What a method may offer besides: another seed moves its score so much that one fit is not enough.
+
+    Attributes:
+        usual_seeds: fits whose mean is reported, where one part of the rows is held out.
+    """
+
+    usual_seeds: int
+
+
 class Method(Protocol):
     """The contract of a file in `methods/`.
 

@@ -15,7 +15,7 @@ from tuneworthy.core.job import Job
 from tuneworthy.core.registry import did_you_mean
 from tuneworthy.core.unit import ModelRef, ModelRole, Unit
 from tuneworthy.data.splits import Split
-from tuneworthy.methods import METHODS, Method
+from tuneworthy.methods import METHODS, Method, Unsteady
 from tuneworthy.units.implementation import implementation
 
 NOTHING = "nothing"  # address of the empty row set, which a refit validates on and predicts
@@ -106,16 +106,23 @@ def make_plan(
             _unit(job, question, refs, dtype, threads, METHODS.get(arm), fold, split, repeat)
             for arm in arms
             for fold in range(len(split.folds))
-            for repeat in range(seeds_of(job) if tuned else 1)
+            for repeat in range(seeds_of(job, METHODS.get(arm)))
         )
         if units:
             stages.append(Stage(name=name, units=units))
     return Plan(stages=tuple(stages))
 
 
-def seeds_of(job: Job) -> int:
-    """Fits of each fine-tuned arm: settings that were searched are not judged by one lucky seed."""
-    return job.seeds or (SEEDS_AFTER_SEARCH if job.search.trials else 1)
+def seeds_of(job: Job, method: Method) -> int:
+    """Fits of an arm in each fold, whose mean is reported.
+
+    Settings that were searched are not judged by one lucky seed, nor is a method whose seeds differ much. A
+    crossfit fits each fold on a seed of its own, so there one fit a fold is several already.
+    """
+    if method.kind != "tuned":
+        return 1
+    usual = method.usual_seeds if isinstance(method, Unsteady) and job.protocol == "holdout" else 1
+    return job.seeds or max(usual, SEEDS_AFTER_SEARCH if job.search.trials else 1)
 
 
 def _threads(cores: int, split: Split, tuned: bool) -> int:
