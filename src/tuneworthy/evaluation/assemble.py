@@ -16,6 +16,7 @@ from tuneworthy.evaluation.details import ahead, confusion, row_scores, won
 from tuneworthy.evaluation.groups import group_errors
 from tuneworthy.evaluation.intervals import estimate, field_estimates, label_estimates
 from tuneworthy.evaluation.paired import adjust, compare
+from tuneworthy.evaluation.slices import worse_slices
 from tuneworthy.evaluation.wording import TASKS_OF_PROSE, wordings
 from tuneworthy.metrics import METRICS, Metric, can_score, is_error, oriented
 
@@ -127,7 +128,7 @@ def score_arms(
         if name in {primary, "accuracy", "macro_f1"}
     ]
     scores = Scores(tuple(arms), tuple(estimates), adjust(comparisons), {})
-    details = _details(scores, outputs, examples, labels, deciding)
+    details = _details(scores, outputs, examples, labels, deciding, options)
     by_group = {
         output.method: found
         for output in (() if deciding.open else outputs)
@@ -168,8 +169,9 @@ def _details(
     examples: Sequence[Example],
     labels: Sequence[str],
     metric: Metric,
+    options: dict[str, Any],
 ) -> dict[str, Any]:
-    """Confusion matrices, who wins which rows, raw answers of arms no better than the baseline."""
+    """Confusions, who wins which rows, where the winner is worse, raw answers of the weakest arms."""
     by_method = {output.method: output for output in outputs}
     details: dict[str, Any] = {
         "confusion": {
@@ -187,6 +189,11 @@ def _details(
             if not metric.open
             else ahead(metric, labels, ours, theirs, examples, winner=winner, against=against)
         )
+        slices = worse_slices(
+            metric, ours, theirs, examples, labels, method=winner, against=against, **options
+        )
+        if slices is not None:
+            details["slices"] = slices
     nothing = -np.inf if is_error(metric) else 0.0
     floor = max((goodness(arm) for arm in scores.arms if arm.kind == "baseline"), default=nothing)
     weak = [arm.method for arm in scores.arms if arm.kind != "baseline" and goodness(arm) <= floor]

@@ -119,9 +119,33 @@ class Wording(Stored):
     copied: float
 
 
+class Slice(Stored):
+    """A part of the rows on which an arm is worse than another, in the slices' metric."""
+
+    by: str
+    name: str
+    n: int
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    q: float
+
+
+class Slices(Stored):
+    """The parts on which `method` is worse than `against`, of `tested` that were looked at."""
+
+    method: str
+    against: str
+    metric: str
+    tested: int
+    rate: float
+    worse: tuple[Slice, ...] = ()
+
+
 class Details(Stored):
     """`details.json`."""
 
+    slices: Slices | None = None
     groups: dict[str, GroupErrors] = {}
     wording: dict[str, Wording] = {}
     confusion: dict[str, Confusion] = {}

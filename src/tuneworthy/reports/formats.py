@@ -130,10 +130,14 @@ def estimate_text(estimate: Estimate) -> str:
 
 def difference_range(comparison: Comparison) -> str:
     """A difference's interval: '−1.9 to +8.6'; a dash when it is absent."""
-    if comparison.low is None or comparison.high is None:
+    return signed_range(comparison.low, comparison.high, comparison.metric)
+
+
+def signed_range(low: float | None, high: float | None, metric: str) -> str:
+    """The same of its two ends."""
+    if low is None or high is None:
         return DASH
-    low, high = (signed(end, comparison.metric) for end in (comparison.low, comparison.high))
-    return f"{low} to {high}"
+    return f"{signed(low, metric)} to {signed(high, metric)}"
 
 
 def comparison_text(comparison: Comparison) -> str:

@@ -21,6 +21,7 @@ from tuneworthy.reports.views_rows import (
     confusion_view,
     groups_view,
     samples_view,
+    slices_view,
     won_view,
     wording_view,
 )
@@ -69,6 +70,7 @@ def _views(contents: Contents) -> View:
         "confusion": confusion_view(contents),
         "classes": classes_view(contents),
         "groups": groups_view(contents),
+        "slices": slices_view(contents),
         "wording": wording_view(contents),
         "learned": learned_view(contents),
         "search": search_view(contents),

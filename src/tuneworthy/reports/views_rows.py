@@ -132,6 +132,32 @@ def groups_view(contents: Contents) -> View | None:
     }
 
 
+def slices_view(contents: Contents) -> View | None:
+    """Parts of the rows on which the best fine-tune is worse than the best other arm."""
+    found = contents.details.slices
+    if found is None:
+        return None
+    return {
+        "method": found.method,
+        "against": found.against,
+        "metric": formats.metric_title(found.metric),
+        "tested": found.tested,
+        "rate": formats.percent(found.rate, 0),
+        "rows": [
+            {
+                "by": contents.dataset.group_column or "group" if row.by == "group" else row.by,
+                "name": row.name,
+                "n": row.n,
+                "difference": formats.points(row.difference, found.metric),
+                "range": formats.signed_range(row.low, row.high, found.metric),
+                "q": formats.p_value(row.q),
+            }
+            for row in found.worse[:SHOWN_CLASSES]
+        ],
+        "more": max(0, len(found.worse) - SHOWN_CLASSES),
+    }
+
+
 def wording_view(contents: Contents) -> list[View]:
     """How each arm writes, the reference first, then the best arm; empty where answers are no prose."""
     found = contents.details.wording
