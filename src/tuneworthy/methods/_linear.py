@@ -16,7 +16,6 @@ import numpy as np
 import skops.io
 from numpy.typing import NDArray
 from pydantic import Field
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
@@ -88,9 +87,12 @@ def new_regression(C: float, class_weight: ClassWeight) -> LogisticRegression:  
 
 
 def fit_quietly(model: LogisticRegression, x: Any, y: Sequence[str]) -> LogisticRegression:
-    """Fits; an optimiser that has not quite converged on an extreme C is no news to the user."""
+    """Fits without two warnings that are no news to the user.
+
+    An optimiser has not quite converged on an extreme C; or labels are more than half as many as rows.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", UserWarning)
         model.fit(x, y)
     return model
 
