@@ -140,7 +140,9 @@ def reason(model: RankedModel, entry: Entry | None, models: Sequence[RankedModel
     if entry is not None and wanted.memory_gib is not None and (fit := fits(entry, wanted.memory_gib)):
         said.append(f"fits {wanted.memory_gib:g} GiB {WAYS[fit.way]}")
     if entry is not None:
-        said.append(USES[entry.commercial] + (f" ({entry.restrictions})" if entry.restrictions else ""))
+        noted = [entry.restrictions, "not checked on its card" if "licence" in entry.unchecked else ""]
+        notes = "; ".join(filter(None, noted))
+        said.append(USES[entry.commercial] + (f" ({notes})" if notes else ""))
     if model.bits_per_byte is None:
         said.append("has no head that says how well it reads your texts")
     else:

@@ -12,9 +12,12 @@ from typer.testing import CliRunner
 
 from tuneworthy.cli.main import app
 from tuneworthy.core.errors import JobError
-from tuneworthy.models.catalogue import Entry, Shape, catalogue
+from tuneworthy.core.evidence import Estimate
+from tuneworthy.core.ranking import RankedModel
+from tuneworthy.models.catalogue import Checked, Entry, Shape, catalogue
 from tuneworthy.models.fitting import fits, needed_gib
 from tuneworthy.models.wanted import Wanted, objection
+from tuneworthy.ranking import reason
 
 ENTRIES = list(catalogue().values())
 # What an architecture's config.json says besides the shape and what changes the number of parameters.
@@ -67,6 +70,8 @@ def test_an_entry_is_consistent(entry: Entry) -> None:
     assert entry.role == "decoder" or (not entry.chat_template and shape.key_value_heads == shape.heads)
     assert entry.restrictions or entry.commercial not in ("conditions", "no")
     assert (entry.licence == "unstated") == (entry.commercial == "unstated")
+    pages = entry.checked.model_dump(exclude={"date"}).values() if entry.checked else ()
+    assert all(page is None or page == "card" or page.startswith("https://") for page in pages)
     assert entry.id.count("/") == 1 and (entry.name == entry.id or entry.wheel is not None)
 
 
@@ -106,6 +111,24 @@ def test_the_list_shows_what_meets_the_conditions_and_nothing_else() -> None:
     shown = CliRunner().invoke(app, ["models", "list", "--domain", "clinical", "--commercial"])
     assert "Bio_ClinicalBERT" in shown.output and "meditron" in shown.output
     assert "minilm" not in shown.output
+
+
+def test_the_list_names_what_nobody_checked() -> None:
+    unchecked = {entry.name: " ".join(entry.unchecked) for entry in ENTRIES}
+    lines = CliRunner().invoke(app, ["models", "list"]).output.splitlines()[1:]
+    assert all(line.endswith(unchecked[line.split()[0]]) for line in lines)
+    assert any(unchecked.values()) and not all(unchecked.values())
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_a_licence_that_nobody_read_is_said_so_in_the_ranking(read: bool) -> None:
+    checked = Checked(date="2026-11-22", licence="card") if read else None
+    entry = catalogue()["minilm"].model_copy(update={"checked": checked})
+    score = Estimate(method="probe", metric="accuracy", value=0.5, n=9, reason="too few rows")
+    place = RankedModel(
+        name="minilm", kind="encoder", rows=9, score=score, evidence=0, layer="last", tokens_per_word=1
+    )
+    assert ("not checked" in reason(place, entry, [place], Wanted())) is not read
 
 
 def test_conditions_that_nothing_meets_are_one_sentence() -> None:

@@ -54,7 +54,10 @@ def list_models(
     language: Language = None,
     memory: Memory = None,
 ) -> None:
-    """Print the models of the catalogue: size, licence, domain, languages, and how each can be fine-tuned."""
+    """Print the models of the catalogue: size, licence, domain, languages, and how each can be fine-tuned.
+
+    The last column names the facts that were not read on a page of the model's makers or a copy of it.
+    """
     from tuneworthy.core.errors import JobError
     from tuneworthy.models.catalogue import catalogue
     from tuneworthy.models.fitting import fits
@@ -62,14 +65,16 @@ def list_models(
     from tuneworthy.models.wanted import objection
 
     wanted = _wanted(licence, commercial, domain, language, memory)
-    lines = [("model", "role", "size", "licence", "commercial", "domain", "fits as", "here", "languages")]
+    heads = ("model", "role", "size", "licence", "commercial", "domain", "fits as", "here")
+    lines = [(*heads, "languages", "not checked")]
     for entry in catalogue().values():
         if objection(entry, wanted):
             continue
         fit = None if memory is None else fits(entry, memory)
         cells = (entry.name, entry.role, entry.size, entry.licence, entry.commercial, entry.domain)
         here = "yes" if at_hand(entry.name) else ""
-        lines.append((*cells, fit.way if fit else "", here, " ".join(entry.languages)))
+        told = (" ".join(entry.languages), " ".join(entry.unchecked))
+        lines.append((*cells, fit.way if fit else "", here, *told))
     if len(lines) == 1:
         raise JobError("no model of the catalogue meets all of these conditions: drop one.")
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from ruamel.yaml import YAML
 
@@ -11,6 +11,7 @@ from tuneworthy.core.frozen import Frozen
 
 Commercial = Literal["yes", "conditions", "no", "unstated"]
 Domain = Literal["general", "biomedical", "clinical", "scientific", "legal", "finance"]
+Fact = Literal["licence", "gated", "languages", "shape"]
 MULTILINGUAL = "multilingual"  # more languages than an entry lists
 
 
@@ -58,6 +59,16 @@ class Wheel(Frozen):
     summary: str
 
 
+class Checked(Frozen):
+    """Where each fact was read on `date`: a page, or "card" for the model's own; None where it was not."""
+
+    date: str
+    licence: str | None = None
+    gated: str | None = None
+    languages: str | None = None
+    shape: str | None = None
+
+
 class Entry(Frozen):
     """One model. `id` is its name on the Hub; `name` what the user types, the id unless it is in a wheel."""
 
@@ -73,7 +84,14 @@ class Entry(Frozen):
     chat_template: bool
     parameters: int
     shape: Shape
+    checked: Checked | None = None
     wheel: Wheel | None = None
+
+    @property
+    def unchecked(self) -> tuple[Fact, ...]:
+        """The facts that no page was found to say."""
+        pages = self.checked.model_dump() if self.checked else {}
+        return tuple(fact for fact in get_args(Fact) if not pages.get(fact))
 
     @property
     def source(self) -> str:
