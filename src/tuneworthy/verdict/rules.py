@@ -336,10 +336,7 @@ def _more_rows(evidence: Evidence, arm: Arm | None) -> str:
     rows = "rows" if evidence.protocol == "crossfit" else "test rows"
     more = words.about(needed - evidence.test_rows)
     if needed > MOST_GROWTH * evidence.test_rows:
-        return (
-            f"Use {name}: so small a difference would take about {more} more {rows} to settle. A stronger "
-            "base model or cleaner labels may change it sooner."
-        )
+        return words.TOO_MANY_ROWS.format(name=name, more=more, rows=rows)
     return f"Label about {more} more {rows} and run again; use {name} until then."
 
 

@@ -7,6 +7,10 @@ from tuneworthy.core.evidence import Arm, Comparison, Evidence, FineTuning, Powe
 from tuneworthy.metrics import title_of
 from tuneworthy.verdict import facts
 
+TOO_MANY_ROWS = (
+    "Use {name}: so small a difference would take about {more} more {rows} to settle. A stronger base "
+    "model or cleaner labels may change it sooner."
+)
 TO_MEASURE_FINE_TUNING: dict[FineTuning, str] = {
     "open": "Add a tuned arm, for example lora, to the arms of the job and run again.",
     "left_out": "Measure fine-tuning as well: `tuneworthy run` on the same rows takes over what is done.",
