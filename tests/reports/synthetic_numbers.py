@@ -390,6 +390,27 @@ class SyntheticNumbers:
         odd = INJECTIONS[0] if self.variant.hostile else "Sure! The clause is about"
         return {
             "confusion": confusion,
+            "slices": {
+                "method": won,
+                "against": against,
+                "metric": "accuracy",
+                "tested": 17,
+                "rate": 0.1,
+                "worse": [
+                    {
+                        "by": "label",
+                        "name": labels[0],
+                        "n": 14,
+                        "difference": -0.357,
+                        "low": -0.6,
+                        "high": -0.08,
+                        "p": 0.002,
+                        "q": 0.031,
+                    }
+                ]
+                if self.variant.tuned
+                else [],
+            },
             "groups": {self.recommended: {"groups": groups, "left": 3, "p": 0.004}},
             "won": {
                 "winner": won,

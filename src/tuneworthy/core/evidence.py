@@ -4,6 +4,7 @@ No bare float leaves the evaluation: a score is an `Estimate` with its interval,
 absent with a reason; a difference is a paired `Comparison`.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal, Self
 
@@ -133,6 +134,17 @@ class Cost(Frozen):
     peak_memory_gib: float | None = None
     threads: int = 1
     endpoint: bool = False
+
+    def earned_back_after(self, other: "Cost") -> int | None:
+        """Predictions after which predicting faster than `other` has saved the core time of fitting this arm.
+
+        None where it predicts no faster, and for endpoints, whose seconds are another machine's. All fits of
+        the run count, those of every fold and seed.
+        """
+        saved = (other.seconds_per_1000 - self.seconds_per_1000) / 1000
+        if saved <= 0 or self.endpoint or other.endpoint:
+            return None
+        return math.ceil(self.fit_s * self.threads / saved)
 
 
 class Arm(Frozen):

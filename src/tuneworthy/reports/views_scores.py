@@ -6,6 +6,7 @@ Each function picks and words numbers that stand in the run folder; the template
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tuneworthy.core.counting import about
 from tuneworthy.core.evidence import Arm, Comparison, Estimate
 from tuneworthy.reports import formats
 from tuneworthy.reports.contents import Contents
@@ -172,6 +173,26 @@ def _front_runners(contents: Contents) -> list[Arm]:
     return [arm for place, arm in enumerate(named) if arm is not None and arm not in named[:place]]
 
 
+def _earned_back(contents: Contents) -> View | None:
+    """When the best fine-tune has cost less core time than the best prompt; None: never, or unknown."""
+    tuned = contents.best_tuned
+    prompt = next((arm for arm in contents.arms if arm.kind == "prompt"), None)
+    if tuned is None or prompt is None:
+        return None
+    after = tuned.cost.earned_back_after(prompt.cost)
+    faster = prompt.cost.seconds_per_1000 / max(tuned.cost.seconds_per_1000, 1e-9)
+    return (
+        None
+        if after is None
+        else {
+            "tuned": tuned.method,
+            "prompt": prompt.method,
+            "after": about(after),
+            "faster": f"{faster:.1f}",
+        }
+    )
+
+
 def arms_view(contents: Contents) -> View:
     """The table of arms, best first."""
     notes = Notes()
@@ -194,6 +215,7 @@ def arms_view(contents: Contents) -> View:
         "rows": rows,
         "notes": notes.lines,
         "kinds": [kind for kind in ("tuned", "prompt", "classifier", "baseline") if _has(contents, kind)],
+        "earned_back": _earned_back(contents),
         "money": any(arm.cost.money_per_1000 is not None for arm in contents.arms),
         "failed": any(arm.failed for arm in contents.arms),
         "constrained": any(arm.valid_without_constraint is not None for arm in contents.arms),

@@ -6,7 +6,7 @@ where an interval ends below the smallest gain worth having, never because a tes
 
 from collections.abc import Callable
 
-from tuneworthy.core.counting import counted
+from tuneworthy.core.counting import about, counted
 from tuneworthy.core.evidence import Arm, Decision, Evidence, Verdict
 from tuneworthy.verdict import facts, words
 
@@ -334,7 +334,7 @@ def _more_rows(evidence: Evidence, arm: Arm | None) -> str:
     if needed is None or needed <= evidence.test_rows:
         return f"Use {name} for now; label more rows and run again if a small gain matters to you."
     rows = "rows" if evidence.protocol == "crossfit" else "test rows"
-    more = words.about(needed - evidence.test_rows)
+    more = about(needed - evidence.test_rows)
     if needed > MOST_GROWTH * evidence.test_rows:
         return words.TOO_MANY_ROWS.format(name=name, more=more, rows=rows)
     return f"Label about {more} more {rows} and run again; use {name} until then."

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tuneworthy.core.counting import counted
+from tuneworthy.core.counting import about, counted
 from tuneworthy.core.evidence import Arm, Comparison, Evidence, FineTuning, Power
 from tuneworthy.metrics import title_of
 from tuneworthy.verdict import facts
@@ -58,12 +58,6 @@ def cost(arm: Arm) -> str:
 def p_value(p: float) -> str:
     """ "0.012", and "below 0.001" for less."""
     return "below 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def about(number: int) -> str:
-    """Rounded up to two figures, so that an estimate looks like one: 847 -> "850"."""
-    scale = 10 ** max(0, len(str(abs(number))) - 2)
-    return f"{-(-number // scale) * scale:,}"
 
 
 def clause(text: str) -> str:
