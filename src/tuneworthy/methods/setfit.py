@@ -13,13 +13,18 @@ from typing import Any
 from pydantic import Field
 
 from tuneworthy.core.example import Example
-from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods import _label_sets as sets
 from tuneworthy.methods import _linear as linear
-from tuneworthy.methods._one_vs_rest import FittedOneVsRest, fit_classifiers, load_one_vs_rest
+from tuneworthy.methods._one_vs_rest import (
+    FittedOneVsRest,
+    OneVsRestParameters,
+    choose,
+    fit_classifiers,
+    load_one_vs_rest,
+)
 from tuneworthy.methods._traits import NamesLabels
 from tuneworthy.methods.probe import FittedProbe, load_probe
 from tuneworthy.metrics._sets import labels_of
@@ -30,7 +35,7 @@ from tuneworthy.tasks import Task
 PAPER_PAIRS, MOST_PAIRS = 20, 4000
 
 
-class SetFitParameters(Frozen):
+class SetFitParameters(linear.LinearParameters):
     """Parameters of the setfit arm."""
 
     pairs_per_row: int | None = Field(
@@ -41,7 +46,12 @@ class SetFitParameters(Frozen):
     )
     batch: int = Field(16, ge=1, description="pairs per update (Tunstall et al. 2022)")
     learning_rate: float = Field(2e-5, gt=0, description="peak, of the encoder (the library's default)")
-    C: float = Field(1.0, gt=0, description="inverse penalty of the logistic regression (the library's)")
+    C: float | None = Field(
+        None,
+        gt=0,
+        description="inverse penalty of the logistic regression; default: chosen among 0.1 to 300 on inner "
+        "folds of the embeddings before training (the library has 1, far too strong for many labels)",
+    )
     threshold: sets.Threshold | None = sets.threshold_field("the validation rows")
 
 
@@ -88,12 +98,17 @@ class SetFit(NamesLabels):
     ) -> FittedSetFit:
         """Trains the encoder on pairs, then the regression, on all rows; thresholds are chosen on validation.
 
+        The regression's penalty and class weights are chosen on the embeddings as they were before training,
+        by the inner folds that `probe` has: afterwards the encoder knows the labels of every row it would be
+        judged on.
+
         Where there are thresholds to choose, validation rows are for that alone: the encoder knows the labels
         of the rows it was trained on, whatever the inner folds.
         """
         asked = sets.asked_thresholds(parameters.threshold, setting.labels)
         rows = [*train] if setting.task.open and asked is None else [*train, *validation]
         texts = [row.input for row in rows]
+        facts = self._settle(setting, parameters, rows)
         pairs = parameters.pairs_per_row or max(1, min(PAPER_PAIRS, MOST_PAIRS // (2 * len(rows))))
         scratch = TemporaryDirectory(prefix="setfit-")
         place = Path(scratch.name)
@@ -110,9 +125,9 @@ class SetFit(NamesLabels):
         )
         embedder = load_embedder(place)
         vectors = embedder.embed(texts)
-        facts: dict[str, Any] = {"pairs_per_row": pairs, "updates": updates, "C": parameters.C}
+        facts |= {"pairs_per_row": pairs, "updates": updates}
         if setting.task.open:
-            classifiers = fit_classifiers(parameters.C, vectors, sets.truth_of(rows, setting.labels))
+            classifiers = fit_classifiers(facts["C"], vectors, sets.truth_of(rows, setting.labels))
             head = FittedOneVsRest(embedder.embed, classifiers, setting.labels, sets.unchosen(setting.labels))
             if asked is not None:
                 head.thresholds = asked
@@ -121,10 +136,26 @@ class SetFit(NamesLabels):
             facts["threshold"] = sets.named(head.thresholds, setting.labels)
             return FittedSetFit(head, place, facts, scratch)
         targets = [str(row.target) for row in rows]
-        model = linear.fit_quietly(linear.new_regression(parameters.C, None), vectors, targets)
+        model = linear.fit_quietly(linear.new_regression(facts["C"], facts["class_weight"]), vectors, targets)
         weights, bias = linear.one_row_per_label(model, setting.labels)
         probe = FittedProbe(embedder, weights, bias, setting.labels)
         return FittedSetFit(probe, place, facts, scratch)
+
+    def _settle(
+        self, setting: Setting, parameters: SetFitParameters, rows: Sequence[Example]
+    ) -> dict[str, Any]:
+        """C and class weight, as the job names them or chosen on inner folds of the frozen embeddings."""
+        if parameters.C is not None:
+            return {"C": parameters.C, "class_weight": parameters.class_weight}
+        vectors = load_embedder(setting.models["embedder"]).embed([row.input for row in rows])
+
+        def frozen(fit: Any, held: Any) -> tuple[Any, Any]:
+            return vectors[fit], vectors[held]
+
+        if setting.task.open:
+            penalty, _, _ = choose(setting, OneVsRestParameters(), rows, frozen)
+            return {"C": penalty, "class_weight": None}
+        return linear.settled(setting, parameters, [str(row.target) for row in rows], frozen)
 
     def freeze(
         self,
@@ -133,8 +164,9 @@ class SetFit(NamesLabels):
         rows: Sequence[int],
         all_rows: int,
     ) -> SetFitParameters:
-        """As they are, with the folds' median thresholds where answers are sets."""
-        return parameters.model_copy(update=sets.frozen_thresholds(facts))
+        """The folds' median C and commonest class weight, and median thresholds where answers are sets."""
+        usual = linear.usual(facts).model_dump()
+        return parameters.model_copy(update={**usual, **sets.frozen_thresholds(facts)})
 
     def load(self, setting: Setting, parameters: SetFitParameters, folder: Path) -> FittedSetFit:
         """Reads encoder and regression."""
