@@ -14,6 +14,8 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +27,20 @@ import tuneworthy as tw
 from common import closing_line, figure
 from tasks import SETS, drawn, read, written
 from tuneworthy import steps
+from tuneworthy.core.evidence import Estimate
+from tuneworthy.core.example import Example
 from tuneworthy.core.hashing import address
 from tuneworthy.core.job import DataSpec, Job
 from tuneworthy.data.loading import load
 from tuneworthy.data.splits import make_split
+from tuneworthy.evaluation.assemble import ArmOutput
 from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.metrics import METRICS
 from tuneworthy.models.resolve import resolve
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.tasks import TASKS
 from tuneworthy.units.executors.local import LocalExecutor
-from tuneworthy.units.plan import make_plan
+from tuneworthy.units.plan import Question, make_plan
 
 PLACE = Path(__file__).parent.parent / ".bench" / "models"
 RESULTS = Path(__file__).parent / "results" / "models"
@@ -112,8 +117,18 @@ def job_of(table: Path, test: Path, name: str, seed: int) -> Job:
     )
 
 
-def fine_tuned(job: Job, folder: Path, output: Path, lora_steps: int) -> Row:
-    """The candidate's score on the test rows after fine-tuning, by the main job's own units."""
+@dataclass(frozen=True)
+class FineTuned:
+    """A candidate's answers for the test rows after fine-tuning."""
+
+    arm: str
+    question: Question
+    test: Sequence[Example]
+    output: ArmOutput
+
+
+def answered(job: Job, folder: Path, output: Path, lora_steps: int) -> FineTuned:
+    """What the candidate answers after fine-tuning, by the main job's own units."""
     decoder = "CausalLM" in (folder / "config.json").read_text(encoding="utf-8")
     arm = "lora" if decoder else "encoder"
     job = job.model_copy(
@@ -129,15 +144,28 @@ def fine_tuned(job: Job, folder: Path, output: Path, lora_steps: int) -> Row:
     models, refs = steps.bring_models(job, print)
     split = make_split(rows, "holdout", job.folds, job.test_fraction, job.validation_fraction, job.seed, test)
     dtype, cores = steps.hardware()
-    started = time.perf_counter()
     with RunFolder(output) as run:
         steps.write_inputs(run, job, data, split, [])
         plan = make_plan(job, split, question, refs, dtype, cores)
         [found] = steps.execute(plan.stage("tuned"), run, LocalExecutor(cores), models)
-    metric = METRICS.get(question.metric)
-    score = estimate(metric, found.predictions, test, question.labels, method=arm, resamples=job.resamples)
+    return FineTuned(arm, question, test, found)
+
+
+def scored(tuned: FineTuned, resamples: int) -> Estimate:
+    """The candidate's score on the test rows."""
+    metric, labels = METRICS.get(tuned.question.metric), tuned.question.labels
+    return estimate(
+        metric, tuned.output.predictions, tuned.test, labels, method=tuned.arm, resamples=resamples
+    )
+
+
+def fine_tuned(job: Job, folder: Path, output: Path, lora_steps: int) -> Row:
+    """The candidate's score on the test rows after fine-tuning, and the seconds that took."""
+    started = time.perf_counter()
+    tuned = answered(job, folder, output, lora_steps)
+    score = scored(tuned, job.resamples)
     return {
-        "arm": arm,
+        "arm": tuned.arm,
         "metric": score.metric,
         **{key: getattr(score, key) for key in ("value", "low", "high", "n")},
         "seconds": round(time.perf_counter() - started, 1),
