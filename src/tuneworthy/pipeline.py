@@ -133,7 +133,7 @@ def run(
         # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
         skipped = steps.reason_to_skip(job, evidence)
         if not skipped:
-            steps.adapt(plan.stage(STAGE), folder, executor, models)
+            unlabelled.read(plan.stage(STAGE), folder, executor, models)
             plan = searched(plan, "tuned", job, split, rows, folder, executor, models)
         steps.write_plan(folder, plan, job, data, split, rows)
         tuned = [] if skipped else steps.execute(plan.stage("tuned"), folder, executor, models)

@@ -31,15 +31,14 @@ from tuneworthy.reports.views_judge import judge_sentence
 from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.tasks import TASKS, Schema, Structured, Task, as_answered
 from tuneworthy.tasks._prompted import read_prompt, with_prompt
-from tuneworthy.units.adaptation import told
 from tuneworthy.units.collect import arm_outputs, unit_metrics
 from tuneworthy.units.execute import OWN_METRIC
 from tuneworthy.units.executors.local import Executor, LocalExecutor
 from tuneworthy.units.plan import (
-    NOTHING,
     Plan,
     Question,
     Stage,
+    announced,
     method_of,
     needed_roles,
     refit_unit,
@@ -288,30 +287,12 @@ def write_plan(
     folder: RunFolder, plan: Plan, job: Job, data: Loaded, split: Split, rows: Sequence[Example]
 ) -> None:
     """The plan with its arithmetic."""
-    stages = [
-        {
-            "name": stage.name,
-            "units": [
-                {
-                    "address": unit.address,
-                    "title": unit.title,
-                    "method": unit.method,
-                    "fold": unit.fold,
-                    "threads": unit.threads,
-                    "fit_rows": len(split.rows(unit.fit)),
-                    "predict_rows": 0 if unit.predict == NOTHING else len(split.rows(unit.predict)),
-                }
-                for unit in stage.units
-            ],
-        }
-        for stage in plan.stages
-    ]
     folder.write(
         "plan.json",
         {
             "identity": job_identity(job, data),
             "address": plan.address,
-            "stages": stages,
+            "stages": announced(plan, split),
             "not_compared": not_compared(job, TASKS.get(job.task), rows),
         },
     )
@@ -327,13 +308,6 @@ def execute(stage: Stage, folder: RunFolder, executor: Executor, models: Models)
     folder.emit("stage_started", stage=stage.name, units=[unit.title for unit in stage.units])
     executor.run(stage.units, folder, models)
     return arm_outputs(stage.units, folder.path)
-
-
-def adapt(stage: Stage, folder: RunFolder, executor: Executor, models: Models) -> None:
-    """Lets base models read the unlabelled text, and says how that went."""
-    execute(stage, folder, executor, models)
-    for unit in stage.units:
-        folder.emit("note", text=told(unit.address, folder.path))
 
 
 def test_examples(split: Split, rows: Sequence[Example], test_rows: Sequence[Example]) -> list[Example]:

@@ -9,10 +9,14 @@ from tuneworthy.core.counting import counted
 from tuneworthy.core.example import Example, RowSet, example_id
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.job import Job
+from tuneworthy.core.unit import ModelRole
 from tuneworthy.data.documents import read_documents
 from tuneworthy.data.splits import Split
 from tuneworthy.methods import Adapting
-from tuneworthy.units.plan import method_of, validated_parameters
+from tuneworthy.runfolder.folder import RunFolder
+from tuneworthy.units.adaptation import told
+from tuneworthy.units.executors.local import Executor
+from tuneworthy.units.plan import Stage, method_of, validated_parameters
 
 RUN = 13  # words in a row that no two texts share by chance (Brown et al. 2020, appendix C)
 _WORDS = re.compile(r"\w+")
@@ -70,6 +74,16 @@ def bring(job: Job, tested: Sequence[Example]) -> Unlabelled:
         "that are predicted are like them or share 13 words in a row."
     )
     return Unlabelled(documents=tuple(rows), told=told)
+
+
+def read(stage: Stage, folder: RunFolder, executor: Executor, models: dict[ModelRole, Path]) -> None:
+    """Lets base models read, and says how that went; nothing where no arm asks for it."""
+    if not stage.units:
+        return
+    folder.emit("stage_started", stage=stage.name, units=[unit.title for unit in stage.units])
+    executor.run(stage.units, folder, models)
+    for unit in stage.units:
+        folder.emit("note", text=told(unit.address, folder.path))
 
 
 def alike(documents: Sequence[str], tested: Sequence[str]) -> set[int]:

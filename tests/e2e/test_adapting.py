@@ -9,8 +9,11 @@ import pytest
 
 import tuneworthy as tw
 from tiny_models import save_masked
-from toy import FILLER
-from tuneworthy.core.errors import JobError
+from toy import FILLER, toy_rows, write_csv
+from tuneworthy.core.errors import JobError, RunFolderError
+from tuneworthy.core.example import Example
+from tuneworthy.methods.probe import load_probe
+from tuneworthy.models.embedder import load_embedder
 
 READ = {"max_steps": 4, "batch": 4}
 
@@ -133,14 +136,23 @@ def test_a_model_that_reads_worse_afterwards_stays_as_it_was(
     assert answers[0] == answers[1]
 
 
-def test_the_final_fit_predicts_with_the_adapted_model(
-    toy_csv: Path, quick: dict[str, Any], masked: Path, notes: Path
+def test_the_final_fit_predicts_with_the_model_that_has_read(
+    quick: dict[str, Any], masked: Path, notes: Path, tmp_path: Path
 ) -> None:
-    run = tw.run(toy_csv, **{**settings(quick, masked, notes), "arms": ["majority", "adapt"]})
-    pinned = json.loads((run.path / "model.json").read_text())
-    if pinned["method"] == "majority":  # what the verdict says of a random model is not the question here
-        pytest.skip("the toy run recommends the baseline")
-    assert run.predict("please refund my order")[0].value
+    asked = settings(quick, masked, notes, then="probe")
+    table = write_csv(tmp_path / "toy.csv", toy_rows(160))
+    run = tw.run(table, **{**asked, "arms": ["majority", "adapt"], "test_fraction": 0.4})
+    assert run.verdict.recommended_method == "adapt"
+    texts = [row["text"] for row in toy_rows(6, seed=1)]
+    with_it = [answer.scores for answer in run.predict(texts)]
+    [(reading, _)] = units(run, "adapt")
+    [(final, _)] = units(run, "refit")
+    head = load_probe(final / "model", load_embedder(reading / "model"))
+    by_hand = [p.scores for p in head.predict([Example(id=t, input=t) for t in texts])]
+    assert with_it == by_hand
+    (reading / "model" / "config.json").write_text("{}")
+    with pytest.raises(RunFolderError, match="damaged"):
+        tw.open_run(run.path).predict(texts)
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,32 @@ def _unit(
     )
 
 
+def announced(plan: Plan, split: Split) -> list[dict[str, Any]]:
+    """The plan with its arithmetic, as a run keeps it: every stage's units, and how many rows each has."""
+
+    def count(rows: str) -> int:
+        return 0 if rows == NOTHING else len(split.rows(rows))
+
+    return [
+        {
+            "name": stage.name,
+            "units": [
+                {
+                    "address": unit.address,
+                    "title": unit.title,
+                    "method": unit.method,
+                    "fold": unit.fold,
+                    "threads": unit.threads,
+                    "fit_rows": count(unit.fit),
+                    "predict_rows": count(unit.predict),
+                }
+                for unit in stage.units
+            ],
+        }
+        for stage in plan.stages
+    ]
+
+
 def refit_unit(units: Sequence[Unit], facts: Sequence[dict[str, Any]], split: Split, threads: int) -> Unit:
     """The final fit of one method on all rows, with the settings its folds chose and nothing searched again.
 
