@@ -13,6 +13,7 @@ from tuneworthy.core.unit import ModelRole
 from tuneworthy.data.documents import read_documents
 from tuneworthy.data.splits import Split
 from tuneworthy.methods import Adapting
+from tuneworthy.methods._adapting import require_enough
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.units.adaptation import told
 from tuneworthy.units.executors.local import Executor
@@ -60,7 +61,7 @@ def bring(job: Job, tested: Sequence[Example]) -> Unlabelled:
     Under crossfit every labelled row is predicted, so that none of them may be read.
 
     Raises:
-        TuneworthyError: a file is missing or is no text.
+        TuneworthyError: a file is missing or is no text, or too few documents are left.
     """
     files, column = asked(job)
     if not files:
@@ -69,11 +70,13 @@ def bring(job: Job, tested: Sequence[Example]) -> Unlabelled:
     leaking = alike(texts, [row.input for row in tested])
     kept = [text for number, text in enumerate(texts) if number not in leaking]
     rows = (Example(id=example_id(text, None, None, 0), input=text) for text in kept)
-    told = (
-        f"Unlabelled text: {counted(len(texts), 'document')}, {len(leaking)} of which left out, since rows "
-        "that are predicted are like them or share 13 words in a row."
-    )
-    return Unlabelled(documents=tuple(rows), told=told)
+    told = f"Unlabelled text: {counted(len(texts), 'document')}"
+    if leaking:
+        told += (
+            f", {len(leaking)} of them left out: like a row to predict, or with {RUN} words in a row of one"
+        )
+    require_enough(kept)
+    return Unlabelled(documents=tuple(rows), told=f"{told}.")
 
 
 def read(stage: Stage, folder: RunFolder, executor: Executor, models: dict[ModelRole, Path]) -> None:

@@ -119,7 +119,7 @@ def test_documents_that_are_like_a_test_row_or_hold_a_part_of_it_are_not_read(
     run = tw.run(train, test=test, **quick)
     read = [json.loads(line) for line in (run.path / "rows.jsonl").read_text().splitlines()]
     assert [row["input"] for row in read if row["part"] == "unlabelled"] == documents(60)
-    assert "63 documents, 3 of which left out" in (run.path / "events.jsonl").read_text()
+    assert "63 documents, 3 of them left out" in (run.path / "events.jsonl").read_text()
 
 
 def test_a_model_that_reads_worse_afterwards_stays_as_it_was(
@@ -159,6 +159,7 @@ def test_the_final_fit_predicts_with_the_model_that_has_read(
     ("adapt", "said"),
     [
         ({"text": ()}, "it needs unlabelled text"),
+        ({"settings": {"epoch": 2}}, "encoder has no parameter 'epoch'"),
         ({"then": "tfidf"}, "no model to adapt: choose among"),
         ({"text": "no.txt"}, "there is no file"),
     ],

@@ -28,11 +28,14 @@ def command(
     """
     from tuneworthy.adapting import adapt_model
     from tuneworthy.cli.progress import Bar
+    from tuneworthy.core.errors import JobError
     from tuneworthy.data.job_yaml import apply_overrides
 
-    settings = apply_overrides({}, set or ()).get("adapt") or {}
+    given = apply_overrides({"adapt": {}}, set or ())
+    if len(given) > 1:
+        raise JobError(f"{[*given][-1]} has no part in this: say --set adapt.max_steps=100.")
     with Bar("reading") as bar:
-        facts = adapt_model(texts, base_model, output, settings, 0, typer.echo, bar)
+        facts = adapt_model(texts, base_model, output, given["adapt"], 0, typer.echo, bar)
     typer.echo(facts["told"])
     if facts["kept"]:
         typer.echo(str(output))

@@ -20,17 +20,19 @@ def with_gaps(
     they were. Every copy is a row of its own, as in the paper, so that a gap does not depend on the order of
     training. A row of special tokens alone has nothing to guess and is left out.
     """
-    return [_with_gaps(encoder, row, rng) for _ in range(copies) for row in rows if places(encoder, row)]
-
-
-def places(encoder: HeadedEncoder, row: ReadRow) -> list[int]:
-    """Where a row's tokens are words."""
     special = set(encoder.tokenizer.all_special_ids)
-    return [place for place, token in enumerate(row.tokens) if token not in special]
+    words = [[place for place, token in enumerate(row.tokens) if token not in special] for row in rows]
+    return [
+        _with_gaps(encoder, row, places, rng)
+        for _ in range(copies)
+        for row, places in zip(rows, words, strict=True)
+        if places
+    ]
 
 
-def _with_gaps(encoder: HeadedEncoder, row: ReadRow, rng: np.random.Generator) -> ReadRow:
-    words = places(encoder, row)
+def _with_gaps(
+    encoder: HeadedEncoder, row: ReadRow, words: Sequence[int], rng: np.random.Generator
+) -> ReadRow:
     tokens, wanted = list(row.tokens), [IGNORED] * row.length
     for place in rng.choice(words, max(1, round(HIDDEN * len(words))), replace=False):
         wanted[place] = tokens[place]

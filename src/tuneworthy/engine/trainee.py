@@ -48,9 +48,8 @@ def mean_loss(trainee: Trainee[R], rows: Sequence[R], tokens: int) -> float:
         tokens: bound of one forward pass.
     """
     trainee.model.eval()
-    return sum(float(trainee.loss(piece)) for piece in trainee.pieces(rows, tokens)) / trainee.supervised(
-        rows
-    )
+    losses = [float(trainee.loss(piece)) for piece in trainee.pieces(rows, tokens)]
+    return sum(losses) / trainee.supervised(rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,19 +167,28 @@ def read_on(
         ModelError: the model cannot be loaded, or memory does not hold a single piece.
     """
     texts = parted(documents, seed)
-    if kind_of(folder) == "encoder":
-        filling = _encoder(folder, texts, parameters, seed, checkpoint, report)
-        return _trained(filling, texts, checkpoint, report)
-    return _trained(_decoder(folder, texts, parameters, seed, dtype), texts, checkpoint, report)
+    try:
+        if kind_of(folder) == "encoder":
+            filling = _encoder(folder, texts, parameters, seed, checkpoint, report)
+            return _trained(filling, texts, checkpoint, report)
+        return _trained(_decoder(folder, texts, parameters, seed, dtype), texts, checkpoint, report)
+    except DivergedError as error:
+        told = f"Reading the unlabelled text diverged, so the base model stays as it was: {error}"
+        return Adapted({"kept": False, "told": told}, lambda folder: None)
 
 
-def parted(documents: Sequence[str], seed: int) -> Texts:
-    """A twentieth of the documents, at most 200, held out."""
+def require_enough(documents: Sequence[object]) -> None:
+    """Raises DataError when a twentieth of the documents would be fewer than two."""
     if len(documents) < FEWEST:
         raise DataError(
             f"{counted(len(documents), 'document')} of unlabelled text are too few to adapt a model: give "
             f"{FEWEST} at least, one a line."
         )
+
+
+def parted(documents: Sequence[str], seed: int) -> Texts:
+    """A twentieth of the documents, at most 200, held out; raises DataError for too few."""
+    require_enough(documents)
     order = np.random.default_rng(seed).permutation(len(documents))
     count = min(MOST_HELD_OUT, math.ceil(HELD_OUT * len(documents)))
     return Texts([documents[i] for i in order[count:]], [documents[i] for i in order[:count]])
@@ -286,13 +295,7 @@ def _trained(reading: Reading[R], texts: Texts, checkpoint: Path | None, report:
         now = reading.score()
         return ValidationScore(-now, now)
 
-    try:
-        outcome = run_training(
-            reading.trainee, reading.rows, reading.recipe, evaluate, _best, checkpoint, report
-        )
-    except DivergedError as error:
-        told = f"Reading the unlabelled text diverged, so the base model stays as it was: {error}"
-        return Adapted({"kept": False, "before": round(before, 4), "told": told}, reading.write)
+    outcome = run_training(reading.trainee, reading.rows, reading.recipe, evaluate, _best, checkpoint, report)
     after = -max(point["score"] for point in outcome.validation)
     kept = after < before
     facts = {

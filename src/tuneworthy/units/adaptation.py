@@ -63,12 +63,13 @@ def _started(fit: Unit, method: Method, start: str, job: Job) -> Unit:
     if not isinstance(method, Adapting):
         return fit
     then = METHODS.get(method.then)
-    settings = {**validated_parameters(then, job), **fit.parameters["settings"]}
+    given = {**job.methods.get(method.then, {}), **fit.parameters["settings"]}
+    changed = job.model_copy(update={"methods": {**job.methods, method.then: given}})
     code = implementation(method.then, fit.task, fit.metric)
     return fit.model_copy(
         update={
             "start": start,
-            "parameters": {"then": method.then, "settings": settings},
+            "parameters": {"then": method.then, "settings": validated_parameters(then, changed)},
             "implementation": address([fit.implementation, code]),
         }
     )
