@@ -70,7 +70,7 @@ def paired(a: Measured, b: Measured, names: tuple[str, str]) -> Comparison:
 
 
 def drawn_job(name: str, data: Path, place: Path, rows: int, test_rows: int, seed: int) -> tuple[Job, Row]:
-    """A job on rows drawn by seed from a public set, and how many there are with their hash."""
+    """A job of one seed on rows drawn by seed from a public set; and how many there are, with their hash."""
     given = SETS[name]
     place.mkdir(parents=True, exist_ok=True)
     train = drawn(read(data / name, "train"), rows, seed, given.target, given.least)
@@ -79,7 +79,7 @@ def drawn_job(name: str, data: Path, place: Path, rows: int, test_rows: int, see
         part: written(place / f"{part}.csv", some, given) for part, some in (("train", train), ("test", test))
     }
     spec = DataSpec(path=str(files["train"]), input=given.input, target=given.target, test=str(files["test"]))
-    job = Job(data=spec, task=given.task, protocol="holdout", seed=seed, resamples=2000)
+    job = Job(data=spec, task=given.task, protocol="holdout", seed=seed, seeds=1, resamples=2000)
     hashes = {
         part: {"count": len(some), "hash": address(some)} for part, some in (("train", train), ("test", test))
     }

@@ -10,10 +10,10 @@ run.predict(["We may change our fees at any time."])
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuneworthy.api import Run, open_run, plan, rank_models, run
+    from tuneworthy.api import Run, adapt, open_run, plan, rank_models, run
 
 __version__ = "0.1.0"
-__all__ = ["Run", "__version__", "open_run", "plan", "rank_models", "run"]
+__all__ = ["Run", "__version__", "adapt", "open_run", "plan", "rank_models", "run"]
 
 
 def __dir__() -> list[str]:
@@ -22,7 +22,7 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     """Loads the API on first use, so that `import tuneworthy` costs nothing."""
-    if name in ("Run", "open_run", "plan", "rank_models", "run"):
+    if name in ("Run", "adapt", "open_run", "plan", "rank_models", "run"):
         from tuneworthy import api
 
         return getattr(api, name)

@@ -208,6 +208,35 @@ def plan(
     return plan_job(job, table, gpu, memory, models, length, place)
 
 
+def adapt(
+    text: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    *,
+    base_model: str = "minilm",
+    seed: int = 0,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Lets a base model read unlabelled text; a folder for `base_model` or `embedding_model` if that helps.
+
+    Args:
+        text: file(s) of text: .txt with a document a line, or a table.
+        output: a new folder, which is not written when held-out text is read worse afterwards.
+        base_model: a catalogue name, a Hugging Face id or a local folder.
+        seed: every random draw derives from it.
+        settings: parameters of the arm `adapt`, such as `max_steps=100`.
+
+    Returns:
+        `kept`, `before` and `after` (in `measure`, the lower the better), and `told`, a sentence.
+
+    Raises:
+        TuneworthyError: one sentence that says what is wrong and what to do.
+    """
+    from tuneworthy.adapting import adapt_model
+
+    files = [text] if isinstance(text, str | os.PathLike) else text
+    return adapt_model([Path(file) for file in files], base_model, Path(output), settings, seed)
+
+
 def make_job(
     data: Any, columns: Mapping[str, Any], settings: Mapping[str, Any], overrides: Sequence[str] = ()
 ) -> tuple[Job, Table | None]:

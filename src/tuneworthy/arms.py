@@ -11,7 +11,7 @@ from tuneworthy.core.unit import ModelRole
 from tuneworthy.data.splits import Split
 from tuneworthy.methods import METHODS, Demonstrating, Method, Selective
 from tuneworthy.tasks import Task
-from tuneworthy.units.plan import needed_roles, validated_parameters
+from tuneworthy.units.plan import method_of, needed_roles, validated_parameters
 
 
 def with_arms(job: Job, task: Task, rows: Sequence[Example]) -> Job:
@@ -24,12 +24,13 @@ def with_arms(job: Job, task: Task, rows: Sequence[Example]) -> Job:
     if endpoint_of(job.embedding_model) is not None:
         raise JobError(f"embedding_model = '{job.embedding_model}': an endpoint can only be prompted here.")
     for arm in job.arms:
-        if lacks_weights(job, METHODS.get(arm)):
+        method = method_of(arm, job)
+        if lacks_weights(job, method):
             raise JobError(
                 f"{arm} needs the weights of base_model, which an endpoint does not give: name the endpoint "
                 "as prompt_model and a model of your own as base_model, or leave the arm out."
             )
-        if reason := unsuited(METHODS.get(arm), task, rows):
+        if reason := unsuited(method, task, rows):
             suited = [name for name in METHODS.names() if not unsuited(METHODS.get(name), task, rows)]
             raise JobError(
                 f"{arm} cannot be compared on {task.name}, since {reason}: choose among {', '.join(suited)}."
@@ -58,7 +59,7 @@ def not_compared(job: Job, task: Task, rows: Sequence[Example]) -> dict[str, str
     for name in METHODS.names():
         if name in job.arms:
             continue
-        method = METHODS.get(name)
+        method = method_of(name, job)
         if reason := unsuited(method, task, rows):
             reasons[name] = reason
         elif lacks_weights(job, method):
@@ -100,7 +101,7 @@ def model_names(job: Job) -> dict[ModelRole, str]:
 def endpoints(job: Job) -> list[Endpoint]:
     """The endpoints that the job's arms ask."""
     names = model_names(job)
-    found = (endpoint_of(names[role]) for role in needed_roles(job.arms))
+    found = (endpoint_of(names[role]) for role in needed_roles(job))
     return [endpoint for endpoint in found if endpoint is not None]
 
 

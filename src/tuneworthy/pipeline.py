@@ -6,7 +6,7 @@ units there and comes to the same end. The steps' details are in `steps.py`.
 
 from pathlib import Path
 
-from tuneworthy import arms, judging, similarity, steps
+from tuneworthy import arms, judging, similarity, steps, unlabelled
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job, is_own_metric
 from tuneworthy.data.loading import load
@@ -21,6 +21,7 @@ from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.runfolder.unit_output import remove_leftovers
 from tuneworthy.search.settings import check_search, searched
 from tuneworthy.tasks import TASKS, form_of
+from tuneworthy.units.adaptation import STAGE, adapted
 from tuneworthy.units.executors.local import LocalExecutor
 from tuneworthy.units.memory_ahead import memory_ahead
 from tuneworthy.units.plan import make_plan
@@ -64,6 +65,8 @@ def run(
         job = arms.without_models(job)  # no compute on data with a fault that decides the result
     question = steps.ask(job, task, rows, data.json_schema)
     steps.check_parameters(job)
+    texts = unlabelled.bring(job, steps.test_examples(split, rows, test_rows))
+    split = texts.with_rows(split)
     judging.check_judge(job, task)
     check_search(job)
 
@@ -82,11 +85,11 @@ def run(
             labels=0 if task.open else len(question.labels),
             protocol=protocol,
         )
-        steps.write_inputs(folder, asked, data, split, findings)
+        steps.write_inputs(folder, asked, data, split, findings, texts)
 
         # 3. Plan: every unit, and what this many rows can show, before anything runs.
         dtype, cores = steps.hardware()
-        plan = make_plan(job, split, question, refs, dtype, cores)
+        plan = adapted(make_plan(job, split, question, refs, dtype, cores), job, texts.address, cores)
         folder.write("environment.json", environment(dtype, cores))
         frozen = plan.address  # a search fills in settings later, from validation rows alone
         steps.write_plan(folder, plan, job, data, split, rows)
@@ -130,6 +133,7 @@ def run(
         # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
         skipped = steps.reason_to_skip(job, evidence)
         if not skipped:
+            unlabelled.read(plan.stage(STAGE), folder, executor, models)
             plan = searched(plan, "tuned", job, split, rows, folder, executor, models)
         steps.write_plan(folder, plan, job, data, split, rows)
         tuned = [] if skipped else steps.execute(plan.stage("tuned"), folder, executor, models)

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tuneworthy import unlabelled
 from tuneworthy.arms import endpoints, model_names, not_compared
 from tuneworthy.checks import Examined, run_checks
 from tuneworthy.core.errors import JobError, RunFolderError
@@ -37,10 +38,13 @@ from tuneworthy.units.plan import (
     Plan,
     Question,
     Stage,
+    announced,
+    method_of,
     needed_roles,
     refit_unit,
     validated_parameters,
 )
+from tuneworthy.unlabelled import NO_TEXT, Unlabelled
 from tuneworthy.verdict.facts import cautious_end, goodness, meet_target
 from tuneworthy.verdict.words import power
 
@@ -136,7 +140,7 @@ def check_parameters(job: Job) -> None:
     if not job.arms:
         raise JobError("no arms to compare: name at least one, for example --arms tfidf,lora.")
     for arm in job.arms:
-        validated_parameters(METHODS.get(arm), job)
+        validated_parameters(method_of(arm, job), job)
     if all(METHODS.get(arm).kind == "tuned" for arm in job.arms):
         raise JobError("a fine-tune alone proves nothing: add an untuned arm, for example --arms tfidf,lora.")
 
@@ -154,6 +158,8 @@ def job_identity(job: Job, data: Loaded) -> str:
     if is_own_metric(job.metric):
         file, function = own_metric(job.metric)
         identity["metric"] = [function, file_digest(file)]
+    if texts := unlabelled.asked(job)[0]:
+        identity["methods"]["adapt"]["text"] = [file_digest(text) for text in texts]
     identity["json_schema"] = data.json_schema  # what the file says, wherever it lies
     return address(identity)
 
@@ -181,9 +187,14 @@ def claim(folder: RunFolder, job: Job, data: Loaded) -> None:
 
 
 def write_inputs(
-    folder: RunFolder, job: Job, data: Loaded, split: Split, findings: Sequence[Finding]
+    folder: RunFolder,
+    job: Job,
+    data: Loaded,
+    split: Split,
+    findings: Sequence[Finding],
+    texts: Unlabelled = NO_TEXT,
 ) -> None:
-    """The resolved job, the rows, the split and the findings."""
+    """The resolved job, the rows, the split, the findings, and the unlabelled text."""
     resolved = job.data.model_copy(
         update={
             "path": _seen_from(folder.path, job.data.path) if Path(job.data.path).exists() else job.data.path,
@@ -199,10 +210,14 @@ def write_inputs(
         file, function = own_metric(job.metric)
         folder.write_text(OWN_METRIC, file.read_text(encoding="utf-8"))
         updates["metric"] = f"{OWN_METRIC}:{function}"
+    if files := unlabelled.asked(job)[0]:
+        seen = [_seen_from(folder.path, str(file)) for file in files]
+        updates["methods"] = {**job.methods, "adapt": {**job.methods["adapt"], "text": seen}}
     folder.write_text("job.yaml", dump_job(job.model_copy(update=updates)))
     rows = [{**row.model_dump(), "part": "table"} for row in data.dataset.examples]
     known = {row["id"] for row in rows}
     rows += [{**row.model_dump(), "part": "test"} for row in data.test_rows if row.id not in known]
+    rows += [{**row.model_dump(), "part": "unlabelled"} for row in texts.documents]
     folder.write_lines("rows.jsonl", rows)
     lengths = [len(row.input.split()) for row in data.dataset.examples]
     folder.write(
@@ -225,7 +240,7 @@ def write_inputs(
     )
     folder.write("split.json", {**split.model_dump(mode="json"), "all": split.everything})
     folder.write("findings.json", list(findings))
-    for note in (data.columns.explanation, *data.notes):
+    for note in (data.columns.explanation, *data.notes, *filter(None, (texts.told,))):
         folder.emit("note", text=note)
     for found in findings:
         if found.outcome in ("issue", "tip"):
@@ -255,7 +270,7 @@ def bring_models(job: Job, say: Callable[[str], None]) -> tuple[Models, dict[Mod
         say(f"The prompting arms ask {endpoint.title}.")
     models: Models = {}
     refs: dict[ModelRole, ModelRef] = {}
-    for role in needed_roles(job.arms):
+    for role in needed_roles(job):
         models[role] = resolve(names[role], say)
         refs[role] = model_ref(names[role], models[role])
     return models, refs
@@ -272,30 +287,12 @@ def write_plan(
     folder: RunFolder, plan: Plan, job: Job, data: Loaded, split: Split, rows: Sequence[Example]
 ) -> None:
     """The plan with its arithmetic."""
-    stages = [
-        {
-            "name": stage.name,
-            "units": [
-                {
-                    "address": unit.address,
-                    "title": unit.title,
-                    "method": unit.method,
-                    "fold": unit.fold,
-                    "threads": unit.threads,
-                    "fit_rows": len(split.rows(unit.fit)),
-                    "predict_rows": len(split.rows(unit.predict)),
-                }
-                for unit in stage.units
-            ],
-        }
-        for stage in plan.stages
-    ]
     folder.write(
         "plan.json",
         {
             "identity": job_identity(job, data),
             "address": plan.address,
-            "stages": stages,
+            "stages": announced(plan, split),
             "not_compared": not_compared(job, TASKS.get(job.task), rows),
         },
     )
@@ -371,7 +368,12 @@ def keep_judgement(folder: RunFolder, judgement: Judgement | None) -> None:
 
 def refit(method: str, plan: Plan, split: Split, folder: RunFolder, models: Models, threads: int) -> None:
     """Fits the recommended method once on all rows; `predict`, export and serving use this fit."""
-    units = [unit for stage in plan.stages for unit in stage.units if unit.method == method]
+    units = [
+        unit
+        for stage in plan.stages
+        for unit in stage.units
+        if unit.method == method and unit.purpose == "evaluate"
+    ]
     facts = [unit_metrics(unit, folder.path)["facts"] for unit in units]
     unit = refit_unit(units, facts, split, threads)
     folder.emit("stage_started", stage="refit", units=[unit.title])

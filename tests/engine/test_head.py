@@ -34,7 +34,7 @@ def test_slices_give_loss_and_gradient_of_the_whole(bias: bool, rows_at_a_time: 
 def test_the_head_is_back_after_use(decoder_folder: Path) -> None:
     decoder, ids = adapted(decoder_folder), torch.tensor([[5, 6, 7]])
     before = decoder.model(ids).logits
-    with without_head(decoder):
+    with without_head(decoder.model):
         assert decoder.model(ids).logits.shape[-1] == decoder.hidden_size
     assert torch.equal(decoder.model(ids).logits, before)
 

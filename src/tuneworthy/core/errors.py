@@ -39,6 +39,10 @@ class ModelError(TuneworthyError, RuntimeError):
     """A model cannot be fetched, loaded or used."""
 
 
+class DivergedError(ModelError):
+    """A fine-tune went wrong again and again, with lower rates too."""
+
+
 class RunFolderError(TuneworthyError, OSError):
     """A run folder is busy, damaged, or belongs to another job."""
 

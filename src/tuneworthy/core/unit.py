@@ -6,7 +6,13 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.hashing import address
 
 ArmKind = Literal["baseline", "classifier", "prompt", "tuned"]
-Purpose = Literal["evaluate", "refit", "trial"]
+Purpose = Literal["evaluate", "refit", "trial", "adapt"]
+PURPOSES: dict[Purpose, str] = {
+    "evaluate": "",
+    "refit": " (final)",
+    "trial": " (trial)",
+    "adapt": " (unlabelled text)",
+}
 ModelRole = Literal["decoder", "embedder", "prompter"]  # fine-tuned; turns texts into vectors; prompted
 
 
@@ -28,7 +34,7 @@ class Unit(Frozen):
         parameters: the method's full parameters, defaults written out.
         task, labels, instruction: what is asked, in the task's words.
         purpose: "evaluate" predicts rows it has not seen; "refit" fits all rows with frozen settings; "trial"
-            tries settings on validation rows.
+            tries settings on validation rows; "adapt" makes a base model read documents.
         fold: the fold of a crossfit (0-based); None under holdout and for a refit.
         json_schema: the user's JSON Schema of the answers; None where it is inferred from the rows fitted.
         constrain: whether answers are held to the JSON Schema.
@@ -37,6 +43,7 @@ class Unit(Frozen):
         metric: the primary metric, which inner selection and checkpoint choice go by.
         fit, validation, predict: addresses of row sets.
         models: the base models by role; empty for methods that need none.
+        start: the unit whose model takes the base model's place; None where the base model is used.
         dtype: the precision asked for in training ("float32" or "bfloat16"); scoring is float32.
         threads: torch threads; a sum depends on it, so it is part of the identity.
         implementation: hash of the source of the method, engine, models and task.
@@ -62,18 +69,20 @@ class Unit(Frozen):
     constrain: bool = True
     prompt: str | None = None
     until: float = 1.0
+    start: str | None = None
 
     @property
     def address(self) -> str:
         """Sixteen hex digits: the folder name of this unit's output.
 
-        How answers are constrained, a prompt and a pause are part of it only where there is such.
+        How answers are constrained, a prompt, a pause and a start are part of it only where there is such.
         """
         unsaid = {
             "json_schema": self.json_schema is None,
             "constrain": self.constrain,
             "prompt": self.prompt is None,
             "until": self.until == 1.0,
+            "start": self.start is None,
         }
         return address(self.model_dump(mode="json", exclude={name for name in unsaid if unsaid[name]}))
 
@@ -81,6 +90,4 @@ class Unit(Frozen):
     def title(self) -> str:
         """What the progress display calls it."""
         fold = "" if self.fold is None else f" fold {self.fold + 1}"
-        return (
-            f"{self.method}{fold}" + {"evaluate": "", "refit": " (final)", "trial": " (trial)"}[self.purpose]
-        )
+        return f"{self.method}{fold}{PURPOSES[self.purpose]}"

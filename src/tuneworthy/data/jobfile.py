@@ -47,8 +47,8 @@ _SECTIONS: dict[str, list[str]] = {
 def load_job(path: Path, overrides: Sequence[str], method_names: Sequence[str]) -> Job:
     """Reads a job file as YAML 1.2.
 
-    Relative paths (`data.path`, `data.test`, `json_schema`, the file of a metric or prompt) start at the job
-    file's folder, also when an override sets them.
+    Relative paths (`data.path`, `data.test`, `adapt.text`, `json_schema`, the file of a metric or prompt)
+    start at the job file's folder, also when an override sets them.
 
     Args:
         path: the YAML file.
@@ -79,6 +79,10 @@ def load_job(path: Path, overrides: Sequence[str], method_names: Sequence[str]) 
     metric = tree.get("metric")
     if isinstance(metric, str) and is_own_metric(metric):
         tree["metric"] = _from_folder(metric, path.parent)
+    read = tree.get("adapt")
+    if isinstance(read, dict) and read.get("text"):
+        texts = [read["text"]] if isinstance(read["text"], str) else read["text"]
+        read["text"] = [_from_folder(text, path.parent) for text in texts]
     if isinstance(tree.get("json_schema"), str) and tree["json_schema"]:
         tree["json_schema"] = _from_folder(tree["json_schema"], path.parent)
     return job_from_tree(tree, method_names, places=places, source=path.name)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from tuneworthy.core.errors import ModelError
+from tuneworthy.core.errors import DivergedError
 from tuneworthy.engine.checkpoint import Progress, State, restore_trainable, trainable_state
 
 LOSS_FACTOR = 3.0  # over the mean of the first steps
@@ -67,13 +67,13 @@ def roll_back(
     """Puts the good state back, lowers the rate and writes down why.
 
     Raises:
-        ModelError: it was rolled back twice already.
+        DivergedError: it was rolled back twice already.
     """
     entry = {"step": progress.step, "back_to": good.step, "why": why, "learning_rate": rate}
     progress.rollbacks.append(entry)
     if len(progress.rollbacks) > MOST_ROLLBACKS:
         tried = ", ".join(f"{past['learning_rate']:.1e}" for past in progress.rollbacks)
-        raise ModelError(
+        raise DivergedError(
             f"the fine-tune diverged at step {progress.step} ({why}) and again with lower rates (peak rates "
             f"tried: {tried}): set a lower one, for example --set {method}.learning_rate={rate / 10:.0e}."
         )

@@ -30,9 +30,9 @@ def slices_head(decoder: Decoder) -> bool:
 
 
 @contextmanager
-def without_head(decoder: Decoder) -> Iterator[torch.nn.Linear]:
+def without_head(model: Any) -> Iterator[torch.nn.Linear]:
     """The model's `logits` are the hidden states that the head would have read; yields the head."""
-    head = decoder.model.get_output_embeddings()
+    head = model.get_output_embeddings()
     own = vars(head).get("forward")
     head.forward = types.MethodType(lambda _, hidden: hidden, head)
     try:

@@ -38,7 +38,7 @@ def packed_loss(decoder: Decoder, rows: Sequence[EncodedRow]) -> torch.Tensor:
         "use_cache": False,
     }
     if slices_head(decoder):
-        with without_head(decoder) as head:
+        with without_head(decoder.model) as head:
             hidden = decoder.model(**inputs).logits[0]
         return summed_cross_entropy(hidden, head, targets)
     logits = decoder.model(**inputs).logits[0]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from tuneworthy.engine.batches import padded_pieces
+from tuneworthy.engine.head import without_head
 from tuneworthy.models.headed import Head, HeadedEncoder
 
 IGNORED = -100  # a token that no label is asked for
@@ -24,8 +25,9 @@ class ReadRow:
     Attributes:
         example_id: the row it belongs to.
         tokens: its token ids, special tokens included.
-        wanted: what the head should say: one label; a flag (0 or 1) for each label; a label for each token,
-            `IGNORED` for none; or the positions of a span's first and last token. Empty when it is only read.
+        wanted: what the head should say: one label; a flag (0 or 1) for each label; a label, or the token
+            that a mask hides, for each token, `IGNORED` for none; or the positions of a span's first and last
+            token. Empty when it is only read.
     """
 
     example_id: str
@@ -40,7 +42,7 @@ class ReadRow:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A trainee: cross entropy of a text's label, of each of several, of tokens' labels, or of span ends."""
+    """A trainee: cross entropy of a text's label or several, of tokens' labels, of gaps, or of span ends."""
 
     encoder: HeadedEncoder
     head: Head
@@ -62,6 +64,8 @@ class Reader:
 
     def loss(self, piece: Sequence[ReadRow]) -> torch.Tensor:
         """Cross entropy summed over what is supervised."""
+        if self.head == "masked":
+            return self._gaps(piece)
         found = self.model(**padded(self.encoder, piece))
         if self.head == "span":
             ends = torch.tensor([row.wanted for row in piece], device=self.device)
@@ -74,10 +78,23 @@ class Reader:
         if self.head == "labels":
             flags = torch.tensor([row.wanted for row in piece], device=self.device, dtype=found.logits.dtype)
             return binary_cross_entropy_with_logits(found.logits, flags, reduction="sum")
-        wanted = torch.full(found.logits.shape[:2], IGNORED, device=self.device)
+        wanted = self._wanted(piece)
+        return cross_entropy(found.logits.flatten(0, 1), wanted.flatten(), reduction="sum")
+
+    def _wanted(self, piece: Sequence[ReadRow]) -> torch.Tensor:
+        """What is wanted of each token, [rows, longest]."""
+        wanted = torch.full((len(piece), max(row.length for row in piece)), IGNORED)
         for i, row in enumerate(piece):
             wanted[i, : len(row.wanted)] = torch.tensor(row.wanted)
-        return cross_entropy(found.logits.flatten(0, 1), wanted.flatten(), reduction="sum")
+        return wanted.to(self.device)
+
+    def _gaps(self, piece: Sequence[ReadRow]) -> torch.Tensor:
+        """Of the hidden tokens; the vocabulary's logits are computed at gaps and nowhere else."""
+        wanted = self._wanted(piece)
+        gaps = wanted != IGNORED
+        with without_head(self.model) as head:
+            hidden = self.model(**padded(self.encoder, piece)).logits[gaps]
+        return cross_entropy(head(hidden), wanted[gaps], reduction="sum")
 
     def supervised(self, batch: Sequence[ReadRow]) -> int:
         """Labels, flags, tagged tokens or span ends."""

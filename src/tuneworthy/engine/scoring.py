@@ -83,7 +83,7 @@ def _score_batch(decoder: Decoder, rows: Sequence[Sequence[int]], trie: LabelTri
     seen[:, :width, :width] = causal(real)
     seen[:, width:, :width] = real.unsqueeze(1)
     seen[:, width:, width:] = torch.from_numpy(trie.ancestors)
-    with without_head(decoder) if slices_head(decoder) else nullcontext() as head:
+    with without_head(decoder.model) if slices_head(decoder) else nullcontext() as head:
         states = Continuation(decoder, prefix, size).run(
             torch.cat([tokens, torch.tensor([trie.tokens] * size, dtype=torch.long)], 1),
             torch.cat([depths, lengths + torch.tensor(trie.depth, dtype=torch.long)], 1),

@@ -38,6 +38,20 @@ class Trainee(Protocol[R]):
         """How much is supervised in the batch: the loss is divided by it."""
 
 
+@torch.no_grad()
+def mean_loss(trainee: Trainee[R], rows: Sequence[R], tokens: int) -> float:
+    """The loss over what is supervised in the rows, in nats, by a model that is not training now.
+
+    Args:
+        trainee: the model, and how a batch becomes a loss.
+        rows: encoded rows.
+        tokens: bound of one forward pass.
+    """
+    trainee.model.eval()
+    losses = [float(trainee.loss(piece)) for piece in trainee.pieces(rows, tokens)]
+    return sum(losses) / trainee.supervised(rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Writer:
     """A decoder that learns to write answers: every token of an answer and its stop token are supervised."""

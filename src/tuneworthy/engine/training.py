@@ -101,7 +101,8 @@ def train(
         until: the share of the steps after which it pauses, with a validation and a checkpoint to go on from.
 
     Raises:
-        ModelError: it diverged three times, or memory does not hold a single row.
+        DivergedError: it diverged three times.
+        ModelError: memory does not hold a single row.
     """
     accelerator = Accelerator(cpu=trainee.device.type == "cpu")
     model = trainee.model

@@ -27,7 +27,8 @@ SAMPLES = 3
 class ArmOutput:
     """What one arm's units left behind: its predictions over all test rows, and each unit's measured cost.
 
-    `repeats` are its predictions when it was fitted on other seeds.
+    `repeats` are its predictions when it was fitted on other seeds; `beside` is the arm from which it differs
+    in one thing, with which it is compared whatever their kinds.
     """
 
     method: str
@@ -35,6 +36,7 @@ class ArmOutput:
     predictions: Sequence[Prediction]
     costs: Sequence[dict[str, Any]]
     repeats: tuple[Sequence[Prediction], ...] = ()
+    beside: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +154,13 @@ def _valid_freely(predictions: Sequence[Prediction]) -> int | None:
 
 
 def _pairs(outputs: Sequence[ArmOutput]) -> list[tuple[ArmOutput, ArmOutput]]:
-    """Every tuned arm against every other arm, and every arm against the baseline."""
+    """Every tuned arm against every other arm, every arm against the baseline, and against its neighbour."""
     pairs = []
     for a in outputs:
         for b in outputs:
             above = a.kind == "tuned" and b.kind != "tuned"
             over_baseline = a.kind not in ("tuned", "baseline") and b.kind == "baseline"
-            if above or over_baseline:
+            if above or over_baseline or a.beside == b.method:
                 pairs.append((a, b))
     return pairs
 

@@ -123,6 +123,22 @@ class Unsteady(Protocol):
     usual_seeds: int
 
 
+@runtime_checkable
+class Adapting(Protocol):
+    """What a method may offer besides: it changes the base model, once, and hands it to another method.
+
+    What it adapts depends on no fold, so it is a unit of its own, from whose model the fits start.
+    """
+
+    then: str
+
+    def bound(self, parameters: Any) -> "Method":
+        """The method with the other one that its parameters name."""
+
+    def adapt(self, setting: Setting, parameters: Any, documents: Sequence[Example]) -> Fitted:
+        """What has the new base model to save; it answers nothing, and its facts tell how it went."""
+
+
 class Method(Protocol):
     """The contract of a file in `methods/`.
 

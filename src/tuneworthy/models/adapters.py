@@ -1,11 +1,12 @@
 """LoRA adapters by PEFT: put on, saved and loaded as ordinary PEFT folders."""
 
+import tempfile
 from pathlib import Path
 
 import torch
 
 from tuneworthy.core.errors import ModelError
-from tuneworthy.models.decoder import Decoder
+from tuneworthy.models.decoder import Decoder, load_decoder
 from tuneworthy.models.lora_linear import quicken
 from tuneworthy.models.packed_linear import pack_weights
 
@@ -51,3 +52,14 @@ def load_adapter(decoder: Decoder, folder: Path) -> None:
     decoder.model = PeftModel.from_pretrained(decoder.model, str(folder), is_trainable=False).eval()
     quicken(decoder.model)
     pack_weights(decoder.model)
+
+
+def merged(decoder: Decoder) -> Decoder:
+    """The base in float32, loaded anew, with the adapter of `decoder` added to its weights."""
+    from peft import PeftModel
+
+    whole = load_decoder(decoder.folder, "float32")
+    with tempfile.TemporaryDirectory() as folder:
+        save_adapter(decoder, Path(folder))
+        whole.model = PeftModel.from_pretrained(whole.model, folder).merge_and_unload()
+    return whole

@@ -60,6 +60,12 @@ class Decoder:
         return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 2048))
 
     @property
+    def start_token(self) -> int:
+        """What stands before a text's first token, so that it is predicted too."""
+        start = self.tokenizer.bos_token_id
+        return int(self.tokenizer.eos_token_id if start is None else start)
+
+    @property
     def full_attention_only(self) -> bool:
         """Whether every layer attends to all earlier tokens, so that a 4D mask means what it says."""
         return not self.padded_because

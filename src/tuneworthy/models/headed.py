@@ -1,8 +1,9 @@
-"""`HeadedEncoder`: a BERT-family encoder with a head that labels texts, tags tokens or points at spans.
+"""`HeadedEncoder`: a BERT-family encoder with a head for texts, tokens, spans, or gaps.
 
 An ordinary transformers folder with safetensors, before and after fine-tuning.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from tuneworthy.core.errors import ModelError
 from tuneworthy.models.hardware import device
 from tuneworthy.models.quiet import quiet
 
-Head = Literal["sequence", "labels", "token", "span"]
+Head = Literal["sequence", "labels", "token", "span", "masked"]
 
 
 @dataclass(slots=True)
@@ -39,7 +40,8 @@ def load_headed(folder: Path, head: Head, labels: int | None = None, seed: int =
     Args:
         folder: the model's files.
         head: "sequence" (a label per text), "labels" (any number of labels per text), "token" (a label per
-            token), "span" (a start and an end).
+            token), "span" (a start and an end), "masked" (the token that a mask hides; tied to the word
+            embeddings, as the configuration says).
         labels: how many; None where the folder has a head already.
         seed: of a new head, and of the dropout that training draws afterwards.
 
@@ -48,6 +50,7 @@ def load_headed(folder: Path, head: Head, labels: int | None = None, seed: int =
     """
     quiet()
     from transformers import (
+        AutoModelForMaskedLM,
         AutoModelForQuestionAnswering,
         AutoModelForSequenceClassification,
         AutoModelForTokenClassification,
@@ -59,9 +62,10 @@ def load_headed(folder: Path, head: Head, labels: int | None = None, seed: int =
         "labels": AutoModelForSequenceClassification,
         "token": AutoModelForTokenClassification,
         "span": AutoModelForQuestionAnswering,
+        "masked": AutoModelForMaskedLM,
     }
     torch.manual_seed(seed)
-    outputs: dict[str, Any] = {} if labels is None or head == "span" else {"num_labels": labels}
+    outputs: dict[str, Any] = {} if labels is None or head in ("span", "masked") else {"num_labels": labels}
     if head == "labels":
         outputs["problem_type"] = "multi_label_classification"  # pipelines of transformers go by it
     try:
@@ -84,4 +88,21 @@ def load_headed(folder: Path, head: Head, labels: int | None = None, seed: int =
 def save_headed(encoder: HeadedEncoder, folder: Path) -> None:
     """Writes model (safetensors), configuration and tokenizer."""
     encoder.model.save_pretrained(folder)
+    encoder.tokenizer.save_pretrained(folder)
+
+
+def save_reader(encoder: HeadedEncoder, base: Path, folder: Path) -> None:
+    """Writes an encoder with a masked-LM head so that it can stand in for the folder it came from.
+
+    What the head does not use, such as a pooler, and the files of sentence-transformers come from `base`.
+    """
+    from transformers import AutoModel
+
+    weights = ("*.safetensors*", "pytorch_model*", "*.h5", "*.msgpack", "*.onnx", ".*")
+    shutil.copytree(base, folder, ignore=shutil.ignore_patterns(*weights), dirs_exist_ok=True)
+    whole = AutoModel.from_pretrained(base, local_files_only=True, use_safetensors=True, dtype=torch.float32)
+    learned = encoder.model.state_dict()
+    prefix = f"{encoder.model.base_model_prefix}."
+    own = {prefix + name: weight for name, weight in whole.state_dict().items()}
+    encoder.model.save_pretrained(folder, state_dict={**own, **learned})
     encoder.tokenizer.save_pretrained(folder)

@@ -32,14 +32,11 @@ def has_masked_head(folder: Path) -> bool:
 def decoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float:
     """Code length of the texts in bits over their UTF-8 bytes.
 
-    A text is preceded by the beginning-of-sequence token, or the end-of-sequence token where there is none,
-    so that its first token is counted too.
+    A text is preceded by the model's start token, so that its first token is counted too.
     """
     decoder = shared_decoder(folder, "float32")
     cut = [text[: LONGEST["decoder"]] for text in texts]
-    start = decoder.tokenizer.bos_token_id
-    start = decoder.tokenizer.eos_token_id if start is None else start
-    ids = [[start, *decoder.encode(text)] for text in cut]
+    ids = [[decoder.start_token, *decoder.encode(text)] for text in cut]
     nats = 0.0
     for batch in padded_batches(ids, decoder.tokenizer.pad_token_id or 0, decoder.device, most=1024):
         logits = decoder.model(input_ids=batch.tokens, attention_mask=batch.mask).logits[:, :-1].float()

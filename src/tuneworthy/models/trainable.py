@@ -36,6 +36,13 @@ def train_last(model: Any, layers: int | None) -> None:
         block.requires_grad_(True)
 
 
+def train_head(model: Any) -> None:
+    """Marks what a model has beyond its base as what learns, in place; what both share stays frozen."""
+    inside = {id(p) for p in model.base_model.parameters()}
+    for parameter in model.parameters():
+        parameter.requires_grad_(id(parameter) not in inside)
+
+
 def blocks_of(model: Any) -> torch.nn.ModuleList:
     """The model's layers in order.
 

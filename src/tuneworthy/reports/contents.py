@@ -169,6 +169,7 @@ class PlannedUnit(Stored):
     address: str
     title: str = ""
     method: str = ""
+    predict_rows: int | None = None
     estimate_s: float | None = None
 
 
@@ -332,9 +333,9 @@ def _parsed(folder: Path, name: str, text: str, kind: type[T], where: str) -> T:
 
 
 def _units(folder: Path, plan: Plan, arms: Sequence[str]) -> Iterator[UnitOutput]:
-    """The planned units of the arms that were scored; refits and earlier plans are left alone."""
+    """The planned units of scored arms that predict; refits and earlier plans are left alone."""
     for planned in (unit for stage in plan.stages for unit in stage.units):
-        if planned.method not in arms:
+        if planned.method not in arms or planned.predict_rows == 0:
             continue
         name, report = (f"units/{planned.address}/{file}" for file in ("unit.json", "metrics.json"))
         fields = {**_whole(folder, name, dict[str, Any]), **_whole(folder, report, dict[str, Any])}

@@ -73,6 +73,12 @@ class UnitWriter:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The unit's `metrics.json`: measured cost, and the facts of its method."""
+    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return metrics
+
+
 def read_predictions(folder: Path) -> list[Prediction]:
     """The unit's predictions.
 

@@ -1,6 +1,5 @@
 """Reads finished units back: predictions and costs by arm, in the order of the plan."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 from tuneworthy.core.unit import Unit
 from tuneworthy.evaluation.assemble import ArmOutput
 from tuneworthy.methods import METHODS
-from tuneworthy.runfolder.unit_output import read_predictions
+from tuneworthy.runfolder.unit_output import read_metrics, read_predictions
+from tuneworthy.units.adaptation import with_adaptation
 
 
 def arm_outputs(units: Sequence[Unit], run: Path) -> list[ArmOutput]:
@@ -21,13 +21,13 @@ def arm_outputs(units: Sequence[Unit], run: Path) -> list[ArmOutput]:
             [p for unit in own[repeat::seeds] for p in read_predictions(run / "units" / unit.address)]
             for repeat in range(seeds)
         ]
-        costs = [unit_metrics(unit, run)["cost"] for unit in own]
-        outputs.append(ArmOutput(method, METHODS.get(method).kind, answers[0], costs, tuple(answers[1:])))
+        costs = with_adaptation([unit_metrics(unit, run)["cost"] for unit in own], own[0].start, run)
+        beside = None if own[0].start is None else str(own[0].parameters["then"])
+        kind = METHODS.get(method).kind
+        outputs.append(ArmOutput(method, kind, answers[0], costs, tuple(answers[1:]), beside))
     return outputs
 
 
 def unit_metrics(unit: Unit, run: Path) -> dict[str, Any]:
     """The unit's `metrics.json`: measured cost, and the facts of its method."""
-    text = (run / "units" / unit.address / "metrics.json").read_text(encoding="utf-8")
-    metrics: dict[str, Any] = json.loads(text)
-    return metrics
+    return read_metrics(run / "units" / unit.address)

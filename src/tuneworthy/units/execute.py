@@ -15,12 +15,13 @@ from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRole, Unit
-from tuneworthy.methods import METHODS, Fitted, Setting
+from tuneworthy.methods import METHODS, Adapting, Fitted, Setting
 from tuneworthy.metrics import METRICS
 from tuneworthy.metrics._own import bring_own
 from tuneworthy.runfolder.unit_output import UnitWriter
 from tuneworthy.tasks import TASKS, as_answered
 from tuneworthy.tasks._prompted import with_prompt
+from tuneworthy.units.adaptation import starting_models, told
 from tuneworthy.units.plan import NOTHING
 
 Report = Callable[[int, int, dict[str, float]], None]
@@ -67,7 +68,7 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     if (run / OWN_METRIC).exists():
         task = TASKS.get(unit.task)
         bring_own(f"{OWN_METRIC}:{unit.metric}", task.open, run, as_answered(task, unit.labels))
-    setting = setting_of(unit, models, checkpoint, tell)
+    setting = setting_of(unit, starting_models(unit, run, models), checkpoint, tell)
     parameters = method.Parameters.model_validate(unit.parameters)
     fit_rows = [rows[row] for row in row_sets[unit.fit]]
     validation = [rows[row] for row in row_sets[unit.validation]]
@@ -76,7 +77,11 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     with threadpool_limits(limits=unit.threads):
         started = time.perf_counter()
         try:
-            fitted = method.fit(setting, parameters, fit_rows, validation)
+            if unit.purpose == "adapt":
+                assert isinstance(method, Adapting)
+                fitted = method.adapt(setting, parameters, fit_rows)
+            else:
+                fitted = method.fit(setting, parameters, fit_rows, validation)
         except ModelError as error:
             if unit.purpose != "trial":
                 raise
@@ -88,9 +93,11 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
         predict_s = time.perf_counter() - started + fitted.facts.pop("seconds_answered_before", 0.0)
         quiet = True  # timing single rows is no progress
         latency_s = fitted.facts.get("seconds_per_request") or _latency(fitted, asked)
-        if unit.purpose == "refit" or (method.kind == "tuned" and unit.purpose == "evaluate"):
+        if unit.purpose in ("refit", "adapt") or (method.kind == "tuned" and unit.purpose == "evaluate"):
             (writer.folder / "model").mkdir()
             fitted.save(writer.folder / "model")
+    if unit.start is not None:
+        fitted.facts["unlabelled_text"] = told(unit.start, run)
     cost = {
         "fit_s": round(fit_s, 4),
         "predict_s": round(predict_s, 4),

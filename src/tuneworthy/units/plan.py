@@ -15,7 +15,7 @@ from tuneworthy.core.job import Job
 from tuneworthy.core.registry import did_you_mean
 from tuneworthy.core.unit import ModelRef, ModelRole, Unit
 from tuneworthy.data.splits import Split
-from tuneworthy.methods import METHODS, Method, Unsteady
+from tuneworthy.methods import METHODS, Adapting, Method, Unsteady
 from tuneworthy.units.implementation import implementation
 
 NOTHING = "nothing"  # address of the empty row set, which a refit validates on and predicts
@@ -85,12 +85,17 @@ def validated_parameters(method: Method, job: Job) -> dict[str, Any]:
         raise JobError(f"{method.name}.{key} = {first['input']!r}: {message}.") from error
 
 
-def needed_roles(arms: Sequence[str]) -> list[ModelRole]:
+def method_of(arm: str, job: Job) -> Method:
+    """The method of an arm, and where it hands over to another, the one that the job names."""
+    method = METHODS.get(arm)
+    if not isinstance(method, Adapting):
+        return method
+    return method.bound(method.Parameters.model_validate(validated_parameters(method, job)))
+
+
+def needed_roles(job: Job) -> list[ModelRole]:
     """The base models the arms need, each once."""
-    roles: list[ModelRole] = []
-    for arm in arms:
-        roles += [role for role in METHODS.get(arm).models if role not in roles]
-    return roles
+    return list(dict.fromkeys(role for arm in job.arms for role in method_of(arm, job).models))
 
 
 def make_plan(
@@ -103,10 +108,10 @@ def make_plan(
         arms.reverse()  # each rung of the ladder costs more than the last: long units first, no idle core
         threads = job.threads or _threads(cores, split, tuned)
         units = tuple(
-            _unit(job, question, refs, dtype, threads, METHODS.get(arm), fold, split, repeat)
+            _unit(job, question, refs, dtype, threads, method_of(arm, job), fold, split, repeat)
             for arm in arms
             for fold in range(len(split.folds))
-            for repeat in range(seeds_of(job, METHODS.get(arm)))
+            for repeat in range(seeds_of(job, method_of(arm, job)))
         )
         if units:
             stages.append(Stage(name=name, units=units))
@@ -161,6 +166,32 @@ def _unit(
         threads=threads,
         implementation=implementation(method.name, question.task, question.metric),
     )
+
+
+def announced(plan: Plan, split: Split) -> list[dict[str, Any]]:
+    """The plan with its arithmetic, as a run keeps it: every stage's units, and how many rows each has."""
+
+    def count(rows: str) -> int:
+        return 0 if rows == NOTHING else len(split.rows(rows))
+
+    return [
+        {
+            "name": stage.name,
+            "units": [
+                {
+                    "address": unit.address,
+                    "title": unit.title,
+                    "method": unit.method,
+                    "fold": unit.fold,
+                    "threads": unit.threads,
+                    "fit_rows": count(unit.fit),
+                    "predict_rows": count(unit.predict),
+                }
+                for unit in stage.units
+            ],
+        }
+        for stage in plan.stages
+    ]
 
 
 def refit_unit(units: Sequence[Unit], facts: Sequence[dict[str, Any]], split: Split, threads: int) -> Unit:

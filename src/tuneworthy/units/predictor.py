@@ -13,6 +13,7 @@ from tuneworthy.methods import METHODS, LabelOnly, Report
 from tuneworthy.models.endpoint import read_endpoint
 from tuneworthy.runfolder.unit_output import is_finished
 from tuneworthy.tasks import TASKS
+from tuneworthy.units.adaptation import starting_models
 from tuneworthy.units.execute import setting_of
 
 
@@ -34,15 +35,17 @@ class Predictor:
             raise RunFolderError(
                 f"{run} holds no finished run: run `tuneworthy run {run / 'job.yaml'} --output {run}` first."
             ) from error
-        if not is_finished(folder):
-            raise RunFolderError(f"the model in {folder} is damaged: run the job again to redo this unit.")
+        parts = [folder] if unit.start is None else [folder, run / "units" / unit.start]
+        for part in parts:
+            if not is_finished(part):
+                raise RunFolderError(f"the model in {part} is damaged: run the job again to redo this unit.")
         self.unit = unit
         method = METHODS.get(unit.method)
         parameters = method.Parameters.model_validate(unit.parameters)
         # A metric of the user's own is not needed to predict: code that came with a folder is not run.
         unit = unit.model_copy(update={"metric": TASKS.get(unit.task).metrics[0]})
         models = _models(unit, final.get("folders", {}))
-        setting = setting_of(unit, models, None, report)
+        setting = setting_of(unit, starting_models(unit, run, models), None, report)
         asked = map(read_endpoint, models.values())
         self.endpoints: list[Endpoint] = [endpoint for endpoint in asked if endpoint is not None]
         self._fitted = method.load(setting, parameters, folder / "model")
