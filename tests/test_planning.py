@@ -147,7 +147,7 @@ def test_the_text_shows_each_way_once_with_the_most_rows_that_fit() -> None:
 def test_a_run_that_this_machine_cannot_hold_stops_before_anything_is_written(
     toy_csv: Path, quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("tuneworthy.models.machines.memory_limit", lambda: 2**20)
+    monkeypatch.setattr("tuneworthy.models.hardware.memory_limit", lambda: 2**20)
     with pytest.raises(ModelError, match="even with one row at a time"):
         tw.run(toy_csv, output=tmp_path / "out", **{**quick, "arms": ["majority", "lora"]})
     assert not (tmp_path / "out").exists()

@@ -14,8 +14,8 @@ Domain = Literal["general", "biomedical", "clinical", "scientific", "legal", "fi
 MULTILINGUAL = "multilingual"  # more languages than an entry lists
 
 
-class Shape(Frozen):
-    """What a memory planner needs to build a model's layers.
+class Sizes(Frozen):
+    """What a configuration says of a model's layers; `models.shape` makes a `Shape` of it.
 
     Attributes:
         model_type: transformers' name of the architecture.
@@ -72,7 +72,7 @@ class Entry(Frozen):
     gated: bool
     chat_template: bool
     parameters: int
-    shape: Shape
+    shape: Sizes
     wheel: Wheel | None = None
 
     @property

@@ -57,6 +57,9 @@ SCORED_TOKENS: dict[Device, int] = {"cpu": 1024, "cuda": 8192}  # as `engine.sco
 RUNTIME: dict[Device, float] = {"cpu": 0.45 * GIB, "cuda": 0.6 * GIB}
 
 
+SPARE = 0.05  # of the machine's memory: what allocators lose between tensors
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """Bytes at the moment of the peak, by what they are for.
@@ -87,6 +90,10 @@ class Split:
     def total(self) -> float:
         """All of it."""
         return sum(self.parts().values())
+
+    def fits(self, memory: float) -> bool:
+        """Whether so many bytes are enough, `SPARE` of them left over."""
+        return self.total <= (1 - SPARE) * memory
 
     def parts(self) -> dict[str, float]:
         """Bytes by name."""

@@ -6,6 +6,7 @@ from typing import Literal
 Precision = Literal["float32", "bfloat16", "nf4"]
 Trains = Literal["adapters", "all", "nothing"]
 Optimizer = Literal["adamw", "adamw_8bit"]
+Method = Literal["full", "lora", "qlora"]
 FLOAT, HALF = 4, 2  # bytes
 
 
@@ -42,9 +43,29 @@ class Way:
         return self.base == "float32" and self.width == HALF
 
     @property
+    def kept(self) -> str:
+        """How the weights are kept, in a word; "mixed" where they are multiplied in fewer bits."""
+        return "mixed" if self.mixed else self.base
+
+    @property
     def stream_width(self) -> int:
         """Bytes of a number that goes from layer to layer."""
         return FLOAT if self.base == "float32" else self.width
+
+
+def way_of(method: Method, half: bool, rank: int = 0) -> Way:
+    """How a method fits a decoder.
+
+    Args:
+        method: the arm.
+        half: whether the machine multiplies in 16 bits.
+        rank: of adapters.
+    """
+    computes: Precision = "bfloat16" if half else "float32"
+    if method == "full":
+        return Way("all", "float32", computes)
+    base: Precision = computes if method == "lora" else "nf4"
+    return Way("adapters", base, computes, rank=rank, rescored=half)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -23,16 +23,15 @@ from tuneworthy.models.machines import Machine
 from tuneworthy.models.memory import GIB, peak, weight_bytes
 from tuneworthy.models.padded import TOKENS_PER_BATCH as READ_TOKENS
 from tuneworthy.models.shape import Shape
-from tuneworthy.models.way import Pass, Precision, Way
+from tuneworthy.models.way import Method, Pass, Way, way_of
 from tuneworthy.models.work import Load, operations
 from tuneworthy.units.plan import validated_parameters
 
-DECODERS = ("full", "lora", "qlora")  # from the most precise to the smallest
+DECODERS: tuple[Method, ...] = get_args(Method)  # from the most precise to the smallest
 ENCODERS = ("encoder", "tagger", "span")
 READERS = ("probe",)
 PLANNED = (*DECODERS, *ENCODERS, *READERS)
 DRAWN = 4  # batches whose mean is an update's work
-SPARE = 0.05  # of the machine's memory: what allocators lose between tensors
 READS_OF_WEIGHTS = 3  # a pass reads them forward, into activations, and into gradients or again
 
 
@@ -57,20 +56,20 @@ class Planner:
     def fits(self, method: str, model: str, shape: Shape, machine: Machine) -> Iterator[PlannedFit]:
         """Every variant of a method, with as many rows at a time as the engine would take."""
         given = self.parameters(method)
-        for precision, way in ways(method, given, machine.precision, self.writes):
+        for way in ways(method, given, machine.precision, self.writes):
             for together, one in self._passes(method, given, shape, machine.device):
                 split = peak(shape, way, one, machine.device)
                 eight = (way.optimizer,) if way.optimizer != "adamw" else ()
                 yield PlannedFit(
                     method=method,
                     model=model,
-                    precision=precision,
+                    precision=way.kept,
                     options=(*eight, "checkpointing") if way.checkpointing else eight,
                     rows_per_pass=together,
                     memory_gib={name: round(size / GIB, 3) for name, size in split.parts().items()},
                     total_gib=round(split.total / GIB, 3),
                     moment=split.moment,
-                    fits=split.total <= (1 - SPARE) * machine.memory,
+                    fits=split.fits(machine.memory),
                     minutes=self._minutes(method, given, way, shape, together, machine),
                 )
 
@@ -191,8 +190,8 @@ def fit_sizes(job: Job, rows: int, has_test: bool) -> tuple[int, ...]:
     return (*[max(1, round(measured * (1 - job.validation_fraction)))] * times, rows)
 
 
-def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> Iterator[tuple[str, Way]]:
-    """Precision and way of every variant of a method, the fastest first.
+def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> Iterator[Way]:
+    """Every variant of a method, the fastest first.
 
     Args:
         method: the arm.
@@ -200,21 +199,16 @@ def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> It
         precision: what the machine trains in.
         writes: whether the answers are texts.
     """
-    if method not in DECODERS:
-        yield "float32", Way("nothing" if method in READERS else "all", "float32")
+    decoder = next((known for known in DECODERS if known == method), None)
+    if decoder is None:
+        yield Way("nothing" if method in READERS else "all", "float32")
         return
-    half = precision == "bfloat16"
-    computes: Precision = "bfloat16" if half else "float32"
     rank = int(given.get("rank") or (TEXT_RANK if writes else LABEL_RANK))
-    name, way = {
-        "full": ("mixed" if half else "float32", Way("all", "float32", computes)),
-        "lora": (computes, Way("adapters", computes, rank=rank, rescored=half)),
-        "qlora": ("nf4", Way("adapters", "nf4", computes, rank=rank, rescored=half)),
-    }[method]
+    way = way_of(decoder, precision == "bfloat16", rank)
     variants = [way, replace(way, optimizer="adamw_8bit")] if method == "full" else [way]
     for variant in variants:
-        yield name, variant
-        yield name, replace(variant, checkpointing=True)
+        yield variant
+        yield replace(variant, checkpointing=True)
 
 
 def _load(piece: Sequence[EncodedRow]) -> Load:
