@@ -14,8 +14,10 @@ from tuneworthy.core.errors import JobError, ModelError
 from tuneworthy.core.forecast import FitPlan, PlannedFit
 from tuneworthy.core.job import DataSpec, Job
 from tuneworthy.models.machines import machine_with, read_market
+from tuneworthy.reports.formats import roughly
 from tuneworthy.reports.planned import plan_text, shown
-from tuneworthy.units.forecast import fit_sizes
+from tuneworthy.search.settings import foreseen_fits
+from tuneworthy.units.fit_counts import fit_counts
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_a_card_of_24_gib_gets_the_largest_model_that_fits(
 def test_no_weights_are_needed_nor_read(toy_csv: Path, quick: dict[str, Any], billions: list[str]) -> None:
     before = torch.get_default_dtype()
     plan = planned(toy_csv, quick, memory="80GiB", base_model=billions[2])
-    assert {fit.method for fit in plan.fits if fit.model == billions[2]} == {"full", "lora", "qlora"}
+    assert {fit.method for fit in plan.fits if fit.model == billions[2]} >= {"full", "lora", "qlora"}
     assert torch.get_default_dtype() == before
 
 
@@ -69,8 +71,67 @@ def test_more_rows_at_a_time_take_more_memory(toy_csv: Path, quick: dict[str, An
 
 def test_every_fold_and_the_final_fit_count() -> None:
     job = Job(data=DataSpec(path="rows.csv"), folds=4, validation_fraction=0.25)
-    assert fit_sizes(job, 400, has_test=False) == (225, 225, 225, 225, 400)
-    assert fit_sizes(job, 400, has_test=True) == (300, 400)
+    assert fit_counts(job, 400, has_test=False).of("lora") == ((225, 4), (400, 1))
+    assert fit_counts(job, 400, has_test=True).of("lora") == ((300, 1), (400, 1))
+
+
+def test_seeds_and_the_search_multiply_measured_fits_of_fine_tuned_arms_alone() -> None:
+    job = Job(data=DataSpec(path="rows.csv"), folds=4, validation_fraction=0.25, seeds=3)
+    counts = fit_counts(job, 400, has_test=False, searches={"lora": 2.5})
+    assert counts.of("lora") == ((225, 4 * (3 + 2.5)), (400, 1))
+    assert counts.of("probe", validated=False) == ((300, 4), (400, 1))
+
+
+@pytest.mark.parametrize(
+    ("search", "fits"),
+    [
+        ({"trials": 0}, 0),
+        ({"trials": 8}, 4),  # 8 x 1/4 + 4 x 1/4 + 2 x 1/2
+        ({"trials": 12, "budget": 3.5}, 3.5),
+        ({"trials": 8, "arms": ("full",)}, 0),
+        ({"trials": 8, "fewest_rows": 500}, 0),
+    ],
+)
+def test_a_search_takes_what_its_halving_and_its_budget_leave(search: dict[str, Any], fits: float) -> None:
+    job = Job(data=DataSpec(path="rows.csv"), arms=("lora", "full"), search=search)
+    assert foreseen_fits(job, "lora", 225) == fits
+
+
+def test_a_search_makes_the_plan_longer_and_the_plan_says_so(toy_csv: Path, quick: dict[str, Any]) -> None:
+    def minutes(plan: FitPlan) -> float:
+        return sum(fit.minutes or 0 for fit in plan.fits if fit.method == "lora")
+
+    alone = planned(toy_csv, quick, gpu="L4", seeds=1)
+    searched = planned(toy_csv, quick, gpu="L4", seeds=1, search={"trials": 8, "fewest_rows": 1})
+    assert minutes(searched) > 3 * minutes(alone)
+    assert any("a search of up to 4 fits a fold" in note for note in searched.notes)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"), [(0.02, "under a minute"), (3.3333, "3 min 20 s"), (70, "1 h 10 min")]
+)
+def test_a_short_time_is_never_none(minutes: float, text: str) -> None:
+    assert roughly(minutes) == text
+
+
+def test_every_planned_method_has_a_plan(toy_csv: Path, quick: dict[str, Any]) -> None:
+    plan = planned(toy_csv, quick, gpu="L4")
+    assert {"probe", "probe_decoder", "setfit", "encoder"} <= {fit.method for fit in plan.fits}
+
+
+def test_one_layer_of_sixteen_takes_an_optimiser_and_time_of_its_own_alone(
+    toy_csv: Path, quick: dict[str, Any], billions: list[str]
+) -> None:
+    whole, last = (
+        next(fit for fit in plan.fits if fit.method == "full")
+        for plan in (
+            planned(toy_csv, quick, gpu="L4", base_model=billions[0], **more)
+            for more in ({}, {"full": {"layers": 1}})
+        )
+    )
+    assert last.memory_gib["weights"] == whole.memory_gib["weights"]
+    assert last.memory_gib["optimiser"] < whole.memory_gib["optimiser"] / 10
+    assert last.minutes is not None and whole.minutes is not None and last.minutes < whole.minutes / 2
 
 
 @pytest.mark.parametrize("name", ["rtx3090", "NVIDIA GeForce RTX 3090", "RTX 3090"])

@@ -1,10 +1,12 @@
 """The plan on its own: which models can be fine-tuned on a machine, how, how long, and for how much."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tuneworthy import steps
 from tuneworthy.arms import unsuited
+from tuneworthy.core.counting import counted
 from tuneworthy.core.endpoint import endpoint_of
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.forecast import FitPlan, PlannedFit, PlannedRent
@@ -23,13 +25,15 @@ from tuneworthy.models.machines import (
 )
 from tuneworthy.models.memory import GIB
 from tuneworthy.models.shape import Shape, shape_named
+from tuneworthy.search.settings import foreseen_fits
 from tuneworthy.tasks import TASKS, form_of
-from tuneworthy.units.forecast import DECODERS, ENCODERS, READERS, Planner, fit_sizes
+from tuneworthy.units.fit_counts import FitCounts, fit_counts
+from tuneworthy.units.forecast import DECODERS, PLANNED, Planner, role_of
 from tuneworthy.units.rows_ahead import rows_ahead, rows_of_length
 
 PREFERRED = ("lora", "qlora", "full")  # small data: adapters, in 16 bits where they fit (Pecher et al. 2025)
 RESCORED = (
-    "Minutes are of training alone. Memory includes the second model, in float32, with which an arm that was "
+    "Memory includes the second model, in float32, with which an arm that was "
     "trained in 16 bits answers afterwards."
 )
 
@@ -76,7 +80,10 @@ def plan_job(
     rows, typical, told = rows_ahead(job, question, examples)
     if length is not None:
         rows, typical, told = rows_of_length(length), rows_of_length(length), ""
-    planner = Planner(job, rows, typical, fit_sizes(job, len(examples), data.test is not None), task.open)
+    counts = fit_counts(job, len(examples), data.test is not None)
+    searches = {arm: foreseen_fits(job, arm, counts.learned) for arm in PLANNED}
+    counts = replace(counts, searches=searches)
+    planner = Planner(job, rows, typical, counts, task.open)
     decoders = {name: shape_named(name) for name in dict.fromkeys([job.base_model, *models])}
     fits = [
         fit
@@ -84,10 +91,10 @@ def plan_job(
         for method in DECODERS
         for fit in planner.fits(method, name, shape, machine)
     ]
-    small = [method for method in (*ENCODERS, *READERS) if not unsuited(METHODS.get(method), task, examples)]
-    if small:
-        name, shape = job.embedding_model, shape_named(job.embedding_model)
-        fits += [fit for method in small for fit in planner.fits(method, name, shape, machine)]
+    others = [method for method in PLANNED if method not in DECODERS]
+    for method in (one for one in others if not unsuited(METHODS.get(one), task, examples)):
+        name = job.base_model if role_of(method) == "decoder" else job.embedding_model
+        fits += planner.fits(method, name, decoders.get(name) or shape_named(name), machine)
     return FitPlan(
         machine=machine.name,
         memory_gib=round(machine.memory / GIB, 2),
@@ -96,8 +103,16 @@ def plan_job(
         fits=tuple(fits),
         largest=_largest(fits, decoders),
         rent=tuple(_rent(planner, job.base_model, decoders[job.base_model], market)),
-        notes=tuple(note for note in (told, machine.because, RESCORED) if note),
+        notes=tuple(note for note in (told, machine.because, told_fits(counts), RESCORED) if note),
     )
+
+
+def told_fits(counts: FitCounts) -> str:
+    """What the time is of, in a sentence."""
+    measured = counted(counts.folds, "fold") + (f" x {counts.seeds} seeds" if counts.seeds > 1 else "")
+    search = max(counts.searches.values(), default=0)
+    searched = f", a search of up to {search:g} fits a fold" if search else ""
+    return f"Time is of training alone: fits for {measured}{searched}, and one on all rows."
 
 
 def _largest(fits: Sequence[PlannedFit], shapes: Mapping[str, Shape]) -> PlannedFit | None:

@@ -24,6 +24,7 @@ from tuneworthy.models.decoder import load_decoder
 from tuneworthy.models.headed import load_headed
 from tuneworthy.models.memory import GIB, peak
 from tuneworthy.models.shape import Shape, shape_of_folder
+from tuneworthy.models.trainable import count_parameters, train_last
 from tuneworthy.models.way import Pass, Way
 
 LLAMA_8B = Shape(8_030_261_248, 32, 4096, 14336, 32, 8, 128, 128_256, tied=False, context=8192)
@@ -52,13 +53,16 @@ def test_a_decoder_with_adapters_keeps_the_planned_bytes(tmp_path: Path, kind: s
     assert planned == pytest.approx(counted, rel=0.03)
 
 
-def test_a_decoder_that_learns_whole_keeps_the_planned_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layers", [None, 1])
+def test_a_decoder_that_learns_itself_keeps_the_planned_bytes(tmp_path: Path, layers: int | None) -> None:
     folder = save_decoder(tmp_path)
     decoder = load_decoder(folder, "float32")
-    decoder.model.requires_grad_(True)
+    train_last(decoder.model, layers)
     given = rows(3, 100)
     counted = kept_bytes(Writer(decoder), given)
-    planned = planned_graph(folder, Way("all", "float32"), packed_pass(given))
+    way = Way("all", "float32", layers=layers)
+    assert shape_of_folder(folder).learning(layers) == count_parameters(decoder.model)[0]
+    planned = planned_graph(folder, way, packed_pass(given))
     logits = sum(len(row.answer) for row in given) * 400 * 4  # the log-softmax, which `graph` leaves out
     assert planned + logits == pytest.approx(counted, rel=0.03)
 
@@ -77,7 +81,7 @@ def planned_graph(folder: Path, way: Way, one: Pass) -> float:
     """What `models.activations` says autograd keeps."""
     shape = shape_of_folder(folder)
     planned = graph(shape, way, one, "cpu")
-    return shape.layers * planned.layer + planned.outside
+    return way.depth(shape.layers) * planned.layer + planned.outside
 
 
 def test_the_worked_examples_hold() -> None:

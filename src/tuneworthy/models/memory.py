@@ -52,6 +52,7 @@ MOMENTS: dict[Optimizer, float] = {"adamw": 2 * FLOAT, "adamw_8bit": 2 * (1 + FL
 SLICED_LOGITS = 16_777_216  # as `engine.head.LOGITS_AT_A_TIME`
 SLICED, WHOLE = 2 * FLOAT, 3 * FLOAT  # bytes of a logit: with its log-softmax; in backward with two gradients
 SCORED_TOKENS: dict[Device, int] = {"cpu": 1024, "cuda": 8192}  # as `engine.scoring.TOKENS_PER_BATCH`
+WEIGHED = 2  # tensors of attention weights that plain attention has at a time: before and after a step
 # What a process has before a model. CPU: Python, torch, transformers and peft, resident size on Linux. GPU:
 # the context and the matrix library's workspace; an estimate, which no card has confirmed yet.
 RUNTIME: dict[Device, float] = {"cpu": 0.45 * GIB, "cuda": 0.6 * GIB}
@@ -126,11 +127,14 @@ def peak(shape: Shape, way: Way, one: Pass, device: Device) -> Split:
 
 def _training(shape: Shape, way: Way, one: Pass, device: Device) -> list[Split]:
     adapted = way.trains == "adapters"
-    trained = shape.adapters(way.rank) if adapted else shape.parameters
-    kept, head = graph(shape, way, one, device), 0 if adapted or shape.encoder else shape.head
-    whole = kept.kept(shape.layers, way.checkpointing)
+    trained = shape.adapters(way.rank) if adapted else shape.learning(way.layers)
+    head = 0 if adapted or shape.encoder or way.layers is not None else shape.head
+    kept = graph(shape, way, one, device)
+    whole = kept.kept(way.depth(shape.layers), way.checkpointing)
     earlier = trained * FLOAT if one.pieces > 1 else 0
     good, rest = trained * (FLOAT + MOMENTS[way.optimizer]), 2 * trained * FLOAT
+    if not way.returns:
+        good = rest = 0
 
     def at(
         moment: Moment, gradients: float, activations: float, logits: float = 0, copying: float = 0
@@ -185,13 +189,19 @@ def _scoring(shape: Shape, way: Way, device: Device) -> Split:
 
 
 def _reading(shape: Shape, way: Way, one: Pass, device: Device) -> Split:
+    """A pass that keeps nothing but, of a decoder, every layer's states; a CPU has its head twice."""
+    states = weighing = again = 0
+    if not shape.encoder:  # whose attention keeps no weights
+        states = (shape.layers + 1) * shape.hidden * FLOAT * one.tokens
+        weighing = WEIGHED * shape.heads * one.pairs * FLOAT
+        again = shape.head * FLOAT if device == "cpu" else 0
     return Split(
-        weights=weight_bytes(shape, way.base, way.width),
+        weights=weight_bytes(shape, way.base, way.width) + again,
         adapters=0,
         gradients=0,
         optimiser=0,
         copies=0,
-        activations=_read(shape, one.tokens),
+        activations=states + max(_read(shape, one.tokens), weighing),
         logits=0,
         runtime=RUNTIME[device],
         moment="reading",

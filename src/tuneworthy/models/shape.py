@@ -85,6 +85,16 @@ class Shape:
         """Weights of the output head."""
         return self.vocabulary * self.hidden
 
+    def learning(self, layers: int | None) -> int:
+        """Parameters that learn when the last so many layers do, and what comes after them; None is all.
+
+        Two norms a layer and a last one; of an encoder its pooler. Biases are left out.
+        """
+        if layers is None:
+            return self.parameters
+        after = self.hidden**2 if self.encoder else self.hidden
+        return min(layers, self.layers) * (self.linear // self.layers + 2 * self.hidden) + after
+
     def adapters(self, rank: int) -> int:
         """Parameters of LoRA adapters on every linear layer of the blocks."""
         return self.layers * rank * sum(inputs + outputs for inputs, outputs in self.matrices)

@@ -21,6 +21,8 @@ class Way:
         rank: of the adapters.
         optimizer: AdamW with moments in float32 or in eight bits.
         checkpointing: whether layers are computed again in backward.
+        layers: the last so many learn, and what comes after them; None is all of the model.
+        returns: whether states to go back to are kept, as the training loop does.
         rescored: whether the fit ends with a second model, which multiplies in float32, beside the first.
     """
 
@@ -30,6 +32,8 @@ class Way:
     rank: int = 0
     optimizer: Optimizer = "adamw"
     checkpointing: bool = False
+    layers: int | None = None
+    returns: bool = True
     rescored: bool = False
 
     @property
@@ -41,6 +45,12 @@ class Way:
     def mixed(self) -> bool:
         """Whether float32 weights are multiplied in 16 bits, so that both stay in memory."""
         return self.base == "float32" and self.width == HALF
+
+    def depth(self, layers: int) -> int:
+        """How many of so many layers a backward pass goes through."""
+        if self.trains == "nothing":
+            return 0
+        return layers if self.layers is None else min(self.layers, layers)
 
     @property
     def kept(self) -> str:

@@ -5,6 +5,7 @@ from itertools import groupby
 
 from tuneworthy.core.counting import counted
 from tuneworthy.core.forecast import FitPlan, PlannedFit, PlannedRent
+from tuneworthy.reports.formats import roughly
 
 PARTS = ("weights", "adapters", "gradients", "optimiser", "copies", "activations", "logits", "runtime")
 
@@ -15,7 +16,7 @@ def plan_text(plan: FitPlan) -> str:
         f"{counted(plan.rows, 'row')}, up to {plan.longest} tokens; {plan.machine}, {plan.memory_gib:g} GiB. "
         "Peak memory in GiB:"
     )
-    names = ("model", "method", "weights in", "rows a pass", *PARTS, "peak", "fits", "minutes")
+    names = ("model", "method", "weights in", "rows a pass", *PARTS, "peak", "fits", "time")
     parts = [heading, *_aligned([names, *map(_cells, shown(plan.fits))])]
     if plan.largest is None:
         parts.append("No model of this plan can be fine-tuned there: name smaller ones with --model.")
@@ -42,7 +43,7 @@ def shown(fits: Sequence[PlannedFit]) -> list[PlannedFit]:
 
 
 def _cells(fit: PlannedFit) -> tuple[str, ...]:
-    minutes = "" if fit.minutes is None else f"{fit.minutes:.1f}"
+    minutes = "" if fit.minutes is None else roughly(fit.minutes)
     way = " ".join((fit.method, *fit.options))
     parts = [f"{fit.memory_gib[name]:.2f}" for name in PARTS]
     fits = "yes" if fit.fits else "no"
@@ -68,7 +69,7 @@ def _price(rent: PlannedRent) -> tuple[str, ...]:
         rent.offer,
         " ".join((rent.method, *rent.options)),
         rent.precision,
-        f"{rent.minutes:.1f} minutes",
+        roughly(rent.minutes),
         f"${rent.usd:.2f}",
         f"at ${rent.usd_per_hour:.2f} an hour on {rent.date}",
     )

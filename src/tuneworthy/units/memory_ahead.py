@@ -9,11 +9,13 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.forecast import PlannedFit
 from tuneworthy.core.job import Job
 from tuneworthy.core.unit import ModelRole
+from tuneworthy.methods import METHODS
 from tuneworthy.models.hardware import device, free_memory
 from tuneworthy.models.machines import this_machine
 from tuneworthy.models.memory import GIB
 from tuneworthy.models.shape import shape_of_folder
-from tuneworthy.units.forecast import DECODERS, ENCODERS, Planner, fit_sizes
+from tuneworthy.units.fit_counts import fit_counts
+from tuneworthy.units.forecast import PLANNED, Planner, role_of
 from tuneworthy.units.plan import Question
 from tuneworthy.units.rows_ahead import rows_ahead
 
@@ -33,17 +35,17 @@ def memory_ahead(
     Raises:
         ModelError: the machine does not hold an arm's fit even with one row at a time.
     """
-    arms = [arm for arm in job.arms if arm in (*DECODERS, *ENCODERS)]
+    arms = [arm for arm in job.arms if arm in PLANNED and METHODS.get(arm).kind == "tuned"]
     if not arms:
         return []
     longest, typical, _ = rows_ahead(job, question, rows, models.get("decoder"))
-    planner = Planner(job, longest, typical, fit_sizes(job, len(rows), has_test), writes)
+    planner = Planner(job, longest, typical, fit_counts(job, len(rows), has_test), writes)
     machine = this_machine()
     sentences = []
     for arm in arms:
-        name = job.embedding_model if arm in ENCODERS else job.base_model
+        name = job.base_model if role_of(arm) == "decoder" else job.embedding_model
         try:
-            shape = shape_of_folder(models["embedder" if arm in ENCODERS else "decoder"])
+            shape = shape_of_folder(models[role_of(arm)])
         except ModelError:  # an architecture that cannot be planned may train all the same
             continue
         given = planner.parameters(arm)
