@@ -192,6 +192,7 @@ def test_the_text_shows_each_way_once_with_the_most_rows_that_fit() -> None:
             rows_per_pass=rows,
             memory_gib=parts,
             total_gib=8.0,
+            beside_gib=0.0,
             moment="logits",
             fits=fits,
             minutes=1.0,

@@ -25,7 +25,7 @@ from tuneworthy.models.headed import load_headed
 from tuneworthy.models.memory import GIB, peak
 from tuneworthy.models.shape import Shape, shape_of_folder
 from tuneworthy.models.trainable import count_parameters, train_last
-from tuneworthy.models.way import Pass, Way
+from tuneworthy.models.way import Optimizer, Pass, Way
 
 LLAMA_8B = Shape(8_030_261_248, 32, 4096, 14336, 32, 8, 128, 128_256, tied=False, context=8192)
 QLORA = Way("adapters", "nf4", rank=16)
@@ -118,6 +118,16 @@ def test_a_moment_in_eight_bits_takes_a_quarter() -> None:
     )
     assert whole == 8 * LLAMA_8B.parameters
     assert eight == pytest.approx(whole / 4, rel=0.02)
+
+
+@pytest.mark.parametrize(("optimizer", "moments"), [("adamw", 8), ("adamw_8bit", 2 * (1 + 4 / 256))])
+def test_beside_a_gpu_the_copies_are_in_the_hosts_memory(optimizer: Optimizer, moments: float) -> None:
+    """The state to go back to, twice while it is replaced, and the best and the latest weights."""
+    way = Way("all", "float32", "bfloat16", optimizer=optimizer)
+    gpu, cpu = (peak(LLAMA_8B, way, Pass(tokens=64), device) for device in ("cuda", "cpu"))
+    copies = (2 * (4 + moments) + 2 * 4) * LLAMA_8B.parameters
+    assert (gpu.copies, gpu.beside) == (0, pytest.approx(copies))
+    assert (cpu.copies, cpu.beside) == (pytest.approx(copies), 0)
 
 
 def test_a_second_model_that_answers_in_float32_counts() -> None:

@@ -15,6 +15,7 @@ class PlannedFit(Frozen):
         rows_per_pass: rows that go through the model together; an update accumulates over passes.
         memory_gib: the peak by what it is for.
         total_gib: the peak.
+        beside_gib: what else it takes of the host's memory, where the peak is a GPU's.
         moment: when the peak is.
         fits: whether the machine holds it.
         minutes: of all the job's fits, training alone; None where nothing is known of the machine's speed.
@@ -27,6 +28,7 @@ class PlannedFit(Frozen):
     rows_per_pass: int
     memory_gib: dict[str, float]
     total_gib: float
+    beside_gib: float
     moment: str
     fits: bool
     minutes: float | None

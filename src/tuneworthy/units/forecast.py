@@ -37,7 +37,7 @@ PAIRED = "setfit"
 READERS = ("probe", "probe_decoder")
 PLANNED = (*DECODERS, *ENCODERS, PAIRED, *READERS)
 DRAWN = 4  # batches whose mean is an update's work
-READS_OF_WEIGHTS = 3  # a pass reads them forward, into activations, and into gradients or again
+READS_BACK = 2  # of the weights that a pass reads forward: into activations, and into gradients or again
 
 
 def role_of(method: str) -> ModelRole:
@@ -78,6 +78,7 @@ class Planner:
                     rows_per_pass=together,
                     memory_gib={name: round(size / GIB, 3) for name, size in split.parts().items()},
                     total_gib=round(split.total / GIB, 3),
+                    beside_gib=round(split.beside / GIB, 3),
                     moment=split.moment,
                     fits=split.fits(machine.memory),
                     minutes=self._minutes(method, given, way, shape, together, machine),
@@ -134,7 +135,8 @@ class Planner:
         flop, passes = self._work(method, given, way, shape, together)
         seconds = flop / rate
         if machine.bandwidth is not None:
-            read = READS_OF_WEIGHTS * weight_bytes(shape, way.base, way.width)
+            reads = 1 + READS_BACK * way.depth(shape.layers) / shape.layers
+            read = reads * weight_bytes(shape, way.base, way.width)
             seconds = max(seconds, passes * read / machine.bandwidth)
         return round(seconds / 60, 4)
 
