@@ -130,11 +130,11 @@ def test_beside_a_gpu_the_copies_are_in_the_hosts_memory(optimizer: Optimizer, m
     assert (cpu.copies, cpu.beside) == (pytest.approx(copies), 0)
 
 
-def test_a_second_model_that_answers_in_float32_counts() -> None:
-    """Six bytes a weight: two that were trained beside, four that answer."""
+def test_a_model_that_answers_in_float32_takes_the_place_of_the_trained_one() -> None:
+    """Four bytes a weight, and none of the two that were trained."""
     split = peak(LLAMA_8B, Way("adapters", "bfloat16", rank=16, rescored=True), Pass(tokens=64), "cuda")
     assert split.moment == "scoring"
-    assert split.weights == 6 * LLAMA_8B.parameters
+    assert split.weights == 4 * LLAMA_8B.parameters
 
 
 def test_the_sizes_of_a_llama_are_read_from_its_configuration_alone(tmp_path: Path) -> None:

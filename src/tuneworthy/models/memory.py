@@ -7,7 +7,7 @@ Nothing is loaded and no factor is fitted. The peak is that of the largest momen
     gradients  no graph any more, and every gradient
     copies     between two updates, when the state to go back to is replaced (`engine.guards`); on a CPU, as
                beside a GPU that state and the best and the latest one are in the host's memory
-    scoring    after training, when a second model that multiplies in float32 stands beside the first
+    scoring    after training, when a model that multiplies in float32 has taken the trained one's place
     reading    a model that is not trained, in its widest layer
 
 Worked example: the shape of Llama 2 7B (32 layers 4,096 wide, 11,008 in between, 32 heads of 128, vocabulary
@@ -176,14 +176,11 @@ def _logits(shape: Shape, way: Way, one: Pass) -> float:
 
 
 def _scoring(shape: Shape, way: Way, device: Device) -> Split:
-    """A float32 model beside the one that was trained; on a CPU its head is laid out a second time."""
-    again = weight_bytes(shape, "nf4" if way.base == "nf4" else "float32", FLOAT)
-    adapters = shape.adapters(way.rank) * FLOAT
+    """A float32 model in place of the one that was trained; on a CPU its head is laid out a second time."""
+    again = shape.head * FLOAT if device == "cpu" else 0
     return Split(
-        weights=weight_bytes(shape, way.base, way.width)
-        + again
-        + (shape.head * FLOAT if device == "cpu" else 0),
-        adapters=2 * adapters,
+        weights=weight_bytes(shape, "nf4" if way.base == "nf4" else "float32", FLOAT) + again,
+        adapters=shape.adapters(way.rank) * FLOAT,
         gradients=0,
         optimiser=0,
         copies=0,

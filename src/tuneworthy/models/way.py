@@ -23,7 +23,7 @@ class Way:
         checkpointing: whether layers are computed again in backward.
         layers: the last so many learn, and what comes after them; None is all of the model.
         returns: whether states to go back to are kept, as the training loop does.
-        rescored: whether the fit ends with a second model, which multiplies in float32, beside the first.
+        rescored: whether the fit ends with a second model in its place, which multiplies in float32.
     """
 
     trains: Trains
