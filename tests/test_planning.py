@@ -1,23 +1,32 @@
 """`tw.plan`: what fits where, and for how much, without a weight loaded."""
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from transformers import LlamaConfig
 
 import tuneworthy as tw
 from tiny_models import tiny_tokenizer
+from tuneworthy.api import make_job
 from tuneworthy.core.errors import JobError, ModelError
 from tuneworthy.core.forecast import FitPlan, PlannedFit
 from tuneworthy.core.job import DataSpec, Job
+from tuneworthy.data.loading import load
+from tuneworthy.models.catalogue import catalogue
 from tuneworthy.models.machines import machine_with, read_market
+from tuneworthy.models.shape import shape_named
 from tuneworthy.reports.formats import roughly
-from tuneworthy.reports.planned import plan_text, shown
+from tuneworthy.reports.planned import plan_view, shown
 from tuneworthy.search.settings import foreseen_fits
+from tuneworthy.steps import ask
+from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.fit_counts import fit_counts
+from tuneworthy.units.memory_ahead import memory_ahead
 
 
 @pytest.fixture
@@ -44,9 +53,16 @@ def planned(toy_csv: Path, quick: dict[str, Any], **more: Any) -> FitPlan:
 def test_a_card_of_24_gib_gets_the_largest_model_that_fits(
     toy_csv: Path, quick: dict[str, Any], billions: list[str]
 ) -> None:
-    plan = planned(toy_csv, quick, gpu="RTX 3090", models=billions, length=1024)
-    assert plan.largest is not None
-    assert (Path(plan.largest.model).name, plan.largest.method) == ("eight", "qlora")
+    models = [name for name, entry in catalogue().items() if entry.role == "decoder"]
+    plan = planned(toy_csv, quick, gpu="RTX 3090", models=[*billions, *models], length=1024)
+    sizes = {
+        name: shape_named(name).parameters
+        for name in {fit.model for fit in plan.fits if fit.method == "lora"}
+    }
+    for best in plan.largest:
+        holding = {fit.model for fit in plan.fits if fit.method == best.method and fit.fits}
+        assert sizes[best.model] == max(sizes[name] for name in holding)
+    assert [fit.method for fit in plan.largest] == ["full", "lora", "qlora"]
 
 
 def test_no_weights_are_needed_nor_read(toy_csv: Path, quick: dict[str, Any], billions: list[str]) -> None:
@@ -200,10 +216,38 @@ def test_the_text_shows_each_way_once_with_the_most_rows_that_fit() -> None:
 
     fits = (fit(1, True), fit(2, True), fit(4, False))
     assert [one.rows_per_pass for one in shown(fits)] == [2]
-    plan = FitPlan(
-        machine="x", memory_gib=9, rows=5, longest=7, fits=fits, largest=fits[1], rent=(), notes=()
-    )
-    assert "Largest that can be fine-tuned there: m, by lora in bfloat16, 2 rows a pass" in plan_text(plan)
+    recomputed = tuple(one.model_copy(update={"options": ("checkpointing",)}) for one in fits[:2])
+    assert [one.options for one in shown((*fits, *recomputed))] == [()]  # no more rows than without
+    more = recomputed[1].model_copy(update={"rows_per_pass": 4})
+    assert [one.options for one in shown((*fits, more))] == [(), ("checkpointing",)]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_printed_plan_fits_the_terminal_and_names_models_whole(
+    toy_csv: Path, quick: dict[str, Any], width: int
+) -> None:
+    told = Console(width=width, file=StringIO(), record=True)
+    plan = planned(toy_csv, quick, gpu="RTX 3090", base_model="Qwen/Qwen3-8B")
+    told.print(plan_view(plan))
+    text = told.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    for name in ("Qwen/Qwen3-8B", *(fit.model for fit in plan.largest)):
+        assert name in text
+    assert "0.0 min" not in text and "under a minute" in text
+
+
+def test_a_base_that_fits_in_four_bits_alone_is_told_what_to_type(
+    toy_csv: Path, quick: dict[str, Any], billions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    small = machine_with("16GiB")
+    monkeypatch.setattr("tuneworthy.units.memory_ahead.this_machine", lambda: small)
+    job, table = make_job(toy_csv, {}, {**quick, "base_model": billions[1], "arms": ["tfidf", "lora"]})
+    data = load(job, table, form_of(TASKS.get(job.task)))
+    rows = data.trainable()
+    question = ask(job, TASKS.get(job.task), rows)
+    with pytest.raises(ModelError, match=r"this machine has 16\.0: type --arms tfidf,qlora, which takes"):
+        memory_ahead(job, question, rows, False, {"decoder": Path(billions[1])}, False)
 
 
 def test_a_run_that_this_machine_cannot_hold_stops_before_anything_is_written(

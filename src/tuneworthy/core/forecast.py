@@ -33,6 +33,11 @@ class PlannedFit(Frozen):
     fits: bool
     minutes: float | None
 
+    def made_of(self, count: int) -> str:
+        """The largest parts of the peak: 'weights 0.50, runtime 0.45'."""
+        largest = sorted(self.memory_gib.items(), key=lambda part: -part[1])[:count]
+        return ", ".join(f"{name} {size:.2f}" for name, size in largest if size >= 0.005)
+
 
 class PlannedRent(Frozen):
     """What the job's fits cost on a machine for rent, in the most precise way that fits it."""
@@ -57,7 +62,7 @@ class FitPlan(Frozen):
         memory_gib: what that holds.
         rows, longest: how many rows, and the tokens of the longest one.
         fits: for each model and way the number of fits of the job; see `PlannedFit`.
-        largest: the largest model that can be fine-tuned there, and how; None when none can.
+        largest: the largest model of the catalogue and the job that each method can fine-tune there.
         rent: what rented machines would cost.
         notes: how it was worked out, in sentences.
     """
@@ -67,6 +72,6 @@ class FitPlan(Frozen):
     rows: int
     longest: int
     fits: tuple[PlannedFit, ...]
-    largest: PlannedFit | None
+    largest: tuple[PlannedFit, ...]
     rent: tuple[PlannedRent, ...]
     notes: tuple[str, ...]

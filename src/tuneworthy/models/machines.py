@@ -129,7 +129,7 @@ def machine_with(memory: str) -> Machine:
     if found is None or found[2] not in UNITS or float(found[1]) == 0:
         raise JobError(f"--memory '{memory}' is no amount of memory: write it like 16GiB.")
     size = float(found[1]) * UNITS[found[2]]
-    return Machine(name=f"a GPU with {size / GIB:.4g} GiB", device="cuda", memory=size)
+    return Machine(name="a GPU", device="cuda", memory=size)
 
 
 def this_machine() -> Machine:

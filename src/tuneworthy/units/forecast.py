@@ -84,6 +84,13 @@ class Planner:
                     minutes=self._minutes(method, given, way, shape, together, machine),
                 )
 
+    def holds(self, method: str, shape: Shape, machine: Machine) -> bool:
+        """Whether some variant of a method fits a machine, one row at a time."""
+        given = self.parameters(method)
+        _, one = next(self._passes(method, given, shape, machine.device))
+        variants = ways(method, given, machine.precision, self.writes)
+        return any(peak(shape, way, one, machine.device).fits(machine.memory) for way in variants)
+
     def parameters(self, method: str) -> dict[str, Any]:
         """The method's own in this job."""
         return validated_parameters(METHODS.get(method), self.job)
