@@ -1,6 +1,7 @@
 """`tw.plan`: what fits where, and for how much, without a weight loaded."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def test_every_fold_and_the_final_fit_count() -> None:
 
 def test_seeds_and_the_search_multiply_measured_fits_of_fine_tuned_arms_alone() -> None:
     job = Job(data=DataSpec(path="rows.csv"), folds=4, validation_fraction=0.25, seeds=3)
-    counts = fit_counts(job, 400, has_test=False, searches={"lora": 2.5})
+    counts = replace(fit_counts(job, 400, has_test=False), searches={"lora": 2.5})
     assert counts.of("lora") == ((225, 4 * (3 + 2.5)), (400, 1))
     assert counts.of("probe", validated=False) == ((300, 4), (400, 1))
 

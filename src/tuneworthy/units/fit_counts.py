@@ -48,8 +48,8 @@ class FitCounts:
         return (self.learned if validated else self.given, times), (self.everything, 1)
 
 
-def fit_counts(job: Job, rows: int, has_test: bool, searches: Mapping[str, float] | None = None) -> FitCounts:
-    """The fits of a job with so many training rows, by the protocol it will choose."""
+def fit_counts(job: Job, rows: int, has_test: bool) -> FitCounts:
+    """The fits of a job with so many training rows, by the protocol it will choose; without searches."""
     if choose_protocol(job.protocol, rows, has_test) == "crossfit":
         given, folds = rows * (1 - 1 / job.folds), job.folds
     else:
@@ -60,5 +60,4 @@ def fit_counts(job: Job, rows: int, has_test: bool, searches: Mapping[str, float
         folds=folds,
         seeds=seeds_of(job),
         everything=rows,
-        searches=searches or {},
     )

@@ -63,8 +63,9 @@ def memory_ahead(
 
 def _refusal(least: PlannedFit, memory: float, remedy: str) -> ModelError:
     """That a fit takes too much, and what to do."""
+    rows = "one row" if least.rows_per_pass == 1 else f"{least.rows_per_pass} rows"
     return ModelError(
-        f"{least.method} on {least.model} takes {least.total_gib:.1f} GiB even with one row at a time, and "
+        f"{least.method} on {least.model} takes {least.total_gib:.1f} GiB even with {rows} at a time, and "
         f"this machine has {memory / GIB:.1f}: {remedy}."
     )
 
