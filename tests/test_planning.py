@@ -1,21 +1,33 @@
 """`tw.plan`: what fits where, and for how much, without a weight loaded."""
 
 import json
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from transformers import LlamaConfig
 
 import tuneworthy as tw
 from tiny_models import tiny_tokenizer
+from tuneworthy.api import make_job
 from tuneworthy.core.errors import JobError, ModelError
 from tuneworthy.core.forecast import FitPlan, PlannedFit
 from tuneworthy.core.job import DataSpec, Job
+from tuneworthy.data.loading import load
+from tuneworthy.models.catalogue import catalogue
 from tuneworthy.models.machines import machine_with, read_market
-from tuneworthy.reports.planned import plan_text, shown
-from tuneworthy.units.forecast import fit_sizes
+from tuneworthy.models.shape import shape_named
+from tuneworthy.reports.formats import roughly
+from tuneworthy.reports.planned import plan_view, shown
+from tuneworthy.search.settings import foreseen_fits
+from tuneworthy.steps import ask
+from tuneworthy.tasks import TASKS, form_of
+from tuneworthy.units.fit_counts import fit_counts
+from tuneworthy.units.memory_ahead import memory_ahead
 
 
 @pytest.fixture
@@ -42,15 +54,22 @@ def planned(toy_csv: Path, quick: dict[str, Any], **more: Any) -> FitPlan:
 def test_a_card_of_24_gib_gets_the_largest_model_that_fits(
     toy_csv: Path, quick: dict[str, Any], billions: list[str]
 ) -> None:
-    plan = planned(toy_csv, quick, gpu="RTX 3090", models=billions, length=1024)
-    assert plan.largest is not None
-    assert (Path(plan.largest.model).name, plan.largest.method) == ("eight", "qlora")
+    models = [name for name, entry in catalogue().items() if entry.role == "decoder"]
+    plan = planned(toy_csv, quick, gpu="RTX 3090", models=[*billions, *models], length=1024)
+    sizes = {
+        name: shape_named(name).parameters
+        for name in {fit.model for fit in plan.fits if fit.method == "lora"}
+    }
+    for best in plan.largest:
+        holding = {fit.model for fit in plan.fits if fit.method == best.method and fit.fits}
+        assert sizes[best.model] == max(sizes[name] for name in holding)
+    assert [fit.method for fit in plan.largest] == ["full", "lora", "qlora"]
 
 
 def test_no_weights_are_needed_nor_read(toy_csv: Path, quick: dict[str, Any], billions: list[str]) -> None:
     before = torch.get_default_dtype()
     plan = planned(toy_csv, quick, memory="80GiB", base_model=billions[2])
-    assert {fit.method for fit in plan.fits if fit.model == billions[2]} == {"full", "lora", "qlora"}
+    assert {fit.method for fit in plan.fits if fit.model == billions[2]} >= {"full", "lora", "qlora"}
     assert torch.get_default_dtype() == before
 
 
@@ -69,8 +88,67 @@ def test_more_rows_at_a_time_take_more_memory(toy_csv: Path, quick: dict[str, An
 
 def test_every_fold_and_the_final_fit_count() -> None:
     job = Job(data=DataSpec(path="rows.csv"), folds=4, validation_fraction=0.25)
-    assert fit_sizes(job, 400, has_test=False) == (225, 225, 225, 225, 400)
-    assert fit_sizes(job, 400, has_test=True) == (300, 400)
+    assert fit_counts(job, 400, has_test=False).of("lora") == ((225, 4), (400, 1))
+    assert fit_counts(job, 400, has_test=True).of("lora") == ((300, 1), (400, 1))
+
+
+def test_seeds_and_the_search_multiply_measured_fits_of_fine_tuned_arms_alone() -> None:
+    job = Job(data=DataSpec(path="rows.csv"), folds=4, validation_fraction=0.25, seeds=3)
+    counts = replace(fit_counts(job, 400, has_test=False), searches={"lora": 2.5})
+    assert counts.of("lora") == ((225, 4 * (3 + 2.5)), (400, 1))
+    assert counts.of("probe", validated=False) == ((300, 4), (400, 1))
+
+
+@pytest.mark.parametrize(
+    ("search", "fits"),
+    [
+        ({"trials": 0}, 0),
+        ({"trials": 8}, 4),  # 8 x 1/4 + 4 x 1/4 + 2 x 1/2
+        ({"trials": 12, "budget": 3.5}, 3.5),
+        ({"trials": 8, "arms": ("full",)}, 0),
+        ({"trials": 8, "fewest_rows": 500}, 0),
+    ],
+)
+def test_a_search_takes_what_its_halving_and_its_budget_leave(search: dict[str, Any], fits: float) -> None:
+    job = Job(data=DataSpec(path="rows.csv"), arms=("lora", "full"), search=search)
+    assert foreseen_fits(job, "lora", 225) == fits
+
+
+def test_a_search_makes_the_plan_longer_and_the_plan_says_so(toy_csv: Path, quick: dict[str, Any]) -> None:
+    def minutes(plan: FitPlan) -> float:
+        return sum(fit.minutes or 0 for fit in plan.fits if fit.method == "lora")
+
+    alone = planned(toy_csv, quick, gpu="L4", seeds=1)
+    searched = planned(toy_csv, quick, gpu="L4", seeds=1, search={"trials": 8, "fewest_rows": 1})
+    assert minutes(searched) > 3 * minutes(alone)
+    assert any("a search of up to 4 fits a fold" in note for note in searched.notes)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"), [(0.02, "under a minute"), (3.3333, "3 min 20 s"), (70, "1 h 10 min")]
+)
+def test_a_short_time_is_never_none(minutes: float, text: str) -> None:
+    assert roughly(minutes) == text
+
+
+def test_every_planned_method_has_a_plan(toy_csv: Path, quick: dict[str, Any]) -> None:
+    plan = planned(toy_csv, quick, gpu="L4")
+    assert {"probe", "probe_decoder", "setfit", "encoder"} <= {fit.method for fit in plan.fits}
+
+
+def test_one_layer_of_sixteen_takes_an_optimiser_and_time_of_its_own_alone(
+    toy_csv: Path, quick: dict[str, Any], billions: list[str]
+) -> None:
+    whole, last = (
+        next(fit for fit in plan.fits if fit.method == "full")
+        for plan in (
+            planned(toy_csv, quick, gpu="L4", base_model=billions[0], **more)
+            for more in ({}, {"full": {"layers": 1}})
+        )
+    )
+    assert last.memory_gib["weights"] == whole.memory_gib["weights"]
+    assert last.memory_gib["optimiser"] < whole.memory_gib["optimiser"] / 10
+    assert last.minutes is not None and whole.minutes is not None and last.minutes < whole.minutes / 2
 
 
 @pytest.mark.parametrize("name", ["rtx3090", "NVIDIA GeForce RTX 3090", "RTX 3090"])
@@ -131,6 +209,7 @@ def test_the_text_shows_each_way_once_with_the_most_rows_that_fit() -> None:
             rows_per_pass=rows,
             memory_gib=parts,
             total_gib=8.0,
+            beside_gib=0.0,
             moment="logits",
             fits=fits,
             minutes=1.0,
@@ -138,16 +217,44 @@ def test_the_text_shows_each_way_once_with_the_most_rows_that_fit() -> None:
 
     fits = (fit(1, True), fit(2, True), fit(4, False))
     assert [one.rows_per_pass for one in shown(fits)] == [2]
-    plan = FitPlan(
-        machine="x", memory_gib=9, rows=5, longest=7, fits=fits, largest=fits[1], rent=(), notes=()
-    )
-    assert "Largest that can be fine-tuned there: m, by lora in bfloat16, 2 rows a pass" in plan_text(plan)
+    recomputed = tuple(one.model_copy(update={"options": ("checkpointing",)}) for one in fits[:2])
+    assert [one.options for one in shown((*fits, *recomputed))] == [()]  # no more rows than without
+    more = recomputed[1].model_copy(update={"rows_per_pass": 4})
+    assert [one.options for one in shown((*fits, more))] == [(), ("checkpointing",)]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_printed_plan_fits_the_terminal_and_names_models_whole(
+    toy_csv: Path, quick: dict[str, Any], width: int
+) -> None:
+    told = Console(width=width, file=StringIO(), record=True)
+    plan = planned(toy_csv, quick, gpu="RTX 3090", base_model="Qwen/Qwen3-8B")
+    told.print(plan_view(plan))
+    text = told.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    for name in ("Qwen/Qwen3-8B", *(fit.model for fit in plan.largest)):
+        assert name in text
+    assert "0.0 min" not in text and "under a minute" in text
+
+
+def test_a_base_that_fits_in_four_bits_alone_is_told_what_to_type(
+    toy_csv: Path, quick: dict[str, Any], billions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    small = machine_with("16GiB")
+    monkeypatch.setattr("tuneworthy.units.memory_ahead.this_machine", lambda: small)
+    job, table = make_job(toy_csv, {}, {**quick, "base_model": billions[1], "arms": ["tfidf", "lora"]})
+    data = load(job, table, form_of(TASKS.get(job.task)))
+    rows = data.trainable()
+    question = ask(job, TASKS.get(job.task), rows)
+    with pytest.raises(ModelError, match=r"this machine has 16\.0: type --arms tfidf,qlora, which takes"):
+        memory_ahead(job, question, rows, False, {"decoder": Path(billions[1])}, False)
 
 
 def test_a_run_that_this_machine_cannot_hold_stops_before_anything_is_written(
     toy_csv: Path, quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("tuneworthy.models.machines.memory_limit", lambda: 2**20)
+    monkeypatch.setattr("tuneworthy.models.hardware.memory_limit", lambda: 2**20)
     with pytest.raises(ModelError, match="even with one row at a time"):
         tw.run(toy_csv, output=tmp_path / "out", **{**quick, "arms": ["majority", "lora"]})
     assert not (tmp_path / "out").exists()

@@ -143,7 +143,7 @@ def rank_models(
     licence: str | None = None,
     domain: str | None = None,
     language: str | None = None,
-    memory_gib: float | None = None,
+    memory: str | None = None,
     **settings: Any,
 ) -> Ranking:
     """Ranks base models by what they know of the labels before any fine-tuning; reads training rows only.
@@ -152,12 +152,14 @@ def rank_models(
         data: as for `run`.
         candidates: catalogue names, Hub ids or folders; default: the catalogue's models on this machine.
         target, input, group, test: as for `run`.
-        commercial, licence, domain, language, memory_gib: conditions on models of the catalogue.
+        commercial, licence, domain, language: conditions on models of the catalogue.
+        memory: of a GPU that is to fine-tune them, such as "16GiB"; default: this machine.
         settings: any field of a job, such as `seed=1`.
 
     Raises:
         TuneworthyError: one sentence that says what is wrong and what to do.
     """
+    from tuneworthy.models.machines import machine_with
     from tuneworthy.models.wanted import Wanted
     from tuneworthy.ranking import rank_models as rank
 
@@ -168,8 +170,9 @@ def rank_models(
         "test": None if test is None else os.fspath(test),
     }
     job, table = make_job(data, columns, settings)
-    asked = {"licence": licence, "domain": domain, "language": language, "memory_gib": memory_gib}
-    return rank(job, table, candidates, Wanted.model_validate({**asked, "commercial": commercial}))
+    asked = {"licence": licence, "domain": domain, "language": language, "commercial": commercial}
+    machine = None if memory is None else machine_with(memory)
+    return rank(job, table, candidates, Wanted.model_validate({**asked, "machine": machine}))
 
 
 def plan(

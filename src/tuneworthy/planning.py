@@ -1,10 +1,12 @@
 """The plan on its own: which models can be fine-tuned on a machine, how, how long, and for how much."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tuneworthy import steps
 from tuneworthy.arms import unsuited
+from tuneworthy.core.counting import counted
 from tuneworthy.core.endpoint import endpoint_of
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.forecast import FitPlan, PlannedFit, PlannedRent
@@ -12,8 +14,10 @@ from tuneworthy.core.job import Job
 from tuneworthy.data.loading import load
 from tuneworthy.data.table import Table
 from tuneworthy.methods import METHODS
+from tuneworthy.models.catalogue import catalogue
 from tuneworthy.models.machines import (
     MACHINES,
+    Machine,
     Market,
     machine_of,
     machine_with,
@@ -22,15 +26,16 @@ from tuneworthy.models.machines import (
     with_rates,
 )
 from tuneworthy.models.memory import GIB
-from tuneworthy.models.shape import Shape, shape_named
+from tuneworthy.models.shape import Shape, shape_named, shape_of_entry
+from tuneworthy.search.settings import foreseen_fits
 from tuneworthy.tasks import TASKS, form_of
-from tuneworthy.units.forecast import DECODERS, ENCODERS, READERS, Planner, fit_sizes
+from tuneworthy.units.fit_counts import FitCounts, fit_counts
+from tuneworthy.units.forecast import DECODERS, PLANNED, Planner, role_of
 from tuneworthy.units.rows_ahead import rows_ahead, rows_of_length
 
 PREFERRED = ("lora", "qlora", "full")  # small data: adapters, in 16 bits where they fit (Pecher et al. 2025)
 RESCORED = (
-    "Minutes are of training alone. Memory includes the second model, in float32, with which an arm that was "
-    "trained in 16 bits answers afterwards."
+    "Memory includes the float32 model with which an arm that was trained in 16 bits answers afterwards."
 )
 
 
@@ -50,7 +55,7 @@ def plan_job(
         table: rows in memory, in place of `job.data.path`.
         gpu: a card by name; with `memory` neither, this machine.
         memory: of a GPU of which nothing else is known, such as "16GiB".
-        models: other base models, from which the largest that fits is picked as well.
+        models: other base models to plan for.
         length: tokens of every row, in place of the job's own rows.
         machines: file with cards and offers.
 
@@ -76,35 +81,74 @@ def plan_job(
     rows, typical, told = rows_ahead(job, question, examples)
     if length is not None:
         rows, typical, told = rows_of_length(length), rows_of_length(length), ""
-    planner = Planner(job, rows, typical, fit_sizes(job, len(examples), data.test is not None), task.open)
+    counts = fit_counts(job, len(examples), data.test is not None)
+    searches = {arm: foreseen_fits(job, arm, counts.learned) for arm in PLANNED}
+    counts = replace(counts, searches=searches)
+    planner = Planner(job, rows, typical, counts, task.open)
     decoders = {name: shape_named(name) for name in dict.fromkeys([job.base_model, *models])}
-    fits = [
-        fit
-        for name, shape in decoders.items()
-        for method in DECODERS
-        for fit in planner.fits(method, name, shape, machine)
+    others = [
+        one for one in PLANNED if one not in DECODERS and not unsuited(METHODS.get(one), task, examples)
     ]
-    small = [method for method in (*ENCODERS, *READERS) if not unsuited(METHODS.get(method), task, examples)]
-    if small:
-        name, shape = job.embedding_model, shape_named(job.embedding_model)
-        fits += [fit for method in small for fit in planner.fits(method, name, shape, machine)]
+    fits = tuple(_fits(planner, decoders, others, machine))
     return FitPlan(
         machine=machine.name,
         memory_gib=round(machine.memory / GIB, 2),
         rows=len(examples),
         longest=rows[0].length,
-        fits=tuple(fits),
-        largest=_largest(fits, decoders),
+        fits=fits,
+        largest=tuple(_largest(planner, {**_open_decoders(), **decoders}, machine)),
         rent=tuple(_rent(planner, job.base_model, decoders[job.base_model], market)),
-        notes=tuple(note for note in (told, machine.because, RESCORED) if note),
+        notes=tuple(note for note in (told, machine.because, told_fits(counts), RESCORED) if note),
     )
 
 
-def _largest(fits: Sequence[PlannedFit], shapes: Mapping[str, Shape]) -> PlannedFit | None:
-    """The largest model that can be fine-tuned, in the preferred way that fits."""
+def _fits(
+    planner: Planner, decoders: Mapping[str, Shape], others: Sequence[str], machine: Machine
+) -> Iterator[PlannedFit]:
+    """Every way to fit the decoders, and what else reads or trains the job's own two models."""
+    job = planner.job
+    for name, shape in decoders.items():
+        reading = [one for one in others if name == job.base_model and role_of(one) == "decoder"]
+        for method in (*DECODERS, *reading):
+            yield from planner.fits(method, name, shape, machine)
+    small = [one for one in others if role_of(one) == "embedder"]
+    if small:
+        shape = shape_named(job.embedding_model)
+        for method in small:
+            yield from planner.fits(method, job.embedding_model, shape, machine)
+
+
+def _open_decoders() -> dict[str, Shape]:
+    """The catalogue's models that write, by name."""
+    return {name: shape_of_entry(one) for name, one in catalogue().items() if one.role == "decoder"}
+
+
+def told_fits(counts: FitCounts) -> str:
+    """What the time is of, in a sentence."""
+    seeds = min(counts.seeds.values())
+    measured = counted(counts.folds * seeds, "measured fit")
+    if counts.folds > 1 and seeds > 1:
+        measured += f" ({counts.folds} folds x {seeds} seeds)"
+    more = [f"{counts.folds * own} of {arm}" for arm, own in counts.seeds.items() if own > seeds]
+    measured += f" ({', '.join(more)})" if more else ""
+    search = max(counts.searches.values(), default=0)
+    searched = f", a search of up to {search:g} fits a fold" if search else ""
+    return f"Time is of training alone: {measured} of a fine-tuned arm{searched}, and one on all rows."
+
+
+def _largest(planner: Planner, shapes: Mapping[str, Shape], machine: Machine) -> Iterator[PlannedFit]:
+    """Of each method the largest model that it can fine-tune there."""
     names = sorted(shapes, key=lambda name: shapes[name].parameters, reverse=True)
-    chosen = (_preferred([fit for fit in fits if fit.model == name]) for name in names)
-    return next((fit for fit in chosen if fit is not None), None)
+    for method in DECODERS:
+        name = next((name for name in names if planner.holds(method, shapes[name], machine)), None)
+        if name is not None:
+            fits = planner.fits(method, name, shapes[name], machine)
+            yield _plainest([fit for fit in fits if fit.fits])
+
+
+def _plainest(holding: Sequence[PlannedFit]) -> PlannedFit:
+    """The fewest options that fit, and with them the most rows at a time."""
+    return min(holding, key=lambda fit: (len(fit.options), -fit.rows_per_pass))
 
 
 def _preferred(fits: Sequence[PlannedFit]) -> PlannedFit | None:
@@ -112,7 +156,7 @@ def _preferred(fits: Sequence[PlannedFit]) -> PlannedFit | None:
     for method in PREFERRED:
         holding = [fit for fit in fits if fit.method == method and fit.fits]
         if holding:
-            return min(holding, key=lambda fit: (len(fit.options), -fit.rows_per_pass))
+            return _plainest(holding)
     return None
 
 

@@ -13,16 +13,18 @@ from tuneworthy.data.loading import load
 from tuneworthy.data.splits import make_split
 from tuneworthy.data.table import Table
 from tuneworthy.models.catalogue import Commercial, Entry, catalogue
-from tuneworthy.models.fitting import Way, fits
+from tuneworthy.models.machines import this_machine
+from tuneworthy.models.memory import GIB
 from tuneworthy.models.resolve import at_hand, model_ref, resolve
 from tuneworthy.models.states import kind_of
-from tuneworthy.models.wanted import Wanted, objection
+from tuneworthy.models.wanted import Wanted, most_precise, objection
+from tuneworthy.models.way import Method
 from tuneworthy.runfolder.workspace import workspace
 from tuneworthy.search.base_models import Tell, rank
 from tuneworthy.search.measures import Candidate, Measures
 from tuneworthy.tasks import TASKS, form_of
 
-WAYS: dict[Way, str] = {"full": "whole", "lora": "with LoRA in 16 bits", "qlora": "with LoRA on four bits"}
+WAYS: dict[Method, str] = {"full": "whole", "lora": "with LoRA", "qlora": "with LoRA on four bits"}
 USES: dict[Commercial, str] = {
     "yes": "its licence allows commercial use",
     "conditions": "its licence allows commercial use on conditions",
@@ -62,7 +64,8 @@ def rank_models(
         job: the data, its task and metric.
         table: stands in for `job.data.path` when the rows are in memory already.
         names: catalogue names, Hub ids or local folders; default: models of the catalogue on this machine.
-        wanted: conditions; catalogue models that do not meet them are left out.
+        wanted: conditions; catalogue models that do not meet them are left out. Without a machine, it is
+            this one that has to fine-tune them.
         tell: told what is being done.
 
     Raises:
@@ -70,6 +73,8 @@ def rank_models(
         ModelError: none of the candidates could be brought.
     """
     task, wanted = TASKS.get(job.task), wanted or Wanted()
+    machine = wanted.machine or this_machine()
+    wanted = wanted.model_copy(update={"machine": machine})
     if task.open:
         raise JobError(
             f"models are ranked by a probe on labels, and {task.name} has none: rank on a column of labels "
@@ -91,6 +96,7 @@ def rank_models(
         ),
         left_out=left_out | broken,
         metric=question.metric,
+        machine=f"{machine.name}, {machine.memory / GIB:.4g} GiB",
         read_rows=len(training),
         kept_rows=len(test) or len(rows) - len(training),
     )
@@ -137,8 +143,8 @@ def bring(names: Sequence[str], wanted: Wanted, tell: Tell) -> tuple[list[Candid
 def reason(model: RankedModel, entry: Entry | None, models: Sequence[RankedModel], wanted: Wanted) -> str:
     """What speaks for and against a model, in one sentence; `entry` where the catalogue has it."""
     said = []
-    if entry is not None and wanted.memory_gib is not None and (fit := fits(entry, wanted.memory_gib)):
-        said.append(f"fits {wanted.memory_gib:g} GiB {WAYS[fit.way]}")
+    if entry is not None and wanted.machine and (method := most_precise(entry, wanted.machine)):
+        said.append(f"can be fine-tuned there {WAYS[method]}")
     if entry is not None:
         noted = [entry.restrictions, "not checked on its card" if "licence" in entry.unchecked else ""]
         notes = "; ".join(filter(None, noted))

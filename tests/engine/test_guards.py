@@ -12,9 +12,9 @@ from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
 from tuneworthy.engine import trainee, training
 from tuneworthy.engine.batches import micro_batches
-from tuneworthy.engine.checkpoint import trainable_state
+from tuneworthy.engine.checkpoint import Progress, trainable_state
 from tuneworthy.engine.encoding import EncodedRow, encode_row
-from tuneworthy.engine.guards import divergence
+from tuneworthy.engine.guards import GoodState, divergence, roll_back
 from tuneworthy.engine.packing import pack
 from tuneworthy.engine.recipe import Recipe
 from tuneworthy.engine.trainee import Writer
@@ -100,6 +100,19 @@ def test_a_third_divergence_ends_the_fine_tune_with_the_rates_that_were_tried(
     decoder, rows = fresh(decoder_folder)
     with pytest.raises(ModelError, match=r"1\.0e-02, 2\.5e-03, 6\.3e-04"):
         train(Writer(decoder), rows, RECIPE)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_state_to_go_back_to_is_in_the_hosts_memory_and_comes_back_to_the_gpu() -> None:
+    model = torch.nn.Linear(4, 4, device="cuda")
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    model(torch.ones(1, 4, device="cuda")).sum().backward()
+    optimizer.step()
+    good = GoodState.of(1, model, optimizer)
+    copies = [value for state in good.optimizer["state"].values() for value in state.values()]
+    assert all(copy.device.type == "cpu" for copy in (*copies, *good.model.values()))
+    roll_back(good, Progress(step=1), "spoilt", 1e-3, model, optimizer, "lora")
+    assert all(value.device.type == "cuda" for state in optimizer.state.values() for value in state.values())
 
 
 def test_a_spoilt_step_changes_no_weight(decoder_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

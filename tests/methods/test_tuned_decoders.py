@@ -1,5 +1,6 @@
 """What learns in each arm that fine-tunes a decoder, and in which precision."""
 
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from tuneworthy.engine.encoding import EncodedRow, encode_row
 from tuneworthy.engine.recipe import Recipe
 from tuneworthy.engine.trainee import Writer
 from tuneworthy.engine.training import ValidationScore, train
-from tuneworthy.methods import METHODS, Setting
-from tuneworthy.methods._tuned_decoder import FittedDecoder
+from tuneworthy.methods import METHODS, Setting, lora
+from tuneworthy.methods._tuned_decoder import FittedDecoder, with_adapter
 from tuneworthy.metrics import METRICS
+from tuneworthy.models.adapters import add_lora
 from tuneworthy.models.decoder import Decoder, load_decoder
 from tuneworthy.models.trainable import train_last
 from tuneworthy.tasks import TASKS
@@ -92,6 +94,22 @@ def test_qlora_trains_and_answers_on_four_bits(tmp_path: Path) -> None:
 def test_lora_answers_in_float32(tmp_path: Path) -> None:
     found = fitted("lora", setting(save_decoder(tmp_path, "llama"), "bfloat16"), max_steps=2)
     assert {p.dtype for p in found.decoder.model.parameters()} == {torch.float32}
+
+
+def test_the_trained_base_leaves_memory_before_the_one_that_answers_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = load_decoder(save_decoder(tmp_path, "llama"), "bfloat16")
+    add_lora(decoder, 4, 8, 0.0, 0)
+    trained = weakref.ref(decoder.model.get_base_model())
+
+    def alone(base: Path, four_bits: bool, adapter: Path) -> Decoder:
+        assert trained() is None
+        return with_adapter(base, four_bits, adapter)
+
+    monkeypatch.setattr("tuneworthy.methods.lora.with_adapter", alone)
+    lora.PLUGIN.rebase(decoder)
+    assert {p.dtype for p in decoder.model.parameters()} == {torch.float32}
 
 
 def test_a_fine_tune_with_moments_in_eight_bits_goes_on_to_the_same_bits(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from tuneworthy.cli.main import app
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.ranking import RankedModel
-from tuneworthy.models.catalogue import Checked, Entry, Shape, catalogue
-from tuneworthy.models.fitting import fits, needed_gib
-from tuneworthy.models.wanted import Wanted, objection
+from tuneworthy.models.catalogue import Checked, Entry, Sizes, catalogue
+from tuneworthy.models.machines import machine_with
+from tuneworthy.models.shape import shape_named, shape_of, shape_of_entry
+from tuneworthy.models.wanted import Wanted, most_precise, objection
 from tuneworthy.ranking import reason
 
 ENTRIES = list(catalogue().values())
@@ -37,9 +39,9 @@ PARTICULARS: dict[str, dict[str, Any]] = {
 }
 
 
-def built(shape: Shape, role: str) -> Any:
-    """The model of this shape on the meta device: layers and no weights."""
-    config = AutoConfig.for_model(
+def configuration(shape: Sizes) -> Any:
+    """What transformers would read of a model of these sizes."""
+    return AutoConfig.for_model(
         shape.model_type,
         num_hidden_layers=shape.layers,
         hidden_size=shape.hidden,
@@ -52,6 +54,11 @@ def built(shape: Shape, role: str) -> Any:
         max_position_embeddings=shape.context,
         **PARTICULARS.get(shape.model_type, {}),
     )
+
+
+def built(shape: Sizes, role: str) -> Any:
+    """The model of these sizes on the meta device: layers and no weights."""
+    config = configuration(shape)
     with torch.device("meta"):
         return (AutoModelForCausalLM if role == "decoder" else AutoModel).from_config(config)
 
@@ -61,6 +68,16 @@ def built(shape: Shape, role: str) -> Any:
 def test_the_shape_has_as_many_parameters_as_stated(entry: Entry) -> None:
     counted = sum(weight.numel() for weight in built(entry.shape, entry.role).parameters())
     assert counted == pytest.approx(entry.parameters, rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_a_plan_sees_the_same_model_in_the_catalogue_as_in_a_configuration(entry: Entry) -> None:
+    known, read = shape_of_entry(entry), shape_of(configuration(entry.shape))
+    assert known.parameters == pytest.approx(read.parameters, rel=0.02)
+    # A configuration of defaults knows neither a model's context nor whether its attention slides.
+    same = {"parameters": read.parameters, "context": read.context, "packed": read.packed}
+    assert replace(known, **same) == read
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -80,13 +97,15 @@ def test_no_id_occurs_twice() -> None:
 
 
 def test_four_bits_fit_where_sixteen_do_not() -> None:
-    """8.03B weights, 1.05B of them in embeddings and head: (6.98e9 x 0.516 + 1.05e9 x 2) x 1.25."""
     llama = catalogue()["meta-llama/Llama-3.1-8B-Instruct"]
-    assert needed_gib(llama, "qlora") == pytest.approx(
-        (6.979e9 * 0.515875 + 1.0507e9 * 2) * 1.25 / 2**30, rel=1e-3
-    )
-    ways = [fit.way if (fit := fits(llama, memory)) else None for memory in (4, 8, 16, 24, 160)]
+    ways = [most_precise(llama, machine_with(f"{size}GiB")) for size in (4, 16, 24, 80, 400)]
     assert ways == [None, "qlora", "qlora", "lora", "full"]
+
+
+def test_a_model_of_the_catalogue_is_planned_without_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuneworthy.models.shape.at_hand", lambda name: None)
+    monkeypatch.setattr("tuneworthy.models.shape._shape_at", lambda place, local: pytest.fail("read a file"))
+    assert shape_named("Qwen/Qwen3-8B") == shape_of_entry(catalogue()["Qwen/Qwen3-8B"])
 
 
 @pytest.mark.parametrize(
@@ -98,7 +117,7 @@ def test_four_bits_fit_where_sixteen_do_not() -> None:
         ({"domain": "legal"}, "nlpaueb/legal-bert-base-uncased", "minilm"),
         ({"language": "DE"}, "FacebookAI/xlm-roberta-base", "FacebookAI/roberta-base"),
         ({"language": "de"}, "HuggingFaceTB/SmolLM3-3B", "smollm2-135m"),
-        ({"memory_gib": 2}, "smollm2-135m", "microsoft/phi-4"),
+        ({"machine": machine_with("4GiB")}, "smollm2-135m", "microsoft/phi-4"),
     ],
 )
 def test_a_condition_keeps_and_leaves_out(wanted: dict[str, Any], kept: str, left_out: str) -> None:

@@ -24,7 +24,8 @@ from tuneworthy.models.decoder import load_decoder
 from tuneworthy.models.headed import load_headed
 from tuneworthy.models.memory import GIB, peak
 from tuneworthy.models.shape import Shape, shape_of_folder
-from tuneworthy.models.way import Pass, Way
+from tuneworthy.models.trainable import count_parameters, train_last
+from tuneworthy.models.way import Optimizer, Pass, Way
 
 LLAMA_8B = Shape(8_030_261_248, 32, 4096, 14336, 32, 8, 128, 128_256, tied=False, context=8192)
 QLORA = Way("adapters", "nf4", rank=16)
@@ -52,13 +53,16 @@ def test_a_decoder_with_adapters_keeps_the_planned_bytes(tmp_path: Path, kind: s
     assert planned == pytest.approx(counted, rel=0.03)
 
 
-def test_a_decoder_that_learns_whole_keeps_the_planned_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layers", [None, 1])
+def test_a_decoder_that_learns_itself_keeps_the_planned_bytes(tmp_path: Path, layers: int | None) -> None:
     folder = save_decoder(tmp_path)
     decoder = load_decoder(folder, "float32")
-    decoder.model.requires_grad_(True)
+    train_last(decoder.model, layers)
     given = rows(3, 100)
     counted = kept_bytes(Writer(decoder), given)
-    planned = planned_graph(folder, Way("all", "float32"), packed_pass(given))
+    way = Way("all", "float32", layers=layers)
+    assert shape_of_folder(folder).learning(layers) == count_parameters(decoder.model)[0]
+    planned = planned_graph(folder, way, packed_pass(given))
     logits = sum(len(row.answer) for row in given) * 400 * 4  # the log-softmax, which `graph` leaves out
     assert planned + logits == pytest.approx(counted, rel=0.03)
 
@@ -77,7 +81,7 @@ def planned_graph(folder: Path, way: Way, one: Pass) -> float:
     """What `models.activations` says autograd keeps."""
     shape = shape_of_folder(folder)
     planned = graph(shape, way, one, "cpu")
-    return shape.layers * planned.layer + planned.outside
+    return way.depth(shape.layers) * planned.layer + planned.outside
 
 
 def test_the_worked_examples_hold() -> None:
@@ -116,11 +120,21 @@ def test_a_moment_in_eight_bits_takes_a_quarter() -> None:
     assert eight == pytest.approx(whole / 4, rel=0.02)
 
 
-def test_a_second_model_that_answers_in_float32_counts() -> None:
-    """Six bytes a weight: two that were trained beside, four that answer."""
+@pytest.mark.parametrize(("optimizer", "moments"), [("adamw", 8), ("adamw_8bit", 2 * (1 + 4 / 256))])
+def test_beside_a_gpu_the_copies_are_in_the_hosts_memory(optimizer: Optimizer, moments: float) -> None:
+    """The state to go back to, twice while it is replaced, and the best and the latest weights."""
+    way = Way("all", "float32", "bfloat16", optimizer=optimizer)
+    gpu, cpu = (peak(LLAMA_8B, way, Pass(tokens=64), device) for device in ("cuda", "cpu"))
+    copies = (2 * (4 + moments) + 2 * 4) * LLAMA_8B.parameters
+    assert (gpu.copies, gpu.beside) == (0, pytest.approx(copies))
+    assert (cpu.copies, cpu.beside) == (pytest.approx(copies), 0)
+
+
+def test_a_model_that_answers_in_float32_takes_the_place_of_the_trained_one() -> None:
+    """Four bytes a weight, and none of the two that were trained."""
     split = peak(LLAMA_8B, Way("adapters", "bfloat16", rank=16, rescored=True), Pass(tokens=64), "cuda")
     assert split.moment == "scoring"
-    assert split.weights == 6 * LLAMA_8B.parameters
+    assert split.weights == 4 * LLAMA_8B.parameters
 
 
 def test_the_sizes_of_a_llama_are_read_from_its_configuration_alone(tmp_path: Path) -> None:

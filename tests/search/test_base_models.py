@@ -158,6 +158,16 @@ def test_a_candidate_that_the_conditions_rule_out_is_not_fetched(table: Path, em
     assert "does not allow commercial use" in ranking.left_out["Qwen/Qwen2.5-3B-Instruct"]
 
 
+def test_a_candidate_that_this_machine_cannot_fine_tune_is_not_fetched_and_the_machine_is_named(
+    table: Path, embedder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuneworthy.models.hardware.memory_limit", lambda: 8 * 2**30)
+    names = ["meta-llama/Llama-3.1-8B-Instruct", str(embedder_folder)]
+    ranking = tw.rank_models(table, candidates=names)
+    assert "this machine (8 GiB) cannot fine-tune it" in ranking.left_out[names[0]]
+    assert ranking.machine == "this machine, 8 GiB"
+
+
 def test_no_candidate_at_all_is_one_sentence(table: Path) -> None:
     with pytest.raises(ModelError, match="none of 1 candidate is there"):
         tw.rank_models(table, candidates=["no-such-model"])

@@ -41,8 +41,12 @@ Language = Annotated[
     typer.Option("--language", help="Only models whose card lists a language, e.g. de.", metavar="CODE"),
 ]
 Memory = Annotated[
-    float | None,
-    typer.Option("--memory", min=0, help="Only models that can be fine-tuned in so many GiB.", metavar="GIB"),
+    str | None,
+    typer.Option(
+        "--memory",
+        help="Only models that a GPU with so much memory can fine-tune, e.g. 16GiB.",
+        metavar="AMOUNT",
+    ),
 ]
 
 
@@ -60,9 +64,8 @@ def list_models(
     """
     from tuneworthy.core.errors import JobError
     from tuneworthy.models.catalogue import catalogue
-    from tuneworthy.models.fitting import fits
     from tuneworthy.models.resolve import at_hand
-    from tuneworthy.models.wanted import objection
+    from tuneworthy.models.wanted import most_precise, objection
 
     wanted = _wanted(licence, commercial, domain, language, memory)
     heads = ("model", "role", "size", "licence", "commercial", "domain", "fits as", "here")
@@ -70,11 +73,11 @@ def list_models(
     for entry in catalogue().values():
         if objection(entry, wanted):
             continue
-        fit = None if memory is None else fits(entry, memory)
+        method = wanted.machine and most_precise(entry, wanted.machine)
         cells = (entry.name, entry.role, entry.size, entry.licence, entry.commercial, entry.domain)
         here = "yes" if at_hand(entry.name) else ""
         told = (" ".join(entry.languages), " ".join(entry.unchecked))
-        lines.append((*cells, fit.way if fit else "", here, *told))
+        lines.append((*cells, method or "", here, *told))
     if len(lines) == 1:
         raise JobError("no model of the catalogue meets all of these conditions: drop one.")
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -145,15 +148,17 @@ def rank(
 
 
 def _wanted(
-    licence: str | None, commercial: bool, domain: str | None, language: str | None, memory: float | None
+    licence: str | None, commercial: bool, domain: str | None, language: str | None, memory: str | None
 ) -> "Wanted":
     """The options as conditions; raises JobError for a domain that no model has."""
     from tuneworthy.core.errors import JobError
     from tuneworthy.core.registry import did_you_mean
     from tuneworthy.models.catalogue import Domain
+    from tuneworthy.models.machines import machine_with
     from tuneworthy.models.wanted import Wanted
 
     if domain is not None and domain not in get_args(Domain):
         raise JobError(f"no model has the domain '{domain}': {did_you_mean(domain, list(get_args(Domain)))}")
-    asked = {"licence": licence, "domain": domain, "language": language, "memory_gib": memory}
-    return Wanted.model_validate({**asked, "commercial": commercial})
+    machine = None if memory is None else machine_with(memory)
+    asked = {"licence": licence, "domain": domain, "language": language, "commercial": commercial}
+    return Wanted.model_validate({**asked, "machine": machine})

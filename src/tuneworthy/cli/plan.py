@@ -39,7 +39,8 @@ def command(
 ) -> None:
     """Plan memory, minutes and money of every way to fine-tune, here or elsewhere. No weights are loaded."""
     from tuneworthy.api import plan
-    from tuneworthy.reports.planned import plan_text
+    from tuneworthy.cli.progress import console
+    from tuneworthy.reports.planned import plan_view
 
     found = plan(
         source,
@@ -51,4 +52,7 @@ def command(
         length=length,
         machines=machines,
     )
-    typer.echo(found.model_dump_json(indent=1) if json else plan_text(found))
+    if json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        console.print(plan_view(found))

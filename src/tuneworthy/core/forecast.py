@@ -15,6 +15,7 @@ class PlannedFit(Frozen):
         rows_per_pass: rows that go through the model together; an update accumulates over passes.
         memory_gib: the peak by what it is for.
         total_gib: the peak.
+        beside_gib: what else it takes of the host's memory, where the peak is a GPU's.
         moment: when the peak is.
         fits: whether the machine holds it.
         minutes: of all the job's fits, training alone; None where nothing is known of the machine's speed.
@@ -27,9 +28,15 @@ class PlannedFit(Frozen):
     rows_per_pass: int
     memory_gib: dict[str, float]
     total_gib: float
+    beside_gib: float
     moment: str
     fits: bool
     minutes: float | None
+
+    def made_of(self, count: int) -> str:
+        """The largest parts of the peak: 'weights 0.50, runtime 0.45'."""
+        largest = sorted(self.memory_gib.items(), key=lambda part: -part[1])[:count]
+        return ", ".join(f"{name} {size:.2f}" for name, size in largest if size >= 0.005)
 
 
 class PlannedRent(Frozen):
@@ -55,7 +62,7 @@ class FitPlan(Frozen):
         memory_gib: what that holds.
         rows, longest: how many rows, and the tokens of the longest one.
         fits: for each model and way the number of fits of the job; see `PlannedFit`.
-        largest: the largest model that can be fine-tuned there, and how; None when none can.
+        largest: the largest model of the catalogue and the job that each method can fine-tune there.
         rent: what rented machines would cost.
         notes: how it was worked out, in sentences.
     """
@@ -65,6 +72,6 @@ class FitPlan(Frozen):
     rows: int
     longest: int
     fits: tuple[PlannedFit, ...]
-    largest: PlannedFit | None
+    largest: tuple[PlannedFit, ...]
     rent: tuple[PlannedRent, ...]
     notes: tuple[str, ...]

@@ -45,6 +45,7 @@ class Ranking(Frozen):
         models: the one to fine-tune first.
         left_out: why, by name.
         metric: of the probe and of zero-shot.
+        machine: that a model of the catalogue has to be fine-tuned on.
         read_rows: training rows, which the ranking has seen.
         kept_rows: rows that a holdout of the same job is scored on, which it has not.
     """
@@ -52,6 +53,7 @@ class Ranking(Frozen):
     models: tuple[RankedModel, ...] = Field(min_length=1)
     left_out: dict[str, str]
     metric: str
+    machine: str
     read_rows: int
     kept_rows: int
 

@@ -43,7 +43,7 @@ def divergence(curve: Sequence[dict[str, float]], loss: float, norm: float) -> s
 
 @dataclass(slots=True)
 class GoodState:
-    """A state to return to: adapter, optimiser and how far the curves were."""
+    """A state to return to, in the host's memory: what learns, the optimiser and how far the curves were."""
 
     step: int
     model: State
@@ -86,8 +86,12 @@ def roll_back(
 
 
 def _copied(state: dict[str, Any]) -> dict[str, Any]:
-    """An optimiser state whose tensors are its own."""
+    """An optimiser state whose tensors are its own, in the host's memory: a GPU's is dearer."""
     return {
-        key: _copied(value) if isinstance(value, dict) else value.clone() if torch.is_tensor(value) else value
+        key: _copied(value)
+        if isinstance(value, dict)
+        else value.to("cpu", copy=True)
+        if torch.is_tensor(value)
+        else value
         for key, value in state.items()
     }

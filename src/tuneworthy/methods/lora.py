@@ -1,5 +1,6 @@
 """LoRA: low-rank adapters on every linear layer of a frozen decoder, trained to write the answer."""
 
+import gc
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,14 +83,19 @@ class Lora:
         fitted = fit_decoder(self.name, setting, parameters, decoder, rate, train, validation)
         fitted.facts["rank"] = rank
         if setting.dtype != "float32":
-            fitted.decoder = self.rebased(decoder)
+            self.rebase(decoder)
         return fitted
 
-    def rebased(self, decoder: Decoder) -> Decoder:
-        """The same adapter on a base that multiplies in float32."""
+    def rebase(self, decoder: Decoder) -> None:
+        """Puts the adapter on a base that multiplies in float32, in place.
+
+        The trained base leaves memory before the other one is loaded: it takes what either takes, not both.
+        """
         with tempfile.TemporaryDirectory() as folder:
             save_adapter(decoder, Path(folder))
-            return with_adapter(decoder.folder, self.four_bits, Path(folder))
+            decoder.model = None
+            gc.collect()  # layers whose arithmetic was replaced refer to themselves
+            decoder.model = with_adapter(decoder.folder, self.four_bits, Path(folder)).model
 
     def space(self, setting: Setting, parameters: LoraParameters, rows: int) -> tuple[dict[str, Any], Space]:
         """Learning rate, epochs and rank around their defaults."""

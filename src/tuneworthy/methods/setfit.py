@@ -109,7 +109,7 @@ class SetFit(NamesLabels):
         rows = [*train] if setting.task.open and asked is None else [*train, *validation]
         texts = [row.input for row in rows]
         facts = self._settle(setting, parameters, rows)
-        pairs = parameters.pairs_per_row or max(1, min(PAPER_PAIRS, MOST_PAIRS // (2 * len(rows))))
+        pairs = parameters.pairs_per_row or pairs_per_row(len(rows))
         scratch = TemporaryDirectory(prefix="setfit-")
         place = Path(scratch.name)
         updates = train_contrastively(
@@ -175,6 +175,11 @@ class SetFit(NamesLabels):
             head = load_one_vs_rest(folder, setting.labels, embedder.embed)
             return FittedSetFit(head, folder / "encoder")
         return FittedSetFit(load_probe(folder, embedder), folder / "encoder")
+
+
+def pairs_per_row(rows: int) -> int:
+    """Pairs of like rows, and as many of unlike ones, that each of so many rows gets by default."""
+    return max(1, min(PAPER_PAIRS, MOST_PAIRS // (2 * rows)))
 
 
 PLUGIN = SetFit()

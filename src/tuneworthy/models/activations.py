@@ -113,7 +113,7 @@ def _encoder(shape: Shape, way: Way, one: Pass, device: Device) -> Graph:
         layer=per_token * tokens + 3 * weights,
         layer_input=h * FLOAT * tokens,
         casts=0,
-        outside=(h * FLOAT + h * mask) * tokens,
+        outside=(h * FLOAT + h * mask) * tokens if way.layers is None else 0,
         mask=0,
         working=max(2 * i * FLOAT * tokens, attention_step),
     )

@@ -15,8 +15,8 @@ Fact = Literal["licence", "gated", "languages", "shape"]
 MULTILINGUAL = "multilingual"  # more languages than an entry lists
 
 
-class Shape(Frozen):
-    """What a memory planner needs to build a model's layers.
+class Sizes(Frozen):
+    """What a configuration says of a model's layers; `models.shape` makes a `Shape` of it.
 
     Attributes:
         model_type: transformers' name of the architecture.
@@ -83,7 +83,7 @@ class Entry(Frozen):
     gated: bool
     chat_template: bool
     parameters: int
-    shape: Shape
+    shape: Sizes
     checked: Checked | None = None
     wheel: Wheel | None = None
 

@@ -69,7 +69,7 @@ def train_contrastively(
     model = SetFitModel.from_pretrained(
         str(folder), local_files_only=True, multi_target_strategy=None if single else "one-vs-rest"
     )
-    updates = max(1, 2 * pairs_per_row * len(texts) // batch)
+    updates = updates_of(pairs_per_row, len(texts), batch)
     with tempfile.TemporaryDirectory() as scratch:
         options = TrainingArguments(
             output_dir=scratch,
@@ -89,6 +89,11 @@ def train_contrastively(
         trainer.train_embeddings(*trainer.dataset_to_parameters(rows), args=options)
     model.model_body.save(str(target), safe_serialization=True)
     return updates
+
+
+def updates_of(pairs_per_row: int, rows: int, batch: int) -> int:
+    """Updates of one pass over the pairs of so many rows, like and unlike ones."""
+    return max(1, 2 * pairs_per_row * rows // batch)
 
 
 def _coded(labels: Sequence[Sequence[str]], single: bool) -> list[int] | list[list[int]]:

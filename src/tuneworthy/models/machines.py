@@ -5,7 +5,6 @@ import time
 from functools import lru_cache
 from pathlib import Path
 
-import torch
 from pydantic import Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -14,7 +13,6 @@ from tuneworthy.core.errors import JobError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.registry import did_you_mean
 from tuneworthy.models.activations import Device
-from tuneworthy.models.hardware import device, memory_limit, training_dtype
 from tuneworthy.models.memory import GIB
 
 MACHINES = Path(__file__).with_name("machines.yaml")
@@ -131,11 +129,15 @@ def machine_with(memory: str) -> Machine:
     if found is None or found[2] not in UNITS or float(found[1]) == 0:
         raise JobError(f"--memory '{memory}' is no amount of memory: write it like 16GiB.")
     size = float(found[1]) * UNITS[found[2]]
-    return Machine(name=f"a GPU with {size / GIB:.4g} GiB", device="cuda", memory=size)
+    return Machine(name="a GPU", device="cuda", memory=size)
 
 
 def this_machine() -> Machine:
     """The machine this runs on; nothing is measured yet."""
+    import torch
+
+    from tuneworthy.models.hardware import device, memory_limit, training_dtype
+
     if device().type == "cuda":
         memory = torch.cuda.get_device_properties(0).total_memory
         return Machine(
@@ -155,6 +157,10 @@ def with_rates(machine: Machine) -> Machine:
 @lru_cache(maxsize=4)
 def matrix_rate(precision: str) -> float:
     """FLOP/s of this machine's matrix products, the best of a few rounds."""
+    import torch
+
+    from tuneworthy.models.hardware import device
+
     where = device()
     size = 512 if where.type == "cpu" else 8192  # short products: the best round is undisturbed
     a = torch.randn(size, size, device=where).to(getattr(torch, precision))

@@ -5,11 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from tuneworthy.core.errors import ModelError
+from tuneworthy.models.catalogue import Entry, catalogue
 from tuneworthy.models.quiet import quiet
 from tuneworthy.models.resolve import at_hand, resolve
 
-ENCODERS = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "mpnet", "deberta-v2")
-GATES = {"gate_proj", "gate_up_proj"}
+ENCODERS = (
+    *("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "mpnet", "deberta-v2"),
+    "modernbert",
+)
+GATES = {"gate_proj", "gate_up_proj", "Wi"}
+# What the catalogue's architectures are, where most are otherwise; a test compares with their own layers.
+UNGATED = ("bert", "roberta", "xlm-roberta", "deberta-v2")
+PADDED = ("gemma2", "gemma3_text", "phi3", "modernbert")  # some of phi3 have a sliding window, some none
+NORMED_HEADS = ("qwen3", "gemma3_text", "olmo2")
+CHANGED_LOGITS = ("gemma2", "granite")
 AFTER_HEAD = ("final_logit_softcapping", "logits_scaling", "logit_scale")  # as in `engine.head`
 
 
@@ -76,6 +85,16 @@ class Shape:
         """Weights of the output head."""
         return self.vocabulary * self.hidden
 
+    def learning(self, layers: int | None) -> int:
+        """Parameters that learn when the last so many layers do, and what comes after them; None is all.
+
+        Two norms a layer and a last one; of an encoder its pooler. Biases are left out.
+        """
+        if layers is None:
+            return self.parameters
+        after = self.hidden**2 if self.encoder else self.hidden
+        return min(layers, self.layers) * (self.linear // self.layers + 2 * self.hidden) + after
+
     def adapters(self, rank: int) -> int:
         """Parameters of LoRA adapters on every linear layer of the blocks."""
         return self.layers * rank * sum(inputs + outputs for inputs, outputs in self.matrices)
@@ -117,8 +136,32 @@ def _without_weights(config: Any, encoder: bool) -> Any:
         return (AutoModel if encoder else AutoModelForCausalLM).from_config(config)
 
 
+def shape_of_entry(entry: Entry) -> Shape:
+    """The shape of a model of the catalogue, from its facts there: nothing is read or built."""
+    sizes, kind = entry.shape, entry.shape.model_type
+    return Shape(
+        parameters=entry.parameters,
+        layers=sizes.layers,
+        hidden=sizes.hidden,
+        intermediate=sizes.intermediate,
+        heads=sizes.heads,
+        kv_heads=sizes.key_value_heads,
+        head_dim=sizes.head_dim,
+        vocabulary=sizes.vocabulary,
+        tied=entry.role == "decoder" and sizes.tied_embeddings,
+        context=sizes.context,
+        gated=kind not in UNGATED,
+        encoder=entry.role == "encoder",
+        packed=kind not in PADDED,
+        plain_head=kind not in CHANGED_LOGITS,
+        head_norms=kind in NORMED_HEADS,
+    )
+
+
 def shape_named(name: str) -> Shape:
     """The shape of a model by its short name, folder or Hugging Face id; weights are neither needed nor read.
+
+    The configuration of a folder or of a model on this machine comes first, then the catalogue, then the Hub.
 
     Raises:
         NotFoundError: there is no such folder or name.
@@ -129,6 +172,8 @@ def shape_named(name: str) -> Shape:
         return shape_of_folder(folder)
     if (known := at_hand(name)) is not None:
         return shape_of_folder(known)
+    if (entry := catalogue().get(name)) is not None:
+        return shape_of_entry(entry)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return _shape_at(name, local=False)
     return shape_of_folder(resolve(name))

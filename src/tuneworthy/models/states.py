@@ -56,7 +56,7 @@ def pooled_states(folder: Path, texts: Sequence[str]) -> States:
     encoded = tokenizer(list(texts), truncation=True, max_length=LONGEST)["input_ids"]
     encoded = [ids or [tokenizer.eos_token_id or 0] for ids in encoded]
     for batch in padded_batches(encoded, tokenizer.pad_token_id or 0, loaded.device):
-        keep = {"logits_to_keep": 1} if kind == "decoder" else {}
+        keep = {"logits_to_keep": 1, "use_cache": False} if kind == "decoder" else {}
         output = loaded.model(
             input_ids=batch.tokens, attention_mask=batch.mask, output_hidden_states=True, **keep
         )
@@ -72,4 +72,5 @@ def pooled_states(folder: Path, texts: Sequence[str]) -> States:
                     f"{pooling}@{layer}", np.zeros((len(texts), states.shape[-1]), dtype=np.float32)
                 )
                 whole[batch.rows] = vectors.cpu().numpy()
+        del output, states  # or every layer's are alive while the next batch is read
     return found

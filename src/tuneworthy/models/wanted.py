@@ -1,8 +1,17 @@
 """What a user asks of a base model before anything is measured: licence, domain, language, memory."""
 
+from dataclasses import replace
+from typing import get_args
+
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.models.catalogue import Domain, Entry
-from tuneworthy.models.fitting import fits
+from tuneworthy.models.machines import Machine
+from tuneworthy.models.memory import GIB, peak
+from tuneworthy.models.shape import shape_of_entry
+from tuneworthy.models.way import Method, Pass, Way, way_of
+
+TOKENS, ANSWER, RANK = 1024, 16, 16  # of the row that a model has to be fine-tuned on, and of its adapters
+PIECES = 8  # rows of an update, one after the other
 
 
 class Wanted(Frozen):
@@ -13,14 +22,14 @@ class Wanted(Frozen):
         licence: the beginning of the licence's name, whatever the case: "apache", "llama".
         domain: what the model was trained for.
         language: ISO 639-1 code that its card has to list.
-        memory_gib: of the device that fine-tunes it.
+        machine: that fine-tunes it.
     """
 
     commercial: bool = False
     licence: str | None = None
     domain: Domain | None = None
     language: str | None = None
-    memory_gib: float | None = None
+    machine: Machine | None = None
 
 
 def objection(entry: Entry, wanted: Wanted) -> str:
@@ -34,6 +43,29 @@ def objection(entry: Entry, wanted: Wanted) -> str:
         return f"its domain is {entry.domain}"
     if wanted.language and not entry.reads(wanted.language.lower()):
         return f"its card does not list the language '{wanted.language}'"
-    if wanted.memory_gib is not None and fits(entry, wanted.memory_gib) is None:
-        return f"it cannot be fine-tuned in {wanted.memory_gib:.3g} GiB"
+    if wanted.machine is not None and most_precise(entry, wanted.machine) is None:
+        size = f"{wanted.machine.memory / GIB:.4g} GiB"
+        return f"{wanted.machine.name} ({size}) cannot fine-tune it: --memory AMOUNT asks for another"
     return ""
+
+
+def most_precise(entry: Entry, machine: Machine) -> Method | None:
+    """The most precise way to fine-tune a model that the machine holds: full, lora or qlora; None for none.
+
+    On one row of `TOKENS` tokens at a time, a decoder with gradient checkpointing; encoders only whole.
+    `tuneworthy plan` says more, for a job's own rows.
+    """
+    shape = shape_of_entry(entry)
+    tokens = min(TOKENS, shape.context)
+    pairs = tokens**2 if machine.device == "cpu" else 0
+    one = Pass(tokens=tokens, pairs=pairs, widest=pairs, supervised=ANSWER, pieces=PIECES)
+    ways: dict[Method, Way] = {"full": Way("all", "float32")}
+    if not shape.encoder:
+        half = machine.precision == "bfloat16"
+        ways = {
+            method: replace(way_of(method, half, RANK), checkpointing=True) for method in get_args(Method)
+        }
+    for method, way in ways.items():
+        if peak(shape, way, one, machine.device).fits(machine.memory):
+            return method
+    return None

@@ -6,6 +6,7 @@ from typing import Literal
 Precision = Literal["float32", "bfloat16", "nf4"]
 Trains = Literal["adapters", "all", "nothing"]
 Optimizer = Literal["adamw", "adamw_8bit"]
+Method = Literal["full", "lora", "qlora"]
 FLOAT, HALF = 4, 2  # bytes
 
 
@@ -20,7 +21,9 @@ class Way:
         rank: of the adapters.
         optimizer: AdamW with moments in float32 or in eight bits.
         checkpointing: whether layers are computed again in backward.
-        rescored: whether the fit ends with a second model, which multiplies in float32, beside the first.
+        layers: the last so many learn, and what comes after them; None is all of the model.
+        returns: whether states to go back to are kept, as the training loop does.
+        rescored: whether the fit ends with a second model in its place, which multiplies in float32.
     """
 
     trains: Trains
@@ -29,6 +32,8 @@ class Way:
     rank: int = 0
     optimizer: Optimizer = "adamw"
     checkpointing: bool = False
+    layers: int | None = None
+    returns: bool = True
     rescored: bool = False
 
     @property
@@ -41,10 +46,36 @@ class Way:
         """Whether float32 weights are multiplied in 16 bits, so that both stay in memory."""
         return self.base == "float32" and self.width == HALF
 
+    def depth(self, layers: int) -> int:
+        """How many of so many layers a backward pass goes through."""
+        if self.trains == "nothing":
+            return 0
+        return layers if self.layers is None else min(self.layers, layers)
+
+    @property
+    def kept(self) -> str:
+        """How the weights are kept, in a word; "mixed" where they are multiplied in fewer bits."""
+        return "mixed" if self.mixed else self.base
+
     @property
     def stream_width(self) -> int:
         """Bytes of a number that goes from layer to layer."""
         return FLOAT if self.base == "float32" else self.width
+
+
+def way_of(method: Method, half: bool, rank: int = 0) -> Way:
+    """How a method fits a decoder.
+
+    Args:
+        method: the arm.
+        half: whether the machine multiplies in 16 bits.
+        rank: of adapters.
+    """
+    computes: Precision = "bfloat16" if half else "float32"
+    if method == "full":
+        return Way("all", "float32", computes)
+    base: Precision = computes if method == "lora" else "nf4"
+    return Way("adapters", base, computes, rank=rank, rescored=half)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ def operations(shape: Shape, way: Way, load: Load) -> float:
 
     Every weight is multiplied forward and into the activations; those that learn also into their gradient: 4
     for a frozen weight and token, 6 for one that learns. A pair costs 4 per query channel forward, and twice
-    that backward. Checkpointing repeats the layers' forward pass. A model that only reads goes forward.
+    that backward. Checkpointing repeats the layers' forward pass. A model that only reads goes forward, and
+    so do the layers below those that learn.
 
     >>> from tuneworthy.models.shape import Shape
     >>> llama = Shape(6_738_415_616, 32, 4096, 11008, 32, 32, 128, 32000, tied=False, context=4096)
@@ -30,13 +31,16 @@ def operations(shape: Shape, way: Way, load: Load) -> float:
     >>> operations(llama, Way("all", "float32"), Load(1, 0, 1)) / multiplied
     6.0
     """
-    learns, reads = way.trains == "all", way.trains == "nothing"
-    per_weight = FORWARD if reads else FORWARD + BACKWARD * (2 if learns else 1)
+    learns, back = way.trains == "all", way.depth(shape.layers) / shape.layers
     attention = 2 * FORWARD * shape.query_width * shape.layers * load.pairs
-    layers = per_weight * shape.linear * load.tokens + attention * (1 if reads else 3)
+    forward = FORWARD * shape.linear * load.tokens + attention
+    backward = BACKWARD * (2 if learns else 1) * shape.linear * load.tokens + 2 * attention
     if way.trains == "adapters":
-        layers += (FORWARD + 2 * BACKWARD) * shape.adapters(way.rank) * load.tokens
+        backward += (FORWARD + 2 * BACKWARD) * shape.adapters(way.rank) * load.tokens
     if way.checkpointing:
-        layers += FORWARD * shape.linear * load.tokens + attention
+        backward += forward
+    per_weight = FORWARD + (0 if way.trains == "nothing" else BACKWARD)
+    if learns and way.layers is None:
+        per_weight += BACKWARD
     head = 0 if shape.encoder else per_weight * shape.head * load.supervised
-    return layers + head
+    return forward + back * backward + head

@@ -179,6 +179,13 @@ def brief_seconds(value: float | None) -> str:
     return f"{round(value / 60) // 60}h {round(value / 60) % 60:02d}m"
 
 
+def roughly(minutes: float) -> str:
+    """A forecast: 'under a minute', '3 min 20 s', '42 min', '1 h 05 min'."""
+    if minutes < 1:
+        return "under a minute"
+    return f"{minutes:.0f} min" if 9.5 <= minutes < 59.5 else seconds(60 * minutes)
+
+
 def money(value: float | None) -> str:
     """An amount in the currency of the job's prices: two significant digits below one."""
     if value is None or not math.isfinite(value):

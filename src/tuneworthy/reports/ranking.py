@@ -33,6 +33,7 @@ def ranking_table(ranking: Ranking) -> Group:
         )
     notes = [f"{place}. {model.name}: {model.reason}." for place, model in enumerate(ranking.models, start=1)]
     notes += [f"Left out: {name}: {clause.rstrip('.')}." for name, clause in ranking.left_out.items()]
+    notes.append(f"Memory to fine-tune in: {ranking.machine}; --memory AMOUNT asks for another.")
     notes.append(
         f"Read: {counted(ranking.read_rows, 'training row')}. The {counted(ranking.kept_rows, 'row')} that "
         "protocol=holdout scores on were not."

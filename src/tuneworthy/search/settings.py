@@ -7,6 +7,7 @@ trial, are never dropped, and stay unless another is better beyond what so few v
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,25 @@ def check_search(job: Job) -> None:
             raise JobError(f"search.arms names {arm}, which is not compared: {', '.join(job.arms)}.")
         if not isinstance(METHODS.get(arm), Searchable) and not job.search.instructions:
             raise JobError(f"search.arms names {arm}, which has no settings worth a search.")
+
+
+def foreseen_fits(job: Job, arm: str, rows: int) -> float:
+    """Steps that a search for a fine-tuned arm's settings takes at most, in fits of its default; 0 for none.
+
+    Args:
+        job: what to do.
+        arm: the method.
+        rows: that one fit learns from.
+    """
+    spec, method = job.search, METHODS.get(arm)
+    wanted = not spec.arms or arm in spec.arms
+    if spec.trials < 2 or not wanted or rows < spec.fewest_rows or method.kind != "tuned":
+        return 0.0
+    if not isinstance(method, Searchable):
+        return 0.0
+    going_on = [spec.trials, *(max(2, round(kept * spec.trials)) for kept in KEPT[1:])]
+    shares = [after - before for before, after in pairwise((0.0, *RUNGS))]
+    return min(spec.budget, sum(count * share for count, share in zip(going_on, shares, strict=True)))
 
 
 def with_values(unit: Unit, values: dict[str, Any]) -> Unit:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 
 from tuneworthy.core.forecast import PlannedFit
 from tuneworthy.core.job import Job
-from tuneworthy.data.splits import choose_protocol
+from tuneworthy.core.unit import ModelRole
 from tuneworthy.engine.encoding import EncodedRow, shared_prefix
 from tuneworthy.engine.loss import WIDTH_MULTIPLE
 from tuneworthy.engine.packing import pack
@@ -18,22 +18,31 @@ from tuneworthy.engine.recipe import default_epochs, default_steps
 from tuneworthy.methods import METHODS
 from tuneworthy.methods._reading import EncoderParameters, make_recipe
 from tuneworthy.methods.lora import LABEL_RANK, TEXT_RANK
+from tuneworthy.methods.setfit import pairs_per_row
 from tuneworthy.models.activations import Device
+from tuneworthy.models.contrastive import updates_of
 from tuneworthy.models.machines import Machine
 from tuneworthy.models.memory import GIB, peak, weight_bytes
 from tuneworthy.models.padded import TOKENS_PER_BATCH as READ_TOKENS
 from tuneworthy.models.shape import Shape
-from tuneworthy.models.way import Pass, Precision, Way
+from tuneworthy.models.states import LONGEST as READ_OF_DECODERS
+from tuneworthy.models.way import Method, Pass, Trains, Way, way_of
 from tuneworthy.models.work import Load, operations
+from tuneworthy.units.fit_counts import Counts, FitCounts
 from tuneworthy.units.plan import validated_parameters
 
-DECODERS = ("full", "lora", "qlora")  # from the most precise to the smallest
+DECODERS: tuple[Method, ...] = get_args(Method)  # from the most precise to the smallest
 ENCODERS = ("encoder", "tagger", "span")
-READERS = ("probe",)
-PLANNED = (*DECODERS, *ENCODERS, *READERS)
+PAIRED = "setfit"
+READERS = ("probe", "probe_decoder")
+PLANNED = (*DECODERS, *ENCODERS, PAIRED, *READERS)
 DRAWN = 4  # batches whose mean is an update's work
-SPARE = 0.05  # of the machine's memory: what allocators lose between tensors
-READS_OF_WEIGHTS = 3  # a pass reads them forward, into activations, and into gradients or again
+READS_BACK = 2  # of the weights that a pass reads forward: into activations, and into gradients or again
+
+
+def role_of(method: str) -> ModelRole:
+    """Which of the job's models a planned method fits or reads."""
+    return METHODS.get(method).models[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +53,60 @@ class Planner:
         job: what to do.
         rows: its longest rows as tokens, the longest first: the peak is theirs.
         typical: some of its rows, drawn at random: the minutes are theirs.
-        sizes: training rows of each fit, the final one last; see `fit_sizes`.
+        counts: how many rows its fits learn from, and how often.
         writes: whether the answers are texts.
     """
 
     job: Job
     rows: tuple[EncodedRow, ...]
     typical: tuple[EncodedRow, ...]
-    sizes: tuple[int, ...]
+    counts: FitCounts
     writes: bool
 
     def fits(self, method: str, model: str, shape: Shape, machine: Machine) -> Iterator[PlannedFit]:
         """Every variant of a method, with as many rows at a time as the engine would take."""
         given = self.parameters(method)
-        for precision, way in ways(method, given, machine.precision, self.writes):
+        for way in ways(method, given, machine.precision, self.writes):
             for together, one in self._passes(method, given, shape, machine.device):
                 split = peak(shape, way, one, machine.device)
                 eight = (way.optimizer,) if way.optimizer != "adamw" else ()
                 yield PlannedFit(
                     method=method,
                     model=model,
-                    precision=precision,
+                    precision=way.kept,
                     options=(*eight, "checkpointing") if way.checkpointing else eight,
                     rows_per_pass=together,
                     memory_gib={name: round(size / GIB, 3) for name, size in split.parts().items()},
                     total_gib=round(split.total / GIB, 3),
+                    beside_gib=round(split.beside / GIB, 3),
                     moment=split.moment,
-                    fits=split.total <= (1 - SPARE) * machine.memory,
+                    fits=split.fits(machine.memory),
                     minutes=self._minutes(method, given, way, shape, together, machine),
                 )
 
+    def holds(self, method: str, shape: Shape, machine: Machine) -> bool:
+        """Whether some variant of a method fits a machine, one row at a time."""
+        given = self.parameters(method)
+        _, one = next(self._passes(method, given, shape, machine.device))
+        variants = ways(method, given, machine.precision, self.writes)
+        return any(peak(shape, way, one, machine.device).fits(machine.memory) for way in variants)
+
     def parameters(self, method: str) -> dict[str, Any]:
-        """The method's own in this job; lora's for a variant of it that is not built in."""
-        known = method if method in METHODS.names() else "lora"
-        return validated_parameters(METHODS.get(known), self.job)
+        """The method's own in this job."""
+        return validated_parameters(METHODS.get(method), self.job)
 
     def _batch(self, given: dict[str, Any]) -> int:
-        return min(int(given.get("batch", 1)), min(self.sizes), len(self.rows), len(self.typical))
+        return min(int(given["batch"]), self.counts.smallest, len(self.rows), len(self.typical))
 
     def _passes(
         self, method: str, given: dict[str, Any], shape: Shape, device: Device
     ) -> Iterator[tuple[int, Pass]]:
         """The largest pass of 1, 2, 4, ... rows, as far as `batch` and `tokens_per_batch` go."""
-        if method in READERS:
-            longest = min(max(map(self._read, self.rows)), shape.context)
-            together = max(1, READ_TOKENS // longest)
-            yield together, Pass(tokens=together * longest)
+        if method in READERS or method == PAIRED:
+            longest = max(self._lengths(method, given, shape, self.rows))
+            # The library passes a whole batch of pairs at once, and reading fills its batches.
+            together = 2 * int(given["batch"]) if method == PAIRED else max(1, READ_TOKENS // longest)
+            yield together, padded_pass([longest] * together)
             return
         batch, together = self._batch(given), 1
         while together <= batch:
@@ -109,8 +126,7 @@ class Planner:
         pieces: int,
     ) -> Pass:
         if method in ENCODERS:
-            limit = min(int(given["max_input_tokens"]), shape.context)
-            return padded_pass([min(self._read(row), limit) for row in rows], pieces=pieces)
+            return padded_pass(self._lengths(method, given, shape, rows), pieces=pieces)
         if not shape.packed:
             answer = max(len(row.answer) for row in rows) + 1
             return padded_pass([row.length for row in rows], answer, pieces, WIDTH_MULTIPLE)
@@ -126,42 +142,45 @@ class Planner:
         flop, passes = self._work(method, given, way, shape, together)
         seconds = flop / rate
         if machine.bandwidth is not None:
-            read = READS_OF_WEIGHTS * weight_bytes(shape, way.base, way.width)
+            reads = 1 + READS_BACK * way.depth(shape.layers) / shape.layers
+            read = reads * weight_bytes(shape, way.base, way.width)
             seconds = max(seconds, passes * read / machine.bandwidth)
         return round(seconds / 60, 4)
 
     def _work(
         self, method: str, given: dict[str, Any], way: Way, shape: Shape, together: int
-    ) -> tuple[float, int]:
+    ) -> tuple[float, float]:
         """FLOP of all fits, and the passes they take."""
-        if method in READERS:
-            mean = float(np.mean([min(self._read(row), shape.context) for row in self.typical]))
-            tokens = self.sizes[-1] * mean
-            return operations(shape, way, Load(tokens, tokens * mean, 0)), max(1, round(tokens / READ_TOKENS))
-        steps = sum(self._steps(method, given, size, shape) for size in self.sizes)
-        batch = self._batch(given)
-        passes = steps * -(-batch // together)
-        if method in ENCODERS:
-            limit = min(int(given["max_input_tokens"]), shape.context)
-            lengths = [min(self._read(row), limit) for row in self.typical]
-            load = Load(batch * float(np.mean(lengths)), batch * float(np.mean(np.square(lengths))), 0)
-        else:
+        if method in DECODERS:
+            steps, batch = self._steps(method, given, shape), self._batch(given)
             load = self._update(batch, together)
-        return steps * operations(shape, way, load), passes
+            return steps * operations(shape, way, load), steps * -(-batch // together)
+        lengths = self._lengths(method, given, shape, self.typical)
+        row = Load(float(np.mean(lengths)), float(np.mean(np.square(lengths))), 1)
+        if method in READERS:
+            rows = sum(rows * times for rows, times in self.counts.of(method, validated=False))
+            return rows * operations(shape, way, row), max(1.0, rows * row.tokens / READ_TOKENS)
+        steps = self._steps(method, given, shape)
+        batch = together if method == PAIRED else self._batch(given)
+        return steps * batch * operations(shape, way, row), steps * -(-batch // together)
 
-    def _steps(self, method: str, given: dict[str, Any], rows: int, shape: Shape) -> int:
-        """Updates of one fit on so many rows, as the arm's own recipe has them."""
-        if method in ENCODERS:
-            parameters = METHODS.get(method).Parameters.model_validate(given)
-            assert isinstance(parameters, EncoderParameters)
-            return make_recipe(parameters, rows, shape.hidden, 0, True).steps
-        batch = min(int(given["batch"]), rows)
-        steps = given["steps"] or default_steps(rows, batch, given["epochs"] or default_epochs(rows, batch))
-        return min(int(steps), int(given["max_steps"] or steps))
+    def _steps(self, method: str, given: dict[str, Any], shape: Shape) -> float:
+        """Updates of all fits, as the arm's own recipe has them."""
+        return sum(times * _updates(method, given, rows, shape) for rows, times in self._fits(method, given))
 
-    def _read(self, row: EncodedRow) -> int:
-        """Tokens of a row that an encoder reads: not what all prompts share, nor the answer."""
-        return max(1, len(row.prompt) - self._shared)
+    def _fits(self, method: str, given: dict[str, Any]) -> Counts:
+        """How many rows the arm's fits learn from; setfit sets some aside only to choose thresholds."""
+        validated = method != PAIRED or (self.writes and given["threshold"] is None)
+        return self.counts.of(method, validated)
+
+    def _lengths(
+        self, method: str, given: dict[str, Any], shape: Shape, rows: Sequence[EncodedRow]
+    ) -> list[int]:
+        """Tokens of each row that the arm reads: not what all prompts share, nor the answer."""
+        limit = min(int(given.get("max_input_tokens", shape.context)), shape.context)
+        if method in READERS and not shape.encoder:
+            limit = min(limit, READ_OF_DECODERS)
+        return [min(max(1, len(row.prompt) - self._shared), limit) for row in rows]
 
     @property
     def _shared(self) -> int:
@@ -182,17 +201,8 @@ class Planner:
         )
 
 
-def fit_sizes(job: Job, rows: int, has_test: bool) -> tuple[int, ...]:
-    """Training rows of every fit of a job: one for each fold, and the final one on all rows."""
-    if choose_protocol(job.protocol, rows, has_test) == "crossfit":
-        measured, times = rows * (1 - 1 / job.folds), job.folds
-    else:
-        measured, times = rows * (1 if has_test else 1 - job.test_fraction), 1
-    return (*[max(1, round(measured * (1 - job.validation_fraction)))] * times, rows)
-
-
-def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> Iterator[tuple[str, Way]]:
-    """Precision and way of every variant of a method, the fastest first.
+def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> Iterator[Way]:
+    """Every variant of a method, the fastest first.
 
     Args:
         method: the arm.
@@ -200,21 +210,30 @@ def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> It
         precision: what the machine trains in.
         writes: whether the answers are texts.
     """
-    if method not in DECODERS:
-        yield "float32", Way("nothing" if method in READERS else "all", "float32")
+    decoder = next((known for known in DECODERS if known == method), None)
+    if decoder is None:
+        trains: Trains = "nothing" if method in READERS else "all"
+        yield Way(trains, "float32", layers=given.get("layers"), returns=method != PAIRED)
         return
-    half = precision == "bfloat16"
-    computes: Precision = "bfloat16" if half else "float32"
     rank = int(given.get("rank") or (TEXT_RANK if writes else LABEL_RANK))
-    name, way = {
-        "full": ("mixed" if half else "float32", Way("all", "float32", computes)),
-        "lora": (computes, Way("adapters", computes, rank=rank, rescored=half)),
-        "qlora": ("nf4", Way("adapters", "nf4", computes, rank=rank, rescored=half)),
-    }[method]
+    way = replace(way_of(decoder, precision == "bfloat16", rank), layers=given.get("layers"))
     variants = [way, replace(way, optimizer="adamw_8bit")] if method == "full" else [way]
     for variant in variants:
-        yield name, variant
-        yield name, replace(variant, checkpointing=True)
+        yield variant
+        yield replace(variant, checkpointing=True)
+
+
+def _updates(method: str, given: dict[str, Any], rows: int, shape: Shape) -> int:
+    """Updates of one fit on so many rows."""
+    if method == PAIRED:
+        return updates_of(given["pairs_per_row"] or pairs_per_row(rows), rows, int(given["batch"]))
+    if method in ENCODERS:
+        parameters = METHODS.get(method).Parameters.model_validate(given)
+        assert isinstance(parameters, EncoderParameters)
+        return make_recipe(parameters, rows, shape.hidden, 0, True).steps
+    batch = min(int(given["batch"]), rows)
+    steps = given["steps"] or default_steps(rows, batch, given["epochs"] or default_epochs(rows, batch))
+    return min(int(steps), int(given["max_steps"] or steps))
 
 
 def _load(piece: Sequence[EncodedRow]) -> Load:

@@ -9,11 +9,14 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.forecast import PlannedFit
 from tuneworthy.core.job import Job
 from tuneworthy.core.unit import ModelRole
+from tuneworthy.methods import METHODS
+from tuneworthy.models.four_bits import has_four_bits
 from tuneworthy.models.hardware import device, free_memory
 from tuneworthy.models.machines import this_machine
 from tuneworthy.models.memory import GIB
 from tuneworthy.models.shape import shape_of_folder
-from tuneworthy.units.forecast import DECODERS, ENCODERS, Planner, fit_sizes
+from tuneworthy.units.fit_counts import fit_counts
+from tuneworthy.units.forecast import PLANNED, Planner, role_of
 from tuneworthy.units.plan import Question
 from tuneworthy.units.rows_ahead import rows_ahead
 
@@ -33,40 +36,59 @@ def memory_ahead(
     Raises:
         ModelError: the machine does not hold an arm's fit even with one row at a time.
     """
-    arms = [arm for arm in job.arms if arm in (*DECODERS, *ENCODERS)]
+    arms = [arm for arm in job.arms if arm in PLANNED and METHODS.get(arm).kind == "tuned"]
     if not arms:
         return []
     longest, typical, _ = rows_ahead(job, question, rows, models.get("decoder"))
-    planner = Planner(job, longest, typical, fit_sizes(job, len(rows), has_test), writes)
+    planner = Planner(job, longest, typical, fit_counts(job, len(rows), has_test), writes)
     machine = this_machine()
     sentences = []
     for arm in arms:
-        name = job.embedding_model if arm in ENCODERS else job.base_model
+        name = job.base_model if role_of(arm) == "decoder" else job.embedding_model
         try:
-            shape = shape_of_folder(models["embedder" if arm in ENCODERS else "decoder"])
+            shape = shape_of_folder(models[role_of(arm)])
         except ModelError:  # an architecture that cannot be planned may train all the same
             continue
         given = planner.parameters(arm)
         asked = (given.get("optimizer") == "adamw_8bit", bool(given.get("gradient_checkpointing")))
         options = tuple(compress(("adamw_8bit", "checkpointing"), asked))
-        fits = [fit for fit in planner.fits(arm, name, shape, machine) if fit.options == options]
-        sentences.append(_sentence(fits, machine.memory))
+        every = list(planner.fits(arm, name, shape, machine))
+        fits = [fit for fit in every if fit.options == options]
+        if not any(fit.fits for fit in fits):
+            packed = planner.fits("qlora", name, shape, machine) if arm == "lora" else ()
+            raise _refusal(fits[0], machine.memory, _remedy(job, [*every, *packed]))
+        sentences.append(_sentence(fits))
     return sentences
 
 
-def _sentence(fits: Sequence[PlannedFit], memory: float) -> str:
+def _refusal(least: PlannedFit, memory: float, remedy: str) -> ModelError:
+    """That a fit takes too much, and what to do."""
+    rows = "one row" if least.rows_per_pass == 1 else f"{least.rows_per_pass} rows"
+    return ModelError(
+        f"{least.method} on {least.model} takes {least.total_gib:.1f} GiB even with {rows} at a time, and "
+        f"this machine has {memory / GIB:.1f}: {remedy}."
+    )
+
+
+def _remedy(job: Job, others: Sequence[PlannedFit]) -> str:
+    """What to type instead: the first of the other ways that the machine holds, where there is one."""
+    found = next((fit for fit in others if fit.fits), None)
+    if found is None:
+        arm = others[0].method
+        return f"choose a smaller base model (tuneworthy plan says what fits), or leave {arm} out of --arms"
+    settings = {"adamw_8bit": "optimizer=adamw_8bit", "checkpointing": "gradient_checkpointing=true"}
+    typed = [f"--set {found.method}.{settings[option]}" for option in found.options]
+    if found.method != others[0].method:
+        arms = (found.method if arm == others[0].method else arm for arm in job.arms)
+        typed.insert(0, f"--arms {','.join(dict.fromkeys(arms))}")
+    missing = "" if found.method != "qlora" or has_four_bits() else " (and pip install 'tuneworthy[qlora]')"
+    return f"type {' '.join(typed)}{missing}, which takes {found.total_gib:.1f}"
+
+
+def _sentence(fits: Sequence[PlannedFit]) -> str:
     """The peak with the most rows at a time that fit, and what it is made of."""
-    holding = [fit for fit in fits if fit.fits]
-    if not holding:
-        least = fits[0]
-        raise ModelError(
-            f"{least.method} on {least.model} takes {least.total_gib:.1f} GiB even with one row at a time, "
-            f"and this machine has {memory / GIB:.1f}: choose a smaller base model (tuneworthy plan says what"
-            f" fits), or leave {least.method} out of --arms."
-        )
-    most = max(holding, key=lambda fit: fit.rows_per_pass)
-    largest = sorted(most.memory_gib.items(), key=lambda part: -part[1])[:SHOWN]
-    parts = ", ".join(f"{name} {size:.2f}" for name, size in largest if size >= 0.005)
+    most = max((fit for fit in fits if fit.fits), key=lambda fit: fit.rows_per_pass)
+    parts = most.made_of(SHOWN)
     told = f"Memory: a fit of {most.method} peaks at about {most.total_gib:.2f} GiB ({parts})"
     free = free_memory(device()) / GIB
     if most.total_gib > free:

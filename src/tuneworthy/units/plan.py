@@ -111,14 +111,14 @@ def make_plan(
             _unit(job, question, refs, dtype, threads, method_of(arm, job), fold, split, repeat)
             for arm in arms
             for fold in range(len(split.folds))
-            for repeat in range(seeds_of(job, method_of(arm, job)))
+            for repeat in range(seeds_of(job, method_of(arm, job), split.protocol))
         )
         if units:
             stages.append(Stage(name=name, units=units))
     return Plan(stages=tuple(stages))
 
 
-def seeds_of(job: Job, method: Method) -> int:
+def seeds_of(job: Job, method: Method, protocol: str) -> int:
     """Fits of an arm in each fold, whose mean is reported.
 
     Settings that were searched are not judged by one lucky seed, nor is a method whose seeds differ much. A
@@ -126,7 +126,7 @@ def seeds_of(job: Job, method: Method) -> int:
     """
     if method.kind != "tuned":
         return 1
-    usual = method.usual_seeds if isinstance(method, Unsteady) and job.protocol == "holdout" else 1
+    usual = method.usual_seeds if isinstance(method, Unsteady) and protocol == "holdout" else 1
     return job.seeds or max(usual, SEEDS_AFTER_SEARCH if job.search.trials else 1)
 
 
