@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from tuneworthy.core.job import Job
 from tuneworthy.data.splits import choose_protocol
-from tuneworthy.methods import METHODS
+from tuneworthy.methods import METHODS, Adapting
 from tuneworthy.units.plan import method_of, seeds_of
 
 Counts = tuple[tuple[int, float], ...]  # rows of a fit, and how many such fits there are
@@ -54,7 +54,8 @@ def fit_counts(job: Job, rows: int, has_test: bool) -> FitCounts:
         given, folds = rows * (1 - 1 / job.folds), job.folds
     else:
         given, folds = rows * (1 if has_test else 1 - job.test_fraction), 1
-    tuned = [method for method in map(METHODS.get, METHODS.names()) if method.kind == "tuned"]
+    known = [METHODS.get(name) for name in METHODS.names()]
+    tuned = [method for method in known if method.kind == "tuned" and not isinstance(method, Adapting)]
     return FitCounts(
         learned=max(1, round(given * (1 - job.validation_fraction))),
         given=max(1, round(given)),
