@@ -47,6 +47,7 @@ def settings(quick: dict[str, Any], masked: Path, notes: Path, **adapt: Any) -> 
         **quick,
         "embedding_model": str(masked),
         "arms": ["majority", "encoder", "adapt"],
+        "seeds": 1,
         "adapt": {"text": str(notes), **READ, **adapt},
     }
 
@@ -78,6 +79,14 @@ def test_it_is_compared_with_the_same_method_without_the_text(
 ) -> None:
     run = tw.run(toy_csv, **settings(quick, masked, notes))
     assert ("adapt", "encoder") in {(c.method, c.against) for c in run.comparisons}
+
+
+def test_the_seeds_of_a_fit_share_one_reading(
+    toy_csv: Path, quick: dict[str, Any], masked: Path, notes: Path
+) -> None:
+    run = tw.run(toy_csv, **{**settings(quick, masked, notes), "seeds": None, "arms": ["majority", "adapt"]})
+    assert len(units(run, "adapt")) == 1
+    assert len(units(run, "evaluate")) == 3  # as many as `encoder` has by itself
 
 
 def test_the_folds_of_a_crossfit_share_one_reading(
