@@ -12,11 +12,9 @@ from toy import toy_rows, write_csv
 
 @pytest.fixture(autouse=True)
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Every test works in a folder of its own, and before an ordinary terminal."""
+    """Every test works in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TUNEWORTHY_WORKSPACE", raising=False)
-    for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):  # with TERM=dumb they fix every page at 80 columns
-        monkeypatch.delenv(name, raising=False)
     yield tmp_path
 
 

@@ -15,6 +15,7 @@ import tuneworthy as tw
 from tiny_models import save_decoder, save_embedder
 from toy import toy_rows, write_csv
 from tuneworthy.cli.main import app
+from tuneworthy.cli.progress import console
 from tuneworthy.core.errors import JobError, ModelError
 from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
@@ -181,12 +182,14 @@ def test_crossfit_is_refused_since_it_would_score_the_rows_that_chose(table: Pat
 
 
 def test_the_command_prints_places_and_reasons(
-    table: Path, embedder_folder: Path, decoder_folder: Path
+    table: Path, embedder_folder: Path, decoder_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(
+        console, "_width", 200
+    )  # wide enough that no heading is folded, whatever the terminal
+    monkeypatch.setattr(console, "_height", 50)
     names = f"{embedder_folder},{decoder_folder}"
-    result = CliRunner().invoke(
-        app, ["models", "rank", str(table), "--candidates", names, "-q"], env={"COLUMNS": "200"}
-    )
+    result = CliRunner().invoke(app, ["models", "rank", str(table), "--candidates", names, "-q"])
     assert result.exit_code == 0, result.output
     for words in ("probe: accuracy", "LogME", "bits per byte", "135 training rows", embedder_folder.name):
         assert words in result.output
