@@ -50,6 +50,13 @@ def test_the_search_stays_within_its_budget_and_the_default_is_trained_to_the_en
     assert min(trial["share"] for trial in study["trials"]) == 0.25
 
 
+def test_a_search_that_the_rows_are_too_few_for_says_so(toy_csv: Path, quick: dict[str, Any]) -> None:
+    run = tw.run(toy_csv, **settings(quick, seeds=1, search={"trials": 4}))
+    assert not studies(run.path)
+    told = (run.path / "events.jsonl").read_text()
+    assert "fewer than search.fewest_rows = 150" in told
+
+
 def test_no_row_of_the_test_part_is_seen_by_a_trial(toy_csv: Path, quick: dict[str, Any]) -> None:
     quick = settings(quick, arms=["majority", "tfidf", "few_shot", "lora"], few_shot={"calibration_rows": 4})
     run = tw.run(toy_csv, **quick)

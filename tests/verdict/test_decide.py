@@ -366,6 +366,12 @@ def test_inconclusive_names_the_rows_that_would_settle_it() -> None:
     assert "about 650 more test rows" in held_out.next_action
 
 
+def test_a_constant_answer_alone_is_said_to_be_no_rival() -> None:
+    alone = decide(evidence({"majority": 0.5, "lora": 0.9}))
+    assert "no rival here but a constant answer" in alone.paragraph
+    assert "no rival" not in decide(evidence({"majority": 0.5, "tfidf": 0.6, "lora": 0.9})).paragraph
+
+
 def test_more_rows_than_anyone_labels_are_no_advice() -> None:
     values = {"majority": 0.5, "tfidf": 0.78, "lora": 0.81}
     found = decide(evidence(values, rows_to_settle=95_000))

@@ -38,4 +38,7 @@ def command(
         facts = adapt_model(texts, base_model, output, given["adapt"], 0, typer.echo, bar)
     typer.echo(facts["told"])
     if facts["kept"]:
-        typer.echo(str(output))
+        typer.echo(
+            f"Wrote {output}. Next: tuneworthy run data.csv --set embedding_model={output} (an encoder) or "
+            f"--set base_model={output} (a decoder)."
+        )

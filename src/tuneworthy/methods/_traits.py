@@ -41,4 +41,4 @@ class NamesLabels:
     def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
         """Why it cannot answer: its answers are labels."""
         named = not task.open or task.name == "multi-label"
-        return "" if named else "it names labels, and this task asks for texts"
+        return "" if named else f"it names labels, which {task.name} does not ask for"

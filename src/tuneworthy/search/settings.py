@@ -52,7 +52,15 @@ def searched(
     """
     by_id = {row.id: row for row in rows}
     found: dict[tuple[str, int | None], dict[str, Any]] = {}
-    for unit in plan.stage(stage).units:
+    units = plan.stage(stage).units
+    fewest = min((len(split.rows(unit.fit)) for unit in units), default=0)
+    if job.search.trials > 1 and units and fewest < job.search.fewest_rows:
+        folder.emit(
+            "note",
+            text=f"No search for settings: a fit has {fewest} training rows, fewer than "
+            f"search.fewest_rows = {job.search.fewest_rows}, so that validation would be luck.",
+        )
+    for unit in units:
         place = (unit.method, unit.fold)
         if place in found:
             continue

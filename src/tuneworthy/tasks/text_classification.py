@@ -59,6 +59,12 @@ class TextClassification:
         if single:
             shown = ", ".join(f"'{label}'" for label in single[:5]) + (" ..." if len(single) > 5 else "")
             noun = "label has" if len(single) == 1 else "labels have"
+            if len(single) > len(counts) / 2:
+                raise DataError(
+                    f"{len(single)} of {len(counts)} labels have a single row ({shown}), so these are hardly "
+                    "labels: name the task, such as --task regression for numbers, structured-extraction for "
+                    "records or text-generation for texts."
+                )
             raise DataError(
                 f"{len(single)} {noun} a single row ({shown}), which cannot be both learned and tested: "
                 "add a row, merge the label or remove it."

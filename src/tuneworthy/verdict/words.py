@@ -183,7 +183,7 @@ def rows_needed(evidence: Evidence) -> str | None:
 
 def remarks(evidence: Evidence) -> tuple[str, ...]:
     """What a reader has to know whichever rule fired."""
-    found = [reach(evidence)]
+    found = [reach(evidence), straw_man(evidence)]
     if evidence.tuned_skipped:
         found.append(f"Tuned arms were not run: {clause(evidence.tuned_skipped)}.")
     if evidence.past_tuned_arms > 0:
@@ -208,6 +208,17 @@ def remarks(evidence: Evidence) -> tuple[str, ...]:
             )
     found.append(resolution(evidence))
     return tuple(sentence for sentence in found if sentence)
+
+
+def straw_man(evidence: Evidence) -> str:
+    """That fine-tuning had no rival but a constant answer, which shows little; empty where it had one."""
+    kinds = {arm.kind for arm in evidence.arms}
+    if "tuned" not in kinds or kinds & {"classifier", "prompt"}:
+        return ""
+    return (
+        "Fine-tuning had no rival here but a constant answer: add a classifier (tfidf, probe) and a prompt "
+        "(few_shot) to the arms before you decide."
+    )
 
 
 def _by_name(arms: tuple[Arm, ...]) -> list[Arm]:
