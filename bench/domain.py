@@ -23,7 +23,7 @@ from typing import Any
 
 import tuneworthy as tw
 from common import closing_line, figure
-from one_arm import drawn_job, one_arm, paired
+from one_arm import drawn_job, one_arm, paired, ranked
 from tasks import SETS, read
 from tuneworthy.models.resolve import resolve
 from tuneworthy.unlabelled import alike
@@ -88,15 +88,7 @@ def measure(name: str, options: argparse.Namespace) -> Row:
         key: one_arm(job.model_copy(update={"embedding_model": str(folder)}), "encoder", place / key)
         for key, folder in folders.items()
     }
-    ranking = tw.rank_models(
-        job.data.path,
-        input=job.data.input,
-        target=job.data.target,
-        test=job.data.test,
-        candidates=[str(folder) for folder in folders.values()],
-        task=job.task,
-        seed=options.seed,
-    )
+    ranking = ranked(job, folders.values())
     order = [Path(model.name).name for model in ranking.models]
     pairs = []
     for first, second in combinations(order, 2):

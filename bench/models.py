@@ -21,9 +21,8 @@ import numpy as np
 import torch
 from scipy.stats import kendalltau
 
-import tuneworthy as tw
 from common import closing_line, figure
-from one_arm import drawn_job, one_arm
+from one_arm import drawn_job, one_arm, ranked
 from tuneworthy.core.job import Job
 from tuneworthy.models.resolve import resolve
 
@@ -123,15 +122,7 @@ def measure(name: str, options: argparse.Namespace) -> Row:
         for key, folder in folders.items()
     }
     started = time.perf_counter()
-    ranking = tw.rank_models(
-        job.data.path,
-        input=job.data.input,
-        target=job.data.target,
-        test=job.data.test,
-        candidates=[str(folder) for folder in folders.values()],
-        task=job.task,
-        seed=options.seed,
-    )
+    ranking = ranked(job, folders.values())
     order = [Path(model.name).name for model in ranking.models]
     values = [tuned[key]["value"] for key in order]
     return {

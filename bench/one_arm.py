@@ -2,16 +2,19 @@
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tuneworthy as tw
 from tasks import SETS, drawn, read, written
 from tuneworthy import steps
 from tuneworthy.core.evidence import Comparison
 from tuneworthy.core.example import Example
 from tuneworthy.core.hashing import address
 from tuneworthy.core.job import DataSpec, Job
+from tuneworthy.core.ranking import Ranking
 from tuneworthy.data.loading import load
 from tuneworthy.data.splits import make_split
 from tuneworthy.evaluation.assemble import ArmOutput
@@ -104,3 +107,16 @@ def one_arm(job: Job, arm: str, output: Path) -> Measured:
         plan = searched(plan, stage, job, split, rows, run, executor, models)
         [found] = steps.execute(plan.stage(stage), run, executor, models)
     return Measured(arm, found, test, question, output, round((time.perf_counter() - started) / 60, 2))
+
+
+def ranked(job: Job, folders: Iterable[Path]) -> Ranking:
+    """The candidates as `models rank` orders them on the job's training rows."""
+    return tw.rank_models(
+        job.data.path,
+        input=job.data.input,
+        target=job.data.target,
+        test=job.data.test,
+        candidates=[str(folder) for folder in folders],
+        task=job.task,
+        seed=job.seed,
+    )
