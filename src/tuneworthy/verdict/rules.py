@@ -382,9 +382,8 @@ def _verdict(
     paragraph = [opening, *because[:3]]
     if evidence.arms:
         paragraph.insert(1, words.scores(evidence))
-    resolution = words.resolution(evidence)
-    if resolution is not None:
-        paragraph.append(resolution)
+    if last := words.straw_man(evidence) or words.resolution(evidence):
+        paragraph.append(last)
     reasons = [*because, *(remark for remark in words.remarks(evidence) if remark not in because)]
     return Verdict(
         decision=decision,
