@@ -1,6 +1,8 @@
 """What the benches share: the closing line of JSON, and reading a run's costs."""
 
+import argparse
 import json
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -51,3 +53,27 @@ def estimates(run: Path, metric: str = "accuracy") -> dict[str, dict[str, Any]]:
     """The run's estimates of one metric, by method."""
     items = json.loads((run / "estimates.json").read_text(encoding="utf-8"))
     return {item["method"]: item for item in items if item["metric"] == metric and item["label"] is None}
+
+
+def parser_of(
+    doc: str | None, sets: Iterable[str], rows: int = 300, test_rows: int = 300
+) -> argparse.ArgumentParser:
+    """The options of a bench that draws rows from public sets."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = list(sets)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="SET")
+    parser.add_argument("--rows", type=int, default=rows)
+    parser.add_argument("--test-rows", type=int, default=test_rows)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", action="store_true", help="measure anew what bench/results holds")
+    return parser
+
+
+def kept(file: Path, again: bool, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a result file holds; measured first where there is none, or when asked for again."""
+    if again or not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found

@@ -17,12 +17,13 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import tuneworthy as tw
-from common import closing_line, figure
+from common import closing_line, figure, kept, parser_of
 from one_arm import drawn_job, one_arm, paired, ranked
 from tasks import SETS, read
 from tuneworthy.models.resolve import resolve
@@ -111,31 +112,19 @@ def measure(name: str, options: argparse.Namespace) -> Row:
 
 def main() -> None:
     """Measures the sets asked for and prints a line for each and the figure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--only", nargs="+", choices=OURS, default=list(OURS))
-    parser.add_argument("--rows", type=int, default=300)
-    parser.add_argument("--test-rows", type=int, default=200)
+    parser = parser_of(__doc__, OURS, test_rows=200)
     parser.add_argument("--steps", type=int, default=300, help="updates of reading")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--quick", action="store_true", help="the sets of short texts, fewer rows and updates"
     )
-    parser.add_argument("--again", action="store_true", help="measure anew what bench/results holds")
     options = parser.parse_args()
     if options.quick:
         options.only, options.rows, options.steps = list(OURS[1:]), 100, 60
     os.environ["TUNEWORTHY_WORKSPACE"] = str(PLACE)
     results = PLACE / "quick" if options.quick else RESULTS
-    results.mkdir(parents=True, exist_ok=True)
     pairs: list[Row] = []
     for name in options.only:
-        kept = results / f"{name}.json"
-        if not kept.exists() or options.again:
-            kept.write_text(json.dumps(measure(name, options), indent=1) + "\n", encoding="utf-8")
-        one = json.loads(kept.read_text(encoding="utf-8"))
+        one = kept(results / f"{name}.json", options.again, partial(measure, name, options))
         pairs += one["pairs"]
         print(f"{name}: {_line(one)}", flush=True)
     apart = [pair for pair in pairs if pair["apart"]]

@@ -13,10 +13,11 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import closing_line, figure
+from common import closing_line, figure, kept, parser_of
 from one_arm import Measured, drawn_job, one_arm, paired
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import Job
@@ -157,12 +158,12 @@ def measure(name: str, arm: str, options: argparse.Namespace) -> Row:
     """One arm on one set beside its library."""
     place = PLACE / f"{name}-{options.rows}-{options.test_rows}"
     os.environ["TUNEWORTHY_WORKSPACE"] = str(place)
-    job, rows = drawn_job(name, options.data, place, options.rows, options.test_rows, 0)
+    job, rows = drawn_job(name, options.data, place, options.rows, options.test_rows, options.seed)
     job = job.model_copy(update={"seeds": options.seeds})
     ours = one_arm(job, arm, place / arm)
     peer = peer_of(ours, job, options.seeds, place)
     gain = paired(ours, peer, (arm, "library"))
-    kept = ("difference", "low", "high", "p_two_sided", "n")
+    reported = ("difference", "low", "high", "p_two_sided", "n")
     return {
         "set": name,
         "arm": arm,
@@ -170,31 +171,21 @@ def measure(name: str, arm: str, options: argparse.Namespace) -> Row:
         "seeds": options.seeds,
         "ours": ours.score,
         "library": peer.score,
-        "gain": {key: getattr(gain, key) for key in kept},
+        "gain": {key: getattr(gain, key) for key in reported},
     }
 
 
 def main() -> None:
     """Measures what is asked for and prints a line for each and the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--only", nargs="+", default=["trec", "tos_clause_type"])
+    parser = parser_of(__doc__, ("trec", "tos_clause_type"))
     parser.add_argument("--arms", nargs="+", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--rows", type=int, default=300)
-    parser.add_argument("--test-rows", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--again", action="store_true", help="measure anew what bench/results holds")
     options = parser.parse_args()
-    RESULTS.mkdir(parents=True, exist_ok=True)
     figures = {}
     for name in options.only:
         for arm in options.arms:
-            kept = RESULTS / f"{arm}-{name}.json"
-            if not kept.exists() or options.again:
-                kept.write_text(json.dumps(measure(name, arm, options), indent=1) + "\n", encoding="utf-8")
-            one = json.loads(kept.read_text(encoding="utf-8"))
+            file = RESULTS / f"{arm}-{name}.json"
+            one = kept(file, options.again, partial(measure, name, arm, options))
             gain = one["gain"]
             low, high = (None if gain[end] is None else round(100 * gain[end], 1) for end in ("low", "high"))
             print(

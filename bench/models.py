@@ -10,10 +10,10 @@ where it was. Figures go to bench/results/models/, one file a set: scores and or
 """
 
 import argparse
-import json
 import os
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from scipy.stats import kendalltau
 
-from common import closing_line, figure
+from common import closing_line, figure, kept, parser_of
 from one_arm import drawn_job, one_arm, ranked
 from tuneworthy.core.job import Job
 from tuneworthy.models.resolve import resolve
@@ -149,31 +149,19 @@ def measure(name: str, options: argparse.Namespace) -> Row:
 
 def main() -> None:
     """Measures the sets asked for and prints a line for each and the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--only", nargs="+", choices=OURS, default=list(OURS))
+    parser = parser_of(__doc__, OURS, test_rows=200)
     parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES))
-    parser.add_argument("--rows", type=int, default=300)
-    parser.add_argument("--test-rows", type=int, default=200)
     parser.add_argument("--lora-steps", type=int, default=LORA_STEPS)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="two sets, 150 rows, the encoders alone")
-    parser.add_argument("--again", action="store_true", help="measure anew what bench/results holds")
     options = parser.parse_args()
     if options.quick:
         options.only, options.rows = ["trec", "tweet_sentiment"], 150
         options.candidates = [name for name in CANDIDATES if name.startswith("minilm")]
     results = PLACE / "quick" if options.quick else RESULTS
-    results.mkdir(parents=True, exist_ok=True)
     found = []
     for name in options.only:
-        kept = results / f"{name}.json"
-        if not kept.exists() or options.again:
-            kept.write_text(json.dumps(measure(name, options), indent=1) + "\n", encoding="utf-8")
-        found.append(json.loads(kept.read_text(encoding="utf-8")))
-        one = found[-1]
+        one = kept(results / f"{name}.json", options.again, partial(measure, name, options))
+        found.append(one)
         scores = ", ".join(
             f"{each['name']} {100 * one['fine_tuned'][each['name']]['value']:.1f}" for each in one["ranking"]
         )

@@ -1,6 +1,6 @@
 """`qlora` beside `lora` on the same rows: what four bits cost in score, and what they save in memory.
 
-    python bench/qlora.py --data FOLDER [--set trec] [--rows 300] [--test-rows 500] [--max-steps N]
+    python bench/qlora.py --data FOLDER [--only SET ...] [--rows 300] [--test-rows 500] [--max-steps N]
 
 FOLDER holds the sets as `bench/tasks.py` describes them. Memory is that of the loaded weights, counted over
 the tensors; for a model of 7 billion parameters it is the plan's. A bench that is stopped goes on; the result
@@ -8,12 +8,12 @@ goes to bench/results/qlora/, scores and no text.
 """
 
 import argparse
-import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import closing_line, figure
+from common import closing_line, figure, kept, parser_of
 from one_arm import drawn_job, one_arm, paired
 from tuneworthy.models.decoder import load_decoder
 from tuneworthy.models.memory import weight_bytes
@@ -40,17 +40,17 @@ def bytes_of(model: Any) -> int:
     return sum(storages.values())
 
 
-def measure(options: argparse.Namespace) -> Row:
+def measure(name: str, options: argparse.Namespace) -> Row:
     """Both arms on the same rows."""
-    place = PLACE / f"{options.set}-{options.rows}-{options.test_rows}-{options.max_steps}"
+    place = PLACE / f"{name}-{options.rows}-{options.test_rows}-{options.max_steps}"
     os.environ["TUNEWORTHY_WORKSPACE"] = str(place)
-    job, rows = drawn_job(options.set, options.data, place, options.rows, options.test_rows, 0)
+    job, rows = drawn_job(name, options.data, place, options.rows, options.test_rows, options.seed)
     limit = {} if options.max_steps is None else {"max_steps": options.max_steps}
     job = job.model_copy(update={"methods": {"lora": limit, "qlora": limit}})
     ours = {arm: one_arm(job, arm, place / arm) for arm in ("lora", "qlora")}
     loss = paired(ours["lora"], ours["qlora"], ("lora", "qlora"))
     return {
-        "set": options.set,
+        "set": name,
         "rows": rows,
         "max_steps": options.max_steps,
         "scores": {arm: found.score for arm, found in ours.items()},
@@ -61,17 +61,10 @@ def measure(options: argparse.Namespace) -> Row:
 
 def main() -> None:
     """Measures and prints the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--set", default="trec")
-    parser.add_argument("--rows", type=int, default=300)
-    parser.add_argument("--test-rows", type=int, default=500)
+    parser = parser_of(__doc__, ("trec", "tweet_sentiment"), test_rows=500)
+    parser.set_defaults(only=["trec"])
     parser.add_argument("--max-steps", type=int, help="most updates of either arm; default: as the main job")
-    parser.add_argument("--again", action="store_true", help="measure anew what bench/results holds")
     options = parser.parse_args()
-    RESULTS.mkdir(parents=True, exist_ok=True)
     from transformers import LlamaConfig
 
     folder = resolve("smollm2-135m")
@@ -84,14 +77,13 @@ def main() -> None:
         "weights of SmolLM2-135M, four bits against bfloat16": figure(share, "x", 0.45, True),
         "planned for a Llama of 7 billion": figure(planned, "x", 0.3, True),
     }
-    kept = RESULTS / f"{options.set}.json"
-    if not kept.exists() or options.again:
-        kept.write_text(json.dumps(measure(options), indent=1) + "\n", encoding="utf-8")
-    one = json.loads(kept.read_text(encoding="utf-8"))
-    loss, scores = one["loss"], one["scores"]
-    print(", ".join(f"{arm} {100 * score['value']:.1f}" for arm, score in scores.items()), one["minutes"])
-    figures["lora minus qlora"] = figure(100 * loss["difference"], "points", n=loss["n"])
-    figures["its upper bound"] = figure(100 * loss["high"], "points", 3.0, True, loss["n"])
+    for name in options.only:
+        one = kept(RESULTS / f"{name}.json", options.again, partial(measure, name, options))
+        loss, scores = one["loss"], one["scores"]
+        told = ", ".join(f"{arm} {100 * score['value']:.1f}" for arm, score in scores.items())
+        print(f"{name}: {told}; minutes {one['minutes']}", flush=True)
+        figures[f"{name}: lora minus qlora"] = figure(100 * loss["difference"], "points", n=loss["n"])
+        figures[f"{name}: its upper bound"] = figure(100 * loss["high"], "points", 3.0, True, loss["n"])
     print(closing_line(figures))
 
 

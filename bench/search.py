@@ -9,14 +9,14 @@ independent. A bench that is stopped goes on; results go to bench/results/search
 """
 
 import argparse
-import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common import closing_line, figure
+from common import closing_line, figure, kept, parser_of
 from one_arm import drawn_job, one_arm, paired
 from tuneworthy.core.job import SearchSpec
 
@@ -38,13 +38,13 @@ def measure(name: str, options: argparse.Namespace) -> Row:
     found = one_arm(job.model_copy(update={"search": spec}), options.arm, place / f"{options.arm}-search")
     [study] = found.studies
     gain = paired(found, default, ("searched", "default"))
-    kept = ("difference", "low", "high", "p_two_sided", "n", "interval")
+    reported = ("difference", "low", "high", "p_two_sided", "n", "interval")
     return {
         "set": name,
         "arm": options.arm,
         "rows": rows,
         "default": default.score,
-        "gain": {key: getattr(gain, key) for key in kept},
+        "gain": {key: getattr(gain, key) for key in reported},
         "fits": study["fits"],
         "validation_rows": study["validation_rows"],
         "because": study["because"],
@@ -59,34 +59,23 @@ def measure(name: str, options: argparse.Namespace) -> Row:
 
 def main() -> None:
     """Measures the sets asked for and prints a line for each and the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = parser_of(__doc__, SHORT)
     parser.add_argument("--arm", default="encoder", help="an arm that has settings to search")
-    parser.add_argument("--only", nargs="+", choices=SHORT, default=list(SHORT))
-    parser.add_argument("--rows", type=int, default=300)
-    parser.add_argument("--test-rows", type=int, default=300)
     parser.add_argument("--trials", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--again", action="store_true", help="measure anew what bench/results holds")
     options = parser.parse_args()
-    RESULTS.mkdir(parents=True, exist_ok=True)
     found = []
     for name in options.only:
-        kept = RESULTS / f"{options.arm}-{name}.json"
-        if not kept.exists() or options.again:
-            kept.write_text(json.dumps(measure(name, options), indent=1) + "\n", encoding="utf-8")
-        found.append(json.loads(kept.read_text(encoding="utf-8")))
-        one, gain = found[-1], found[-1]["gain"]
+        file = RESULTS / f"{options.arm}-{name}.json"
+        one = kept(file, options.again, partial(measure, name, options))
+        found.append(one)
+        gain = one["gain"]
         print(
             f"{name}: {options.arm} {100 * one['default']['value']:.1f}, search "
             f"{100 * gain['difference']:+.1f} ({ends(gain)}), {one['fits']} fits: {one['because']}",
             flush=True,
         )
     gains = np.array([one["gain"]["difference"] for one in found])
-    widths = np.array([(one["gain"]["high"] or 0) - (one["gain"]["low"] or 0) for one in found])
-    error = float(np.sqrt(((widths / (2 * NORMAL)) ** 2).sum()) / len(found))
+    error = float(np.sqrt((np.array([error_of(one) for one in found]) ** 2).sum()) / len(found))
     mean = float(gains.mean())
     worse = sum(one["gain"]["high"] is not None and one["gain"]["high"] < 0 for one in found)
     print(
@@ -100,6 +89,17 @@ def main() -> None:
             }
         )
     )
+
+
+def error_of(one: Row) -> float:
+    """Standard error of a set's gain: none where the defaults stayed, for then the same fits are compared.
+
+    A set on which other settings answer nearly alike has no interval, and half a point stands in for it.
+    """
+    gain = one["gain"]
+    if one["chosen"] == 0:
+        return 0.0
+    return 0.005 if gain["low"] is None else (gain["high"] - gain["low"]) / (2 * NORMAL)
 
 
 def ends(gain: Row) -> str:

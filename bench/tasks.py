@@ -32,13 +32,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import tuneworthy as tw
-from common import closing_line, figure
+from common import closing_line, figure, kept, parser_of
 from tuneworthy.core.hashing import address
 
 PLACE = Path(__file__).parent.parent / ".bench" / "tasks"
@@ -198,23 +199,12 @@ def table_line(found: Row) -> str:
 
 def main() -> None:
     """Measures the sets asked for and prints the table and the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS))
-    parser.add_argument("--rows", type=int, default=300)
-    parser.add_argument("--test-rows", type=int, default=150)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--again", action="store_true", help="measure anew what bench/results holds")
+    parser = parser_of(__doc__, SETS, test_rows=150)
     options = parser.parse_args()
-    RESULTS.mkdir(parents=True, exist_ok=True)
     found = []
     for name in options.only:
-        kept = RESULTS / f"{name}.json"
-        if not kept.exists() or options.again:
-            kept.write_text(json.dumps(measure(name, options), indent=1) + "\n", encoding="utf-8")
-        found.append(json.loads(kept.read_text(encoding="utf-8")))
+        file = RESULTS / f"{name}.json"
+        found.append(kept(file, options.again, partial(measure, name, options)))
         print(table_line(found[-1]), flush=True)
     figures: dict[str, Any] = {}
     gains = {}

@@ -49,14 +49,8 @@ def unsuited(method: Method, task: Task, rows: Sequence[Example]) -> str:
     """Why a method cannot answer a task, in a clause; empty when it can."""
     wanted = "texts" if task.open else "labels"
     if method.answers not in (wanted, "any"):
-        return f"it answers with {method.answers}, and {task.name} asks for {wanted_of(task)}"
+        return f"it answers with {method.answers}, which {task.name} does not ask for"
     return method.unsuited(task, task.labels(rows), rows) if isinstance(method, Selective) else ""
-
-
-def wanted_of(task: Task) -> str:
-    """What a task asks for, in a word or three."""
-    special = {"regression": "numbers", "multi-label": "sets of labels", "structured-extraction": "records"}
-    return special.get(task.name, "texts" if task.open else "labels")
 
 
 def not_compared(job: Job, task: Task, rows: Sequence[Example]) -> dict[str, str]:

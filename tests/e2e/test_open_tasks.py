@@ -61,7 +61,7 @@ def test_every_arm_of_the_task_is_measured_and_the_recommended_one_answers(
     assert len({arm["n"] for arm in arms.values()}) == 1
     page = run.report.read_text(encoding="utf-8")
     assert 'id="confusion"' not in page
-    assert "<code>tfidf</code>: it answers with labels, and" in page
+    assert f"<code>tfidf</code>: it answers with labels, which {task} does not ask for." in page
     new = write_csv(tmp_path / "new.csv", [{"text": row["text"]} for row in TABLES[task][:3]])
     predict_file(run.path, new, tmp_path / "out.csv", (), 0.0, lambda done, total, facts: None)
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:

@@ -113,7 +113,7 @@ def _parts(examples: Sequence[Example], labelled: bool) -> Iterator[tuple[str, s
     for by, parts in (
         ("label", _by(examples, "target") if labelled else {}),
         ("length", _by_length(examples)),
-        ("group", _largest(_by(examples, "group"))),
+        ("group", _alone(_largest(_by(examples, "group")))),
     ):
         for name, rows in parts.items():
             if FEWEST <= len(rows) < len(examples):
@@ -121,13 +121,17 @@ def _parts(examples: Sequence[Example], labelled: bool) -> Iterator[tuple[str, s
 
 
 def _by(examples: Sequence[Example], field: str) -> dict[str, list[Example]]:
-    """Rows by a field; rows of one group are then draws of their own, for the group is given."""
+    """Rows by a field, without those that lack it."""
     parts: dict[str, list[Example]] = {}
     for row in examples:
         if (value := getattr(row, field)) is not None:
-            lone = row.model_copy(update={"group": None}) if field == "group" else row
-            parts.setdefault(str(value), []).append(lone)
+            parts.setdefault(str(value), []).append(row)
     return parts
+
+
+def _alone(groups: dict[str, list[Example]]) -> dict[str, list[Example]]:
+    """Rows of a group as draws of their own: the group is given, and nothing is said of others."""
+    return {name: [row.model_copy(update={"group": None}) for row in rows] for name, rows in groups.items()}
 
 
 def _largest(parts: dict[str, list[Example]]) -> dict[str, list[Example]]:

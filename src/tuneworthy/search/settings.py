@@ -53,11 +53,15 @@ def searched(
     by_id = {row.id: row for row in rows}
     found: dict[tuple[str, int | None], dict[str, Any]] = {}
     units = plan.stage(stage).units
-    fewest = min((len(split.rows(unit.fit)) for unit in units), default=0)
-    if job.search.trials > 1 and units and fewest < job.search.fewest_rows:
+    if starved := [
+        unit
+        for unit in units
+        if is_asked(job, unit.method) and len(split.rows(unit.fit)) < job.search.fewest_rows
+    ]:
+        arms = ", ".join(dict.fromkeys(unit.method for unit in starved))
         folder.emit(
             "note",
-            text=f"No search for settings: a fit has {fewest} training rows, fewer than "
+            text=f"No search for {arms}: a fit has fewer training rows than "
             f"search.fewest_rows = {job.search.fewest_rows}, so that validation would be luck.",
         )
     for unit in units:
@@ -102,15 +106,20 @@ def foreseen_fits(job: Job, arm: str, rows: int) -> float:
         arm: the method.
         rows: that one fit learns from.
     """
-    spec, method = job.search, METHODS.get(arm)
-    wanted = not spec.arms or arm in spec.arms
-    if spec.trials < 2 or not wanted or rows < spec.fewest_rows or method.kind != "tuned":
-        return 0.0
-    if not isinstance(method, Searchable):
+    spec = job.search
+    if METHODS.get(arm).kind != "tuned" or not is_asked(job, arm) or rows < spec.fewest_rows:
         return 0.0
     going_on = [spec.trials, *(max(2, round(kept * spec.trials)) for kept in KEPT[1:])]
     shares = [after - before for before, after in pairwise((0.0, *RUNGS))]
     return min(spec.budget, sum(count * share for count, share in zip(going_on, shares, strict=True)))
+
+
+def is_asked(job: Job, arm: str) -> bool:
+    """Whether the job asks for a search of an arm that has something to search."""
+    spec, method = job.search, METHODS.get(arm)
+    worded = method.kind == "prompt" and bool(spec.instructions)
+    named = not spec.arms or arm in spec.arms
+    return spec.trials > 1 and named and (isinstance(method, Searchable) or worded)
 
 
 def with_values(unit: Unit, values: dict[str, Any]) -> Unit:
@@ -128,8 +137,7 @@ def search_of(
     """The search for a unit's settings; None where none is asked for, or worth it."""
     spec, method = job.search, METHODS.get(unit.method)
     count = len(split.rows(unit.fit))
-    wanted = not spec.arms or unit.method in spec.arms
-    if spec.trials < 2 or not wanted or count < spec.fewest_rows or not split.rows(unit.validation):
+    if not is_asked(job, unit.method) or count < spec.fewest_rows or not split.rows(unit.validation):
         return None
     values: dict[str, Any] = {}
     space: Space = {}
