@@ -54,7 +54,7 @@ def test_a_search_that_the_rows_are_too_few_for_says_so(toy_csv: Path, quick: di
     run = tw.run(toy_csv, **settings(quick, seeds=1, search={"trials": 4}))
     assert not studies(run.path)
     told = (run.path / "events.jsonl").read_text()
-    assert "fewer than search.fewest_rows = 150" in told
+    assert "No search for lora: a fit has fewer training rows than search.fewest_rows = 150" in told
 
 
 def test_no_row_of_the_test_part_is_seen_by_a_trial(toy_csv: Path, quick: dict[str, Any]) -> None:
