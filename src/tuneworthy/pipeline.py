@@ -110,8 +110,9 @@ def run(
         truth = lockbox.open(frozen, job.arms, plan.tuned_methods, folder.path.name)
         metrics = steps.metric_names(task, question.metric)
         scores = score_arms(untuned, truth, question.labels, question.metric, metrics, job, cores)
-        power = power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
-        steps.tell_power(folder, power, question.metric, share)
+        assumed, power = power, power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
+        if power != assumed:
+            steps.tell_power(folder, power, question.metric, share)
 
         evidence = Evidence(
             metric=question.metric,

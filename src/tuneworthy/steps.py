@@ -299,7 +299,9 @@ def write_plan(
 
 
 def tell_power(folder: RunFolder, table: Sequence[Power], metric: str, share: bool) -> None:
-    """What the test rows can find, as numbers and in a sentence."""
+    """What the test rows can find, as numbers and in a sentence; silent where nothing is known of it yet."""
+    if not table:
+        return
     folder.emit("power", table=[row.model_dump() for row in table], text=power(table, metric, share))
 
 

@@ -71,6 +71,9 @@ BAD: dict[str, Examined] = {
     "near_leak": table(CLEAN, [{"text": f"{CLEAN[3]['text'].title()}!!", "label": CLEAN[3]["label"]}]),
     "label_spelling": table([*CLEAN, {"text": "where is it", "label": "Delivery "}]),
     "label_errors": table(WRONG),
+    "combined_labels": table(
+        [*CLEAN, *({"text": f"a parcel and my money {i}", "label": "refund; delivery"} for i in range(5))]
+    ),
     "label_balance": table([{**row, "label": "a" if i % 10 else "b"} for i, row in enumerate(CLEAN)]),
     "input_length": table([*CLEAN, {"text": "?!", "label": "refund"}]),
     "text_damage": table([*CLEAN, {"text": "the caf\u00c3\u00a9 is closed", "label": "refund"}]),
@@ -152,12 +155,27 @@ def test_a_fault_in_a_test_row_is_not_laid_on_the_training_row_of_that_number(na
     assert data.test[0].row not in found.rows
 
 
-def test_a_judge_that_cannot_tell_the_labels_apart_accuses_nobody_loudly() -> None:
+def relabelled(share: float) -> Examined:
+    """Rows of two labels that their texts tell; this share has a label drawn at random."""
     rng = np.random.default_rng(5)
-    rows = [{**row, "label": str(rng.choice(["x", "y"], p=[0.6, 0.4]))} for row in toy_rows(120)]
-    found = CHECKS.get("label_errors").examine(table(rows))
+    rows = [
+        {**row, "label": str(rng.choice(["refund", "other"])) if rng.random() < share else row["label"]}
+        for row in (
+            {**row, "label": "refund" if row["label"] == "refund" else "other"} for row in toy_rows(150)
+        )
+    ]
+    return table(rows)
+
+
+def test_a_judge_that_cannot_tell_the_labels_apart_accuses_nobody() -> None:
+    found = CHECKS.get("label_errors").examine(relabelled(1.0))
+    assert (found.outcome, found.notes) == ("not_applicable", ())
+
+
+def test_a_weak_judge_says_that_it_is_weak() -> None:
+    found = CHECKS.get("label_errors").examine(relabelled(0.4))
     assert found.outcome == "tip"
-    assert "no good at this task" in found.message
+    assert "weak at this task" in found.message
 
 
 @pytest.mark.parametrize(

@@ -47,3 +47,8 @@ def test_the_largest_leads_come_first_on_either_side() -> None:
     found = ahead(F1, (), ours, theirs, list(ROWS.values()), winner="a", against="b")
     assert [item["id"] for item in found["only_winner"]] == ["r1", "r3"]
     assert [item["id"] for item in found["only_against"]] == ["r2"]
+
+
+def test_of_a_metric_of_unknown_size_only_what_was_seen_counts() -> None:
+    assert spread_table(100, None, whole=None) == ()
+    assert [row.source for row in spread_table(100, 12.0, whole=None)] == ["observed"]

@@ -540,3 +540,40 @@ def test_equality_is_never_claimed_unless_an_interval_or_a_proven_loss_rules_the
                 else:
                     assert pair.difference < 0 and pair.p_two_sided <= case.thresholds.alpha
     assert said > 20
+
+
+def hardly_trained(values: dict[str, float], *names: str) -> Evidence:
+    """Evidence in which these arms were hardly trained."""
+    arms = tuple(
+        arm(name, value, untrained="8 steps are 0.3 passes over its training rows")
+        if name in names
+        else arm(name, value)
+        for name, value in values.items()
+    )
+    return evidence(values, arms=arms)
+
+
+def test_an_arm_that_was_hardly_trained_is_no_reason_against_fine_tuning() -> None:
+    values = {"majority": 0.5, "tfidf": 0.85, "lora": 0.6}
+    assert decide(evidence(values)).rule == "cheap_is_enough"
+    found = decide(hardly_trained(values, "lora"))
+    assert (found.rule, found.decision, found.recommended_method) == ("inconclusive", "inconclusive", "tfidf")
+    assert "lora was hardly trained" in found.headline
+    assert "0.3 passes" in found.paragraph
+
+
+def test_an_arm_that_was_hardly_trained_does_not_undo_what_a_trained_one_shows() -> None:
+    found = decide(hardly_trained({"majority": 0.5, "tfidf": 0.85, "lora": 0.6, "full": 0.62}, "lora"))
+    assert found.rule == "cheap_is_enough"
+    assert any("lora was hardly trained" in reason for reason in found.reasons)
+
+
+def test_an_arm_that_wins_after_few_steps_wins() -> None:
+    assert decide(hardly_trained(CLEAR_WIN, "lora")).decision == "fine_tune"
+
+
+def test_a_target_out_of_reach_of_an_untrained_arm_asks_for_no_rows() -> None:
+    values = {"majority": 0.5, "tfidf": 0.7, "lora": 0.6}
+    found = hardly_trained(values, "lora")
+    found = found.model_copy(update={"thresholds": Thresholds(target_score=0.95)})
+    assert decide(found).rule == "inconclusive"

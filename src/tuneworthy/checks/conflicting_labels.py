@@ -48,7 +48,8 @@ class ConflictingLabels:
             "issue",
             f"{noted(notes, 'shares its', 'share their')} text with a row of another label "
             f"({share:.1%} of the table).",
-            "Write the right label into review.csv (tuneworthy check --fix), or delete there.",
+            "Run tuneworthy check --fix and write into the decision column of review.csv the right label, or "
+            "delete.",
             notes=notes,
             blocking=share >= BLOCKING_SHARE,
         )

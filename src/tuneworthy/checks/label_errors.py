@@ -14,6 +14,7 @@ CLEAR = 0.5  # with many labels and few rows of each, a probe that is merely uns
 OFTEN = 0.03  # share of the rows from which the finding is an issue, not a tip
 FEW = 10  # rows to look at where the judge is not able
 ABLE = 0.5  # the probe's skill below which its word against a label counts for little
+BLIND = 0.1  # and below which it counts for nothing
 
 
 class LabelErrors:
@@ -35,6 +36,13 @@ class LabelErrors:
             )
         table, labels = data.measured.probabilities, data.measured.labels
         given = np.array([labels.index(str(row.target)) for row in data.examples])
+        skill = _skill(table, given)
+        if skill < BLIND:
+            return say(
+                self,
+                "not_applicable",
+                "A probe cannot tell the labels of these rows apart, so its word against a label is nothing.",
+            )
         doubts = label_doubts(table, given)
         flagged = _flagged(table, given)
         order = [int(i) for i in np.argsort(-doubts, kind="stable") if flagged[i] and not single[i]]
@@ -53,13 +61,12 @@ class LabelErrors:
         ]
         share = len(order) / len(given)
         found = counted(len(order), "label contradicts its", "labels contradict their")
-        skill = _skill(table, given)
         if skill < ABLE:
             return say(
                 self,
                 "tip",
                 f"{found} text, judging by the other rows ({share:.1%} of all); but the judge, a probe, "
-                f"is no good at this task ({skill:.0%} of the way from always guessing the commonest label "
+                f"is weak at this task ({skill:.0%} of the way from always guessing the commonest label "
                 "to always right), so most of them may be fine.",
                 "Look at the first few in review.csv (tuneworthy check --fix).",
                 rows=[note.row for note in notes],

@@ -10,6 +10,7 @@ from tuneworthy.core.example import label_counts
 from tuneworthy.core.finding import Finding, RowNote
 
 ALIKE = 0.85  # difflib's ratio: "Postive" and "Positive" have 0.93, "positive" and "negative" 0.75
+SHORT = 4  # letters below which one more or less makes another word
 RARE = 0.1  # a slip of the pen is rare beside the label that was meant
 
 
@@ -72,7 +73,7 @@ def _slips(counts: dict[str, int]) -> dict[str, str]:
     for i, rare in enumerate(labels):
         for frequent in labels[:i]:
             a, b = _key(rare), _key(frequent)
-            if counts[rare] > max(1, RARE * counts[frequent]) or min(len(a), len(b)) < 5 or a == b:
+            if counts[rare] > max(1, RARE * counts[frequent]) or min(len(a), len(b)) < SHORT or a == b:
                 continue
             if re.sub(r"\d", "", a) == re.sub(r"\d", "", b):
                 continue

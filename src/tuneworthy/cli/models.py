@@ -14,6 +14,7 @@ from tuneworthy.cli.options import (
     Test,
     columns_of,
     overrides_of,
+    typed,
 )
 
 if TYPE_CHECKING:
@@ -132,9 +133,9 @@ def rank(
     from tuneworthy.ranking import rank_models
     from tuneworthy.reports.ranking import ranking_table
 
-    job, table = make_job(
-        source, columns_of(input, target, group, test), {}, overrides_of(set, None, None, task=task)
-    )
+    columns = columns_of(input, target, group, test)
+    overrides = overrides_of(set, None, None, task=task)
+    job, table = make_job(source, columns, {}, overrides)
     names = [name.strip() for name in (candidates or "").split(",") if name.strip()]
     with Display(quiet=quiet) as display:
         ranking = rank_models(
@@ -144,7 +145,7 @@ def rank(
             _wanted(licence, commercial, domain, language, memory),
             lambda text: display({"event": "note", "text": text}),
         )
-    console.print(ranking_table(ranking))
+    console.print(ranking_table(ranking, typed("run", source, columns, overrides)))
 
 
 def _wanted(

@@ -1,5 +1,6 @@
 """Options that several verbs share, declared once."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -91,3 +92,15 @@ def overrides_of(
     if train_anyway:
         found.append("train_anyway=true")
     return found
+
+
+def typed(verb: str, source: Path, columns: dict[str, Any], overrides: Sequence[str]) -> str:
+    """The command that gives a verb the same data and settings, to be pasted into a shell."""
+    words = ["tuneworthy", verb, str(source)]
+    for column in columns["input"]:
+        words += ["--input", column]
+    for name in ("target", "group", "test"):
+        words += [f"--{name}", columns[name]] if columns[name] else []
+    for override in overrides:
+        words += ["--set", override]
+    return shlex.join(words)

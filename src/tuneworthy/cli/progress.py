@@ -1,5 +1,6 @@
 """What a user sees while a job runs, and the verdict at its end."""
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -17,7 +18,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-console = Console(highlight=False)
+WIDE = 140  # columns of a table that is piped or kept in a file, where no terminal folds it (ours)
+
+
+def _width() -> int | None:
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
+
+
+console = Console(highlight=False, width=_width())
 err = Console(stderr=True, highlight=False)
 PLAIN_EVERY_S = 20.0  # without a terminal: at most one progress line per unit in this many seconds
 

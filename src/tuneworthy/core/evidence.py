@@ -152,6 +152,7 @@ class Arm(Frozen):
 
     Attributes:
         unparseable, failed: answers that count as wrong because nothing could be read, or the method broke.
+        untrained: why a fine-tuned arm was hardly trained, where it was not: no finding about fine-tuning.
         valid_without_constraint: answers that followed the JSON Schema as first written; the others were
             written again under it. None where answers are held to no schema.
     """
@@ -162,6 +163,7 @@ class Arm(Frozen):
     cost: Cost
     unparseable: int = 0
     failed: int = 0
+    untrained: str | None = None
     valid_without_constraint: int | None = None
 
 

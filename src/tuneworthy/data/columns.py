@@ -32,6 +32,7 @@ _SHOWN = 24  # characters of a value in a message
 _CJK = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 )  # scripts without spaces
+_LISTED = re.compile(r"\S\s*[;|]\s*\S")  # several labels in a cell
 _ROW_NUMBER_NAMES = frozenset(("id", "idx", "index", "row", "no", "nr", "number"))
 _NUMBER_OR_DATE = re.compile(r"[-+\d.,:/TZ%$€£ eE]+")
 
@@ -104,7 +105,7 @@ class _Profile:
         numbers = [int(value) for value in self.counts]
         return bool(numbers) and max(numbers) - min(numbers) == len(numbers) - 1
 
-    def mostly(self, holds: Callable[[str], bool]) -> bool:
+    def mostly(self, holds: Callable[[str], object]) -> bool:
         """Whether more than half of the cells that are filled hold what is looked for."""
         return 2 * sum(count for value, count in self.counts.items() if holds(value)) > self.filled
 
@@ -286,6 +287,8 @@ def _unclear(
     likely_input = found[0] or (_likeliest_text(profiles, likely_target),)
     flags = [f"--input {shlex.quote(name)}" for name in (input or likely_input)]
     flags.append(f"--target {shlex.quote(likely_target if target is None else target)}")
+    if not form.open and any(one.name == likely_target and one.mostly(_LISTED.search) for one in profiles):
+        flags.append("--task multi-label")
     width = max((len(one.name) for one in profiles), default=0)
     listing = "\n".join(f"  {one.name:<{width}}  {one.describe()}" for one in profiles)
     listing = f" The columns:\n{listing}\nSay" if listing else " Say"

@@ -28,7 +28,7 @@ class ArmOutput:
     """What one arm's units left behind: its predictions over all test rows, and each unit's measured cost.
 
     `repeats` are its predictions when it was fitted on other seeds; `beside` is the arm from which it differs
-    in one thing, with which it is compared whatever their kinds.
+    in one thing, with which it is compared whatever their kinds; `untrained` is why it was hardly trained.
     """
 
     method: str
@@ -37,6 +37,7 @@ class ArmOutput:
     costs: Sequence[dict[str, Any]]
     repeats: tuple[Sequence[Prediction], ...] = ()
     beside: str | None = None
+    untrained: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ def score_arms(
                 cost=total_cost(output, job, cores),
                 unparseable=sum(p.status == "unparseable" for p in output.predictions),
                 failed=sum(p.status == "failed" for p in output.predictions),
+                untrained=output.untrained,
                 valid_without_constraint=_valid_freely(output.predictions),
             )
         )

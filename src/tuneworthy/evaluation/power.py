@@ -139,16 +139,16 @@ def power_table(
 def spread_table(
     n: int,
     observed_spread: float | None = None,
-    whole: float = 1.0,
+    whole: float | None = 1.0,
     power: float = 0.8,
     alpha: float = 0.05,
 ) -> tuple[Power, ...]:
     """The minimum detectable difference of two means over the same rows, by the normal approximation.
 
-    (z(1 - alpha/2) + z(power)) x spread / sqrt(n); at the assumed spreads, which are shares of `whole`, and
-    at the observed one, if any.
+    (z(1 - alpha/2) + z(power)) x spread / sqrt(n); at the assumed spreads, which are shares of `whole`
+    (none where that is not known), and at the observed one, if any.
     """
-    spreads = [(spread * whole, "assumed") for spread in ASSUMED_SPREADS]
+    spreads = [] if whole is None else [(spread * whole, "assumed") for spread in ASSUMED_SPREADS]
     if observed_spread:
         spreads.append((observed_spread, "observed"))
     return tuple(

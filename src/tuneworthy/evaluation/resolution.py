@@ -30,12 +30,17 @@ def power_of(
     pair: tuple[ArmOutput, ArmOutput] | None = None,
     whole: float = 1.0,
 ) -> tuple[Power, ...]:
-    """What this many test rows can find: assumed, and as two arms were seen to differ."""
+    """What this many test rows can find: assumed, and as two arms were seen to differ.
+
+    Of a metric of the user's own, whose size nobody knows, nothing is assumed.
+    """
     seen = None
     if truth is not None and pair is not None:
         a, b = pair[0].predictions, pair[1].predictions
         seen = spread(metric, a, b, truth) if _by_spread(metric) else disagreement(a, b, truth)
-    return spread_table(rows, seen, whole) if _by_spread(metric) else power_table(rows, seen)
+    if not _by_spread(metric):
+        return power_table(rows, seen)
+    return spread_table(rows, seen, None if isinstance(metric, OwnMetric) else whole)
 
 
 def rows_to_settle_difference(

@@ -42,3 +42,20 @@ class NamesLabels:
         """Why it cannot answer: its answers are labels."""
         named = not task.open or task.name == "multi-label"
         return "" if named else f"it names labels, which {task.name} does not ask for"
+
+
+class AnswersEntities:
+    """A method for token classification alone."""
+
+    def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
+        """Why it cannot answer: its answers are entities."""
+        return "" if task.name == "token-classification" else "its answers are entities"
+
+
+class AnswersSentences:
+    """A method that repeats sentences of the input."""
+
+    def unsuited(self, task: Task, labels: Sequence[str], rows: Sequence[Example]) -> str:
+        """Why it cannot answer: its answers are sentences."""
+        wanted = ("summarization", "question-answering", "text-generation")
+        return "" if task.name in wanted else "its answers are sentences of the input"

@@ -15,7 +15,7 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
-from tuneworthy.methods._traits import KeepsParameters
+from tuneworthy.methods._traits import AnswersEntities, KeepsParameters
 from tuneworthy.metrics._entities import entities_of, written
 
 
@@ -46,7 +46,7 @@ class FittedDictionary:
         (folder / "dictionary.json").write_text(json.dumps(self.types), encoding="utf-8")
 
 
-class Dictionary(KeepsParameters):
+class Dictionary(KeepsParameters, AnswersEntities):
     """Looks entities up among those of the training rows."""
 
     name = "dictionary"

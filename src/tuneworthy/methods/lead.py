@@ -14,6 +14,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._sentences import sentences
+from tuneworthy.methods._traits import AnswersSentences
 
 MOST = 5  # sentences tried
 ENDS = ("first", "last")
@@ -39,7 +40,7 @@ class FittedLead:
         (folder / "lead.json").write_text(json.dumps(stored), encoding="utf-8")
 
 
-class Lead:
+class Lead(AnswersSentences):
     """The first n sentences, or the last where those are nearer to the summaries."""
 
     name = "lead"

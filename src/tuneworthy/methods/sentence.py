@@ -13,7 +13,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._sentences import sentences
-from tuneworthy.methods._traits import KeepsParameters
+from tuneworthy.methods._traits import AnswersSentences, KeepsParameters
 
 _WORDS = re.compile(r"\w+")
 
@@ -32,7 +32,7 @@ class FittedSentence:
         """Nothing to write."""
 
 
-class Sentence(KeepsParameters):
+class Sentence(KeepsParameters, AnswersSentences):
     """Retrieval by words alone: what an answer is worth that only says where to look."""
 
     name = "sentence"

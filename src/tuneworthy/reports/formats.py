@@ -112,12 +112,13 @@ def metric_value(metric: str, value: float) -> str:
 
 
 def metric_range(metric: str, low: float | None, high: float | None) -> str:
-    """A score's interval: '79.0–92.1%'; a dash when it is absent."""
+    """A score's interval: '79.0–92.1%', '−0.3 to 0.4' below zero; a dash when it is absent."""
     if low is None or high is None:
         return DASH
+    between = RANGE if low >= 0 else " to "
     if is_share(metric):
-        return f"{minus(f'{100 * low:.1f}')}{RANGE}{percent(high)}"
-    return f"{minus(f'{low:.3f}')}{RANGE}{minus(f'{high:.3f}')}"
+        return f"{minus(f'{100 * low:.1f}')}{between}{percent(high)}"
+    return f"{minus(f'{low:.3f}')}{between}{minus(f'{high:.3f}')}"
 
 
 def estimate_text(estimate: Estimate) -> str:

@@ -1,5 +1,7 @@
 """The ranking of base models, as a table with reasons."""
 
+import shlex
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -9,8 +11,11 @@ from tuneworthy.core.ranking import Ranking
 from tuneworthy.reports import formats
 
 
-def ranking_table(ranking: Ranking) -> Group:
-    """A line for each candidate, the reasons, and what was left out."""
+def ranking_table(ranking: Ranking, command: str) -> Group:
+    """A line for each candidate, the reasons, what was left out, and what to type next.
+
+    `command` is `tuneworthy run` with the same data and settings.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("", justify="right")
     table.add_column("model", overflow="fold")
@@ -39,5 +44,5 @@ def ranking_table(ranking: Ranking) -> Group:
         "protocol=holdout scores on were not."
     )
     role = "base_model" if ranking.best.kind == "decoder" else "embedding_model"
-    notes.append(f"Next: tuneworthy run with --set {role}={ranking.best.name} --set protocol=holdout.")
+    notes.append(f"Next: {command} --set {role}={shlex.quote(ranking.best.name)} --set protocol=holdout")
     return Group(table, Text(), *(Text(note) for note in notes))

@@ -9,6 +9,7 @@ from tuneworthy.evaluation.assemble import ArmOutput
 from tuneworthy.methods import METHODS
 from tuneworthy.runfolder.unit_output import read_metrics, read_predictions
 from tuneworthy.units.adaptation import with_adaptation
+from tuneworthy.units.untrained import why_untrained
 
 
 def arm_outputs(units: Sequence[Unit], run: Path) -> list[ArmOutput]:
@@ -21,10 +22,12 @@ def arm_outputs(units: Sequence[Unit], run: Path) -> list[ArmOutput]:
             [p for unit in own[repeat::seeds] for p in read_predictions(run / "units" / unit.address)]
             for repeat in range(seeds)
         ]
-        costs = with_adaptation([unit_metrics(unit, run)["cost"] for unit in own], own[0].start, run)
+        measured = [unit_metrics(unit, run) for unit in own]
+        costs = with_adaptation([one["cost"] for one in measured], own[0].start, run)
         beside = None if own[0].start is None else str(own[0].parameters["then"])
         kind = METHODS.get(method).kind
-        outputs.append(ArmOutput(method, kind, answers[0], costs, tuple(answers[1:]), beside))
+        untrained = why_untrained([one["facts"] for one in measured])
+        outputs.append(ArmOutput(method, kind, answers[0], costs, tuple(answers[1:]), beside, untrained))
     return outputs
 
 

@@ -18,6 +18,11 @@ def tuned(evidence: Evidence) -> tuple[Arm, ...]:
     return tuple(arm for arm in evidence.arms if arm.kind == "tuned")
 
 
+def trained(evidence: Evidence) -> tuple[Arm, ...]:
+    """The fine-tuned arms that were trained: what the others fail to gain says nothing of fine-tuning."""
+    return tuple(arm for arm in tuned(evidence) if arm.untrained is None)
+
+
 def baselines(evidence: Evidence) -> tuple[Arm, ...]:
     """The arms that look at no input, such as majority."""
     return tuple(arm for arm in evidence.arms if arm.kind == "baseline")
@@ -166,6 +171,18 @@ def gain_ruled_out(evidence: Evidence, arm: Arm, against: Arm) -> bool:
         return end < margin(evidence)
     worse = found is not None and goodness(evidence, found.difference) < 0
     return worse and found is not None and found.p_two_sided <= evidence.thresholds.alpha
+
+
+def most_gained(evidence: Evidence, arm: Arm, against: Arm) -> float:
+    """The largest gain of `arm` over `against` that its interval leaves open.
+
+    Without an interval it is infinite, or the gain seen where the arm is shown to be worse.
+    """
+    found = comparison(evidence, arm.method, against.method)
+    end = largest_gain(evidence, found)
+    if end is None and found is not None and gain_ruled_out(evidence, arm, against):
+        return goodness(evidence, found.difference)
+    return inf if end is None else end
 
 
 def target_out_of_reach(evidence: Evidence) -> bool:

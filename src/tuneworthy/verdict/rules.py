@@ -6,11 +6,9 @@ where an interval ends below the smallest gain worth having, never because a tes
 
 from collections.abc import Callable
 
-from tuneworthy.core.counting import about, counted
+from tuneworthy.core.counting import counted
 from tuneworthy.core.evidence import Arm, Decision, Evidence, Verdict
 from tuneworthy.verdict import facts, words
-
-NO_ARM = "none"  # what is recommended when no arm was scored
 
 
 def decide(evidence: Evidence) -> Verdict:
@@ -83,11 +81,11 @@ def target_out_of_reach(evidence: Evidence) -> Verdict | None:
     """Every arm's interval ends below the target, tuned arms among them.
 
     Asked before `fine_tune`: the target is what the user needs, and a gain that stays below it does not help
-    yet. The reasons still say when a tuned arm wins. Without a tuned arm the rule is silent: nothing is known
-    about what fine-tuning would reach.
+    yet. The reasons still say when a tuned arm wins. Without a tuned arm that was trained the rule is silent:
+    nothing is known about what fine-tuning would reach.
     """
     sentence, leader = words.reach(evidence), facts.best(evidence, evidence.arms)
-    if not facts.target_out_of_reach(evidence) or not facts.tuned(evidence):
+    if not facts.target_out_of_reach(evidence) or not facts.trained(evidence):
         return None
     if sentence is None or leader is None:
         return None
@@ -153,15 +151,16 @@ def cheap_is_enough(evidence: Evidence) -> Verdict | None:
     """An untuned arm to which no tuned arm adds a gain worth having, shown by the intervals.
 
     An arm other than a baseline has to be shown to be better than every baseline as well; else the baseline
-    itself is the one that is enough, or nothing is shown.
+    itself is the one that is enough, or nothing is shown. Of the tuned arms at least one has
+    to have been trained.
     """
-    trained = facts.tuned(evidence)
-    if not trained:
+    tuned = facts.tuned(evidence)
+    if not facts.trained(evidence):
         return None
     enough = [
         arm
         for arm in facts.untuned(evidence)
-        if all(facts.gain_ruled_out(evidence, rival, arm) for rival in trained)
+        if all(facts.gain_ruled_out(evidence, rival, arm) for rival in tuned)
         and (
             arm.kind == "baseline"
             or not facts.baselines(evidence)
@@ -174,7 +173,7 @@ def cheap_is_enough(evidence: Evidence) -> Verdict | None:
     margin = words.amount(evidence, facts.margin(evidence))
     because = [
         f"The {margin} worth having over {arm.method} are ruled out for every tuned arm; "
-        f"closest to it, {_widest(evidence, trained, arm)}."
+        f"closest to it, {words.widest(evidence, tuned, arm)}."
     ]
     thrift = facts.cheapest(evidence, (other for other in enough if other.kind != "baseline"))
     if thrift is not None and facts.dearness(thrift) < facts.dearness(arm):
@@ -183,7 +182,7 @@ def cheap_is_enough(evidence: Evidence) -> Verdict | None:
         )
     rest = tuple(other for other in facts.untuned(evidence) if other.kind != "baseline")
     if arm.kind == "baseline" and not all(facts.gain_ruled_out(evidence, other, arm) for other in rest):
-        because.append(f"Without tuning, {_not_ruled_out(evidence, rest, arm, lower=True)}")
+        because.append(f"Without tuning, {words.not_ruled_out(evidence, rest, arm, lower=True)}")
     decision = _decision_for(arm)
     return _verdict(
         evidence,
@@ -217,7 +216,7 @@ def too_few_rows(evidence: Evidence) -> Verdict | None:
         opening="There are too few rows to fine-tune.",
         because=(
             f"The table has {counted(evidence.rows, 'row')}; nothing is fine-tuned below {fewest:,}.",
-            f"Until then {arm.method if arm else NO_ARM} is the best of the arms that were run.",
+            f"Until then {arm.method if arm else words.NO_ARM} is the best of the arms that were run.",
         ),
         next_action=f"Label at least {missing} and run again.",
     )
@@ -231,7 +230,7 @@ def nothing_learned(evidence: Evidence) -> Verdict | None:
     """
     baseline = facts.best(evidence, facts.baselines(evidence))
     others = tuple(arm for arm in evidence.arms if arm.kind != "baseline")
-    if baseline is None or not facts.tuned(evidence):
+    if baseline is None or not facts.trained(evidence):
         return None
     if any(facts.shown_above_baseline(evidence, arm) for arm in others):
         return None
@@ -246,16 +245,16 @@ def nothing_learned(evidence: Evidence) -> Verdict | None:
         because=(
             f"No arm is shown to be better than {baseline.method}: the smallest one-sided p is "
             f"{words.p_value(smallest)}, above {evidence.thresholds.alpha:g}.",
-            _not_ruled_out(evidence, others, baseline),
+            words.not_ruled_out(evidence, others, baseline),
         ),
-        next_action=_more_rows(evidence, facts.best_so_far(evidence)),
+        next_action=words.more_rows(evidence, facts.best_so_far(evidence)),
     )
 
 
 def inconclusive(evidence: Evidence) -> Verdict:
     """Neither a gain nor its absence is shown; or no tuned arm was run and nothing is known of it."""
     arm = facts.best_so_far(evidence)
-    name = arm.method if arm else NO_ARM
+    name = arm.method if arm else words.NO_ARM
     rival, against = (
         facts.best(evidence, facts.tuned(evidence)),
         facts.best(evidence, facts.untuned(evidence)),
@@ -271,10 +270,14 @@ def inconclusive(evidence: Evidence) -> Verdict:
         because = ("No untuned arm was run, so there is nothing to compare fine-tuning with.",)
         headline = "Inconclusive: no untuned arm to compare with."
         next_action = "Add majority, tfidf and zero_shot to the arms of the job and run again."
+    elif not facts.trained(evidence):
+        because = tuple(words.untrained(arm) for arm in facts.tuned(evidence))
+        headline = f"Inconclusive: {rival.method} was hardly trained; use {name} for now."
+        next_action = "Train it longer or at a higher rate (its default settings do) and run again."
     else:
         because = _unsettled(evidence, rival, against)
         headline = f"Inconclusive: use {name} for now."
-        next_action = _more_rows(evidence, arm)
+        next_action = words.more_rows(evidence, arm)
     return _verdict(
         evidence,
         rule="inconclusive",
@@ -286,8 +289,6 @@ def inconclusive(evidence: Evidence) -> Verdict:
         next_action=next_action,
     )
 
-
-MOST_GROWTH = 20  # times the test rows there are, beyond which labelling more is no advice (ours)
 
 RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
     fix_data,
@@ -305,7 +306,7 @@ def _unsettled(evidence: Evidence, best_tuned: Arm, against: Arm) -> tuple[str, 
     thresholds = evidence.thresholds
     margin = words.amount(evidence, facts.margin(evidence))
     _, adjusted = facts.p_of_tuned(evidence)[best_tuned.method]
-    trained = facts.tuned(evidence)
+    tuned = facts.tuned(evidence)
     if adjusted <= thresholds.alpha:
         shown = (
             f"{best_tuned.method} beats every untuned arm (one-sided p {words.p_value(adjusted)} after "
@@ -316,28 +317,16 @@ def _unsettled(evidence: Evidence, best_tuned: Arm, against: Arm) -> tuple[str, 
             f"{best_tuned.method} is not shown to beat every untuned arm: one-sided p "
             f"{words.p_value(adjusted)} after correction, above {thresholds.alpha:g}."
         )
-    if all(facts.gain_ruled_out(evidence, rival, against) for rival in trained):
+    if all(facts.gain_ruled_out(evidence, rival, against) for rival in tuned):
+        closest = words.widest(evidence, tuned, against)
         ruled = (
-            f"A gain of {margin} over {against.method} is ruled out ({_widest(evidence, trained, against)}), "
+            f"A gain of {margin} over {against.method} is ruled out ({closest}), "
             f"but {against.method} itself is not shown to be better than the baseline."
         )
     else:
-        ruled = _not_ruled_out(evidence, trained, against)
+        ruled = words.not_ruled_out(evidence, tuned, against)
     needed = words.rows_needed(evidence)
     return (shown, ruled, needed) if needed else (shown, ruled)
-
-
-def _more_rows(evidence: Evidence, arm: Arm | None) -> str:
-    """How many rows to label next, as far as that is known, and what to use until then."""
-    name = arm.method if arm else NO_ARM
-    needed = evidence.rows_to_settle
-    if needed is None or needed <= evidence.test_rows:
-        return f"Use {name} for now; label more rows and run again if a small gain matters to you."
-    rows = "rows" if evidence.protocol == "crossfit" else "test rows"
-    more = about(needed - evidence.test_rows)
-    if needed > MOST_GROWTH * evidence.test_rows:
-        return words.TOO_MANY_ROWS.format(name=name, more=more, rows=rows)
-    return f"Label about {more} more {rows} and run again; use {name} until then."
 
 
 def _decision_for(arm: Arm) -> Decision:
@@ -345,26 +334,6 @@ def _decision_for(arm: Arm) -> Decision:
     if arm.kind == "baseline":
         return "not_worth_it"
     return "prompt" if arm.kind == "prompt" else "classifier"
-
-
-def _widest(evidence: Evidence, arms: tuple[Arm, ...], against: Arm) -> str:
-    """The gap, in words, of the arm whose interval over `against` reaches highest."""
-    rival = max(arms, key=lambda arm: (_upper_end(evidence, arm, against), arm.method))
-    found = facts.comparison(evidence, rival.method, against.method)
-    return words.gap(evidence, found, rival.method, against.method)
-
-
-def _not_ruled_out(evidence: Evidence, arms: tuple[Arm, ...], against: Arm, lower: bool = False) -> str:
-    """One sentence: the gain worth having that an interval leaves open, or that lacks an interval."""
-    margin = words.amount(evidence, facts.margin(evidence))
-    article = "a" if lower else "A"
-    return f"{article} gain of {margin} is not ruled out: {_widest(evidence, arms, against)}."
-
-
-def _upper_end(evidence: Evidence, arm: Arm, against: Arm) -> float:
-    """The largest gain of `arm` over `against` that its interval leaves open; infinite without one."""
-    end = facts.largest_gain(evidence, facts.comparison(evidence, arm.method, against.method))
-    return float("inf") if end is None else end
 
 
 def _verdict(
@@ -387,7 +356,7 @@ def _verdict(
     reasons = [*because, *(remark for remark in words.remarks(evidence) if remark not in because)]
     return Verdict(
         decision=decision,
-        recommended_method=(arm.method if arm else "") or NO_ARM,
+        recommended_method=(arm.method if arm else "") or words.NO_ARM,
         headline=headline,
         reasons=tuple(reasons),
         paragraph=" ".join(paragraph),

@@ -7,6 +7,8 @@ from tuneworthy.core.evidence import Arm, Comparison, Evidence, FineTuning, Powe
 from tuneworthy.metrics import title_of
 from tuneworthy.verdict import facts
 
+NO_ARM = "none"  # what is recommended when no arm was scored
+MOST_GROWTH = 20  # times the test rows there are, beyond which labelling more is no advice (ours)
 TOO_MANY_ROWS = (
     "Use {name}: so small a difference would take about {more} more {rows} to settle. A stronger base "
     "model or cleaner labels may change it sooner."
@@ -181,6 +183,33 @@ def rows_needed(evidence: Evidence) -> str | None:
     return f"About {about(evidence.rows_to_settle)} test rows would settle a difference this size."
 
 
+def more_rows(evidence: Evidence, arm: Arm | None) -> str:
+    """How many rows to label next, as far as that is known, and what to use until then."""
+    name = arm.method if arm else NO_ARM
+    needed = evidence.rows_to_settle
+    if needed is None or needed <= evidence.test_rows:
+        return f"Use {name} for now; label more rows and run again if a small gain matters to you."
+    rows = "rows" if evidence.protocol == "crossfit" else "test rows"
+    more = about(needed - evidence.test_rows)
+    if needed > MOST_GROWTH * evidence.test_rows:
+        return TOO_MANY_ROWS.format(name=name, more=more, rows=rows)
+    return f"Label about {more} more {rows} and run again; use {name} until then."
+
+
+def widest(evidence: Evidence, arms: tuple[Arm, ...], against: Arm) -> str:
+    """The gap, in words, of the arm whose interval over `against` reaches highest."""
+    rival = max(arms, key=lambda arm: (facts.most_gained(evidence, arm, against), arm.method))
+    found = facts.comparison(evidence, rival.method, against.method)
+    return gap(evidence, found, rival.method, against.method)
+
+
+def not_ruled_out(evidence: Evidence, arms: tuple[Arm, ...], against: Arm, lower: bool = False) -> str:
+    """One sentence: the gain worth having that an interval leaves open, or that lacks an interval."""
+    margin = amount(evidence, facts.margin(evidence))
+    article = "a" if lower else "A"
+    return f"{article} gain of {margin} is not ruled out: {widest(evidence, arms, against)}."
+
+
 def remarks(evidence: Evidence) -> tuple[str, ...]:
     """What a reader has to know whichever rule fired."""
     found = [reach(evidence), straw_man(evidence)]
@@ -190,6 +219,8 @@ def remarks(evidence: Evidence) -> tuple[str, ...]:
         earlier = counted(evidence.past_tuned_arms, "tuned arm was", "tuned arms were")
         found.append(f"{earlier} scored on these test rows before; the correction counts them.")
     for arm in _by_name(evidence.arms):
+        if arm.untrained is not None:
+            found.append(untrained(arm))
         if arm.unparseable > 0:
             found.append(
                 f"{counted(arm.unparseable, 'answer')} of {arm.method} could not be parsed "
@@ -208,6 +239,11 @@ def remarks(evidence: Evidence) -> tuple[str, ...]:
             )
     found.append(resolution(evidence))
     return tuple(sentence for sentence in found if sentence)
+
+
+def untrained(arm: Arm) -> str:
+    """One sentence: what a fine-tuned arm that was hardly trained does not show."""
+    return f"{arm.method} was hardly trained, so its score says little of fine-tuning: {arm.untrained}."
 
 
 def straw_man(evidence: Evidence) -> str:
