@@ -6,7 +6,7 @@ from tuneworthy.core.endpoint import Endpoint, endpoint_of, require_consent
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.evidence import FineTuning
 from tuneworthy.core.example import Example
-from tuneworthy.core.job import Job, JudgeSpec
+from tuneworthy.core.job import CurveSpec, Job, JudgeSpec
 from tuneworthy.core.unit import ModelRole
 from tuneworthy.data.splits import Split
 from tuneworthy.methods import METHODS, Demonstrating, Method, Selective
@@ -84,9 +84,10 @@ def fine_tuning_of(job: Job) -> FineTuning:
 
 
 def without_models(job: Job) -> Job:
-    """The job with only the arms that need no model, and no judge."""
+    """The job with only the arms that need no model, no judge and no learning curve."""
     arms = tuple(arm for arm in job.arms if not METHODS.get(arm).models)
-    return job.model_copy(update={"arms": arms or ("majority",), "judge": JudgeSpec()})
+    nothing = {"judge": JudgeSpec(), "curve": CurveSpec(arms=())}
+    return job.model_copy(update={"arms": arms or ("majority",), **nothing})
 
 
 def model_names(job: Job) -> dict[ModelRole, str]:

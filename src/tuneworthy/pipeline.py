@@ -6,7 +6,7 @@ units there and comes to the same end. The steps' details are in `steps.py`.
 
 from pathlib import Path
 
-from tuneworthy import arms, judging, similarity, steps, unlabelled
+from tuneworthy import arms, growth, judging, similarity, steps, unlabelled
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job, is_own_metric
 from tuneworthy.data.loading import load
@@ -22,6 +22,7 @@ from tuneworthy.runfolder.unit_output import remove_leftovers
 from tuneworthy.search.settings import check_search, searched
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.adaptation import STAGE, adapted
+from tuneworthy.units.curve import curved, draw_parts
 from tuneworthy.units.executors.local import LocalExecutor
 from tuneworthy.units.memory_ahead import memory_ahead
 from tuneworthy.units.plan import make_plan
@@ -67,6 +68,8 @@ def run(
     steps.check_parameters(job)
     texts = unlabelled.bring(job, steps.test_examples(split, rows, test_rows))
     split = texts.with_rows(split)
+    parts = draw_parts(job, split, rows)  # of the training rows, for learning curves
+    split = parts.split
     judging.check_judge(job, task)
     check_search(job)
 
@@ -91,7 +94,10 @@ def run(
         dtype, cores = steps.hardware()
         plan = adapted(make_plan(job, split, question, refs, dtype, cores), job, texts.address, cores)
         folder.write("environment.json", environment(dtype, cores))
-        frozen = plan.address  # a search fills in settings later, from validation rows alone
+        frozen = (
+            plan.address
+        )  # a search fills in settings later, from validation rows alone; curves choose nothing
+        plan = curved(plan, parts, job)
         steps.write_plan(folder, plan, job, data, split, rows)
         folder.emit("planned", stages={one.name: [unit.title for unit in one.units] for one in plan.stages})
         for text in foreseen:
@@ -150,6 +156,9 @@ def run(
                 "comparisons": scores.comparisons,
                 "tuned_skipped": skipped if plan.tuned_methods else None,
                 "rows_to_settle": rows_to_settle_difference(deciding, scores, outputs, truth),
+                "curves": growth.learning_curves(
+                    job, plan, split, question, outputs, truth, folder, executor, models
+                ),
             }
         )
         verdict = decide(evidence)

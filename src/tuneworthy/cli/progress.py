@@ -18,6 +18,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from tuneworthy.core.unit import PURPOSES
+
+BRIEF = PURPOSES["curve"]  # how the titles of units end that are dozens and take seconds
 WIDE = 140  # columns of a table that is piped or kept in a file, where no terminal folds it (ours)
 
 
@@ -105,6 +108,8 @@ class Display:
             self._tasks[event["unit"]] = self._progress.add_task(f"  {event['title']}", total=None, facts="")
 
     def _on_unit_progress(self, event: dict[str, Any]) -> None:
+        if event["title"].endswith(BRIEF) and not self._live:
+            return
         facts = ""
         if "loss" in event:
             facts = f"loss {event['loss']:.3f}, {event['tokens_per_s']:.0f} tokens/s"
@@ -120,11 +125,13 @@ class Display:
 
     def _on_unit_finished(self, event: dict[str, Any]) -> None:
         spent = time.monotonic() - self._started.get(event["unit"], time.monotonic())
-        self._say(f"  done: {event['title']} ({spent:.0f} s)")
+        if not event["title"].endswith(BRIEF):
+            self._say(f"  done: {event['title']} ({spent:.0f} s)")
         self._advance(event["unit"])
 
     def _on_unit_reused(self, event: dict[str, Any]) -> None:
-        self._say(f"  kept: {event['title']} (finished before, in {event['source']})")
+        if not event["title"].endswith(BRIEF):
+            self._say(f"  kept: {event['title']} (finished before, in {event['source']})")
         self._advance(event["unit"])
 
     def _advance(self, unit: str) -> None:

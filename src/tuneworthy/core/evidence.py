@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from tuneworthy.core.frozen import Frozen
+from tuneworthy.core.learning import LearningCurve
 from tuneworthy.core.unit import ArmKind
 
 Decision = Literal[
@@ -219,6 +220,7 @@ class Evidence(Frozen):
     past_tuned_arms: int = 0
     tuned_skipped: str | None = None
     rows_to_settle: int | None = None
+    curves: tuple[LearningCurve, ...] = ()
 
 
 class Verdict(Frozen):

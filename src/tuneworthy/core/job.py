@@ -5,7 +5,7 @@ name and the method validates them when the plan is made.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -115,6 +115,18 @@ class SearchSpec(Frozen):
     )
 
 
+class CurveSpec(Frozen):
+    """How much more rows would buy: arms are fitted on fewer rows as well."""
+
+    arms: tuple[str, ...] | None = Field(
+        None, description="arms with a learning curve; default: the cheap classifiers; []: none"
+    )
+    shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.125, 0.1875, 0.25, 0.375, 0.5, 0.75),
+        description="parts of the training rows that are learned from; a fine-tune has 0.25 and 0.5 alone",
+    )
+
+
 class Job(Frozen):
     """A complete job; every field has a default but `data`."""
 
@@ -177,6 +189,9 @@ class Job(Frozen):
     )
     search: SearchSpec = Field(
         default_factory=lambda: SearchSpec(), description="search for better settings of the arms"
+    )
+    curve: CurveSpec = Field(
+        default_factory=lambda: CurveSpec(), description="learning curves: what more rows would buy"
     )
     resamples: int = Field(10_000, ge=100, description="bootstrap and permutation resamples")
     judge: JudgeSpec = Field(

@@ -6,12 +6,13 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.hashing import address
 
 ArmKind = Literal["baseline", "classifier", "prompt", "tuned"]
-Purpose = Literal["evaluate", "refit", "trial", "adapt"]
+Purpose = Literal["evaluate", "refit", "trial", "adapt", "curve"]
 PURPOSES: dict[Purpose, str] = {
     "evaluate": "",
     "refit": " (final)",
     "trial": " (trial)",
     "adapt": " (unlabelled text)",
+    "curve": " (fewer rows)",
 }
 ModelRole = Literal["decoder", "embedder", "prompter"]  # fine-tuned; turns texts into vectors; prompted
 
@@ -34,12 +35,14 @@ class Unit(Frozen):
         parameters: the method's full parameters, defaults written out.
         task, labels, instruction: what is asked, in the task's words.
         purpose: "evaluate" predicts rows it has not seen; "refit" fits all rows with frozen settings; "trial"
-            tries settings on validation rows; "adapt" makes a base model read documents.
+            tries settings on validation rows; "adapt" makes a base model read documents; "curve" learns from
+            a part of the rows.
         fold: the fold of a crossfit (0-based); None under holdout and for a refit.
         json_schema: the user's JSON Schema of the answers; None where it is inferred from the rows fitted.
         constrain: whether answers are held to the JSON Schema.
         prompt: the user's template of a user turn, its text; None for the bare input.
         until: the share of a fine-tune's steps after which a trial pauses.
+        share: of the fold's training rows that a point of a learning curve learns from.
         metric: the primary metric, which inner selection and checkpoint choice go by.
         fit, validation, predict: addresses of row sets.
         models: the base models by role; empty for methods that need none.
@@ -69,19 +72,21 @@ class Unit(Frozen):
     constrain: bool = True
     prompt: str | None = None
     until: float = 1.0
+    share: float = 1.0
     start: str | None = None
 
     @property
     def address(self) -> str:
         """Sixteen hex digits: the folder name of this unit's output.
 
-        How answers are constrained, a prompt, a pause and a start are part of it only where there is such.
+        How answers are constrained, a prompt, a pause, a part and a start count only where there is such.
         """
         unsaid = {
             "json_schema": self.json_schema is None,
             "constrain": self.constrain,
             "prompt": self.prompt is None,
             "until": self.until == 1.0,
+            "share": self.share == 1.0,
             "start": self.start is None,
         }
         return address(self.model_dump(mode="json", exclude={name for name in unsaid if unsaid[name]}))

@@ -1,8 +1,9 @@
 """`Embedder`: a sentence encoder; texts in, unit vectors out."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,17 +19,25 @@ from tuneworthy.models.quiet import quiet
 
 @dataclass(slots=True)
 class Embedder:
-    """A loaded encoder with its pooling."""
+    """A loaded encoder with its pooling; with `known` it keeps what it has read."""
 
     model: Any
     tokenizer: Any
     pooling: Literal["mean", "cls"]
     max_length: int
     device: torch.device
+    known: dict[str, NDArray[np.float32]] | None = None
 
-    @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit-length embeddings, shape [len(texts), D], float32; longer texts are cut at `max_length`."""
+        if self.known is None or not texts:
+            return self._embed(texts)
+        if new := [text for text in dict.fromkeys(texts) if text not in self.known]:
+            self.known.update(zip(new, self._embed(new), strict=True))
+        return np.stack([self.known[text] for text in texts])
+
+    @torch.inference_mode()
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
         vectors = np.zeros((len(encoded), int(self.model.config.hidden_size)), dtype=np.float32)
         for batch in padded_batches(encoded, self.tokenizer.pad_token_id or 0, self.device):
@@ -38,12 +47,35 @@ class Embedder:
         return vectors
 
 
+_reused: Path | None = None
+_kept: dict[Path, Embedder] = {}
+
+
+@contextmanager
+def remembered_embeddings(folder: Path | None) -> Iterator[None]:
+    """Within it this encoder is loaded once a process and reads a text once: for fits that nobody times."""
+    global _reused
+    _reused = folder
+    try:
+        yield
+    finally:
+        _reused = None
+
+
 def load_embedder(folder: Path) -> Embedder:
     """Loads any encoder folder; pooling and length as sentence-transformers' files say, else mean and 512.
 
     Raises:
         ModelError: the folder does not hold a usable encoder.
     """
+    if folder == _reused:
+        if folder not in _kept:
+            _kept[folder] = replace(_loaded(folder), known={})
+        return _kept[folder]
+    return _loaded(folder)
+
+
+def _loaded(folder: Path) -> Embedder:
     quiet()
     from transformers import AutoModel, AutoTokenizer
 

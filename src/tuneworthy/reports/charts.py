@@ -78,9 +78,11 @@ def arms_chart(
     if target is not None:
         lines.append(_Line(target, f"target {metric_value(metric, target)}", "target", (5, 3)))
     canvas, axes = _interval_chart(dots, lines, narrow, share=is_share(metric))
-    axes.xaxis.set_major_formatter(_ticks(lambda value: metric_value(metric, value).replace(".0%", "%")))
+    axes.xaxis.set_major_formatter(ticks(lambda value: metric_value(metric, value).replace(".0%", "%")))
     told = "; ".join(f"{arm.method} {estimate_text(arm.estimate)}" for arm in arms)
-    return canvas.svg(_id("arms", narrow), f"{metric_title(metric)} of each arm with its interval: {told}.")
+    return canvas.svg(
+        chart_id("arms", narrow), f"{metric_title(metric)} of each arm with its interval: {told}."
+    )
 
 
 @house_style()
@@ -114,9 +116,11 @@ def differences_chart(
     if smallest_gain is not None and not narrow:
         end = axes.get_xlim()[smallest_gain >= 0]
         axes.axvspan(smallest_gain, end, color=COLOURS["gain"], linewidth=0, zorder=0)
-    axes.xaxis.set_major_formatter(_ticks(lambda value: signed(value, metric).removesuffix(".0")))
+    axes.xaxis.set_major_formatter(ticks(lambda value: signed(value, metric).removesuffix(".0")))
     told = "; ".join(f"{item.method} minus {item.against} {comparison_text(item)}" for item in comparisons)
-    return canvas.svg(_id("gain", narrow), f"Differences in {metric_title(metric)} with intervals: {told}.")
+    return canvas.svg(
+        chart_id("gain", narrow), f"Differences in {metric_title(metric)} with intervals: {told}."
+    )
 
 
 @house_style()
@@ -137,13 +141,13 @@ def curves_chart(units: Sequence[UnitOutput], metric: str, *, narrow: bool = Fal
         _panel(axes, title, several, faint)
     panels[0].set_ylim(bottom=0)
     if is_share(metric):
-        panels[1].yaxis.set_major_formatter(_ticks(lambda value: f"{100 * value:g}%"))
+        panels[1].yaxis.set_major_formatter(ticks(lambda value: f"{100 * value:g}%"))
     for (steps, values), step in zip(scores, kept, strict=True):
         if step in steps:
             _kept(panels[1], step, values[steps.index(step)], f"kept: step {step}" if len(units) == 1 else "")
     told = f"Training loss and validation {metric_title(metric)} by step, {len(units)} fold(s)."
     name = f"curve-{units[0].address}" if units else "curve"
-    return canvas.svg(_id(name, narrow), told)
+    return canvas.svg(chart_id(name, narrow), told)
 
 
 @house_style()
@@ -179,23 +183,23 @@ def trials_chart(
     axes.grid(True, color=COLOURS["rule"], linewidth=1, linestyle="-")
     axes.minorticks_off()
     axes.xaxis.set_major_locator(LogLocator(numticks=6, subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(_ticks(lambda value: f"{value:g}"))
+    axes.xaxis.set_major_formatter(ticks(lambda value: f"{value:g}"))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(_ticks(lambda value: metric_value(metric, value).replace(".0%", "%")))
+    axes.yaxis.set_major_formatter(ticks(lambda value: metric_value(metric, value).replace(".0%", "%")))
     axes.margins(x=0.06, y=0.18)
     axes.set_xlabel(setting, color=COLOURS["muted"], fontsize=12)
     style: dict[str, Any] = {"xycoords": "axes fraction", "va": "bottom", "ha": "left"}
     title = f"{metric_title(metric)} on validation rows"
     write(axes, title, (0, 1), (0, 12), color=COLOURS["ink"], weight="bold", **style)
     told = "; ".join(f"{value:g}: {metric_value(metric, score)}" for value, score, _, _ in points)
-    return canvas.svg(_id(f"trials-{method}", narrow), f"{title} by {setting} in the search: {told}.")
+    return canvas.svg(chart_id(f"trials-{method}", narrow), f"{title} by {setting} in the search: {told}.")
 
 
-def _id(name: str, narrow: bool) -> str:
+def chart_id(name: str, narrow: bool) -> str:
     return f"{name}-{'narrow' if narrow else 'wide'}"
 
 
-def _ticks(words: Callable[[float], str]) -> Any:
+def ticks(words: Callable[[float], str]) -> Any:
     return FuncFormatter(lambda value, _: words(value))
 
 

@@ -6,6 +6,7 @@ from tuneworthy.reports import formats
 from tuneworthy.reports.charts import arms_chart, differences_chart
 from tuneworthy.reports.contents import Contents
 from tuneworthy.reports.glossary import glossary
+from tuneworthy.reports.growth import growth_view
 from tuneworthy.reports.templating import environment, writable
 from tuneworthy.reports.views_judge import judge_view
 from tuneworthy.reports.views_record import (
@@ -71,6 +72,7 @@ def _views(contents: Contents) -> View:
         "classes": classes_view(contents),
         "groups": groups_view(contents),
         "slices": slices_view(contents),
+        "growth": growth_view(contents),
         "wording": wording_view(contents),
         "learned": learned_view(contents),
         "search": search_view(contents),

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tuneworthy.core.errors import ModelError
+from tuneworthy.core.errors import ModelError, TuneworthyError
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRole, Unit
@@ -53,6 +53,8 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     import torch
     from threadpoolctl import threadpool_limits
 
+    from tuneworthy.models.embedder import remembered_embeddings
+
     torch.set_num_threads(unit.threads)
     reset_peak_memory()
     rows, row_sets = run_rows(str(run))
@@ -74,7 +76,9 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     validation = [rows[row] for row in row_sets[unit.validation]]
     asked = [rows[row].without_target() for row in row_sets[unit.predict]]
     writer = UnitWriter(folder)
-    with threadpool_limits(limits=unit.threads):
+    frozen = unit.purpose == "curve" and method.kind == "classifier"
+    reused = remembered_embeddings(models.get("embedder") if frozen else None)
+    with threadpool_limits(limits=unit.threads), reused:
         started = time.perf_counter()
         try:
             if unit.purpose == "adapt":
@@ -82,17 +86,20 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
                 fitted = method.adapt(setting, parameters, fit_rows)
             else:
                 fitted = method.fit(setting, parameters, fit_rows, validation)
-        except ModelError as error:
-            if unit.purpose != "trial":
+        except TuneworthyError as error:
+            if not (unit.purpose == "curve" or (unit.purpose == "trial" and isinstance(error, ModelError))):
                 raise
-            writer.finish(unit, [], {"cost": {}, "facts": {"failed": str(error)}})  # a setting that diverges
+            writer.finish(
+                unit, [], {"cost": {}, "facts": {"failed": str(error)}}
+            )  # it diverges, or so few rows do
             return
         fit_s = time.perf_counter() - started + fitted.facts.get("seconds_before_resume", 0.0)
         started = time.perf_counter()
         predictions = fitted.predict(asked)
         predict_s = time.perf_counter() - started + fitted.facts.pop("seconds_answered_before", 0.0)
         quiet = True  # timing single rows is no progress
-        latency_s = fitted.facts.get("seconds_per_request") or _latency(fitted, asked)
+        timed = [] if unit.purpose == "curve" else asked
+        latency_s = fitted.facts.get("seconds_per_request") or _latency(fitted, timed)
         if unit.purpose in ("refit", "adapt") or (method.kind == "tuned" and unit.purpose == "evaluate"):
             (writer.folder / "model").mkdir()
             fitted.save(writer.folder / "model")

@@ -237,13 +237,28 @@ def remarks(evidence: Evidence) -> tuple[str, ...]:
                 f"As first written, {percent(free / arm.estimate.n)} of {arm.method}'s answers followed the "
                 "JSON Schema; the others were written again under it."
             )
-    found.append(resolution(evidence))
+    found += [growth(evidence), resolution(evidence)]
     return tuple(sentence for sentence in found if sentence)
 
 
 def untrained(arm: Arm) -> str:
     """One sentence: what a fine-tuned arm that was hardly trained does not show."""
     return f"{arm.method} was hardly trained, so its score says little of fine-tuning: {arm.untrained}."
+
+
+def growth(evidence: Evidence) -> str | None:
+    """One sentence: what the learning curve of the best arm that has one foresees at twice the rows."""
+    curves = {curve.method: curve.growth for curve in evidence.curves if curve.growth is not None}
+    arm = facts.best(evidence, (arm for arm in evidence.arms if arm.method in curves))
+    found = arm and curves[arm.method]
+    if not found or arm is None:
+        return None
+    gain, *ends = (facts.goodness(evidence, end) for end in (found.gain, found.low, found.high))
+    between = f"{bare(evidence, min(ends))} to {amount(evidence, max(ends))}"
+    return (
+        f"Twice the rows ({found.more_rows:,}) would bring {arm.method} about {amount(evidence, gain)} "
+        f"({found.confidence:.0%} interval {between}), by its learning curve."
+    )
 
 
 def straw_man(evidence: Evidence) -> str:
