@@ -21,6 +21,7 @@ CORE = (
     "finding",
     "endpoint",
     "judgement",
+    "learning",
     "ranking",
     "forecast",
     "study",

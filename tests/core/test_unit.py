@@ -29,6 +29,8 @@ def unit(**more: Any) -> Unit:
 
 def test_the_constraint_counts_only_where_the_job_says_something_about_it() -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
-    plain = unit().model_dump(mode="json", exclude={"json_schema", "constrain", "prompt", "until", "start"})
+    plain = unit().model_dump(
+        mode="json", exclude={"json_schema", "constrain", "prompt", "until", "share", "start"}
+    )
     assert unit().address == address(plain)
     assert len({unit().address, unit(json_schema=schema).address, unit(constrain=False).address}) == 3

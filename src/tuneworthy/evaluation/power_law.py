@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
-EXPONENTS = np.geomspace(0.1, 2.0, 25)
+EXPONENTS = np.geomspace(0.1, 2.0, 61)
 USUAL = 0.5  # how fast the error of an estimate falls with the rows, where nothing else is known
 SPREAD = 0.7  # of the logarithm of the exponent about it (ours): 0.25 and 1 are one standard deviation away
 

@@ -1,0 +1,55 @@
+"""A run says what more rows would buy."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import tuneworthy as tw
+from toy import toy_rows, write_csv
+
+FEW = {"shares": [0.25, 0.5, 0.75]}
+
+
+def settings(quick: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {**quick, "arms": ["majority", "tfidf", "lora"], **more}
+
+
+def units(run: Path, purpose: str) -> list[dict[str, Any]]:
+    found = [json.loads((folder / "unit.json").read_text()) for folder in (run / "units").iterdir()]
+    return [unit for unit in found if unit["purpose"] == purpose]
+
+
+def test_the_cheap_arm_has_a_curve_that_ends_at_its_own_score(tmp_path: Path, quick: dict[str, Any]) -> None:
+    table = write_csv(tmp_path / "rows.csv", toy_rows(160))
+    run = tw.run(table, **settings(quick, curve=FEW))
+    evidence = json.loads((run.path / "evidence.json").read_text())
+    (curve,) = evidence["curves"]
+    own = next(arm for arm in evidence["arms"] if arm["method"] == "tfidf")
+    assert curve["method"] == "tfidf"
+    assert curve["points"][-1]["value"] == own["estimate"]["value"]
+    assert [point["fits"] for point in curve["points"]] == [5] * (len(curve["points"]) - 1) + [1]
+    assert "What more rows would buy" in (run.path / "report.html").read_text()
+
+
+def test_a_fine_tune_has_a_curve_where_the_job_names_it(tmp_path: Path, quick: dict[str, Any]) -> None:
+    table = write_csv(tmp_path / "rows.csv", toy_rows(160))
+    run = tw.run(table, **settings(quick, curve={"arms": ["lora"]}))
+    fitted = units(run.path, "curve")
+    assert {unit["method"] for unit in fitted} == {"lora"}
+    assert sorted(unit["share"] for unit in fitted) == [0.25, 0.5]
+
+
+def test_no_curve_is_measured_where_the_job_wants_none(tmp_path: Path, quick: dict[str, Any]) -> None:
+    table = write_csv(tmp_path / "rows.csv", toy_rows(160))
+    run = tw.run(table, **settings(quick, curve={"arms": []}))
+    assert not units(run.path, "curve")
+    assert json.loads((run.path / "evidence.json").read_text())["curves"] == []
+
+
+def test_a_curve_does_not_change_the_scores_or_the_verdict(tmp_path: Path, quick: dict[str, Any]) -> None:
+    table = write_csv(tmp_path / "rows.csv", toy_rows(160))
+    quick = {**quick, "arms": ["majority", "tfidf"]}
+    with_curve = tw.run(table, output=tmp_path / "a", curve=FEW, **quick)
+    without = tw.run(table, output=tmp_path / "b", curve={"arms": []}, **quick)
+    assert with_curve.estimates == without.estimates
+    assert with_curve.verdict.decision == without.verdict.decision
