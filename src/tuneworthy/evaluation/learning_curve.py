@@ -87,9 +87,10 @@ def learning_curve(
         return silent("the scores do not follow a power law")
     more = 2 * rows_now
     gains = sign * (curves.at(more) - curves.at(rows_now))
-    # A score at that size would miss the curve as the points do: by the draw of what is learned from.
-    miss = np.sqrt((misses**2).sum() / max(1, len(points) - UNKNOWN))
-    around = gains[1:] + miss * np.random.default_rng([seed, 3]).standard_normal(len(scatter))
+    # A score at that size would miss the curve as points do, by the draw of what is learned from. So few
+    # points may lie near their curve by luck: by their own noise at least.
+    missed = max(noise[0], np.sqrt((misses**2).sum() / max(1, len(points) - UNKNOWN)))
+    around = gains[1:] + missed * np.random.default_rng([seed, 3]).standard_normal(len(scatter))
     tail = (1 - confidence) / 2
     low, high = np.quantile(around, [tail, 1 - tail])
     return LearningCurve(
