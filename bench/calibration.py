@@ -119,9 +119,12 @@ def outcomes(name: str, data: Path, count: int, draw: int) -> Row:
             own = [(p.share, p.fit, p.validation) for p in found.parts if p.fold == number]
             for share, fit, validation in [*whole, *(own if arm != "majority" else [])]:
                 learned = [by_id[row] for row in (*split.rows(fit), *split.rows(validation))]
-                shares.setdefault(str(share), []).extend(
-                    answers(arm, metric, labels, draw + number, learned, ask)
-                )
+                few = (
+                    len({row.target for row in learned}) < 2
+                )  # nothing to tell apart: such a size is left out
+                told = answers(arm, metric, labels, draw + number, learned, ask) if not few else []
+                shares.setdefault(str(share), []).extend(told)
+        shares = {share: told for share, told in shares.items() if len(told) == count}
         made[arm] = shares | {"test": answers(arm, metric, labels, draw, rows, parts["test"])}
     kept_here = {
         "metric": metric,

@@ -134,6 +134,7 @@ def run(
             protocol=protocol,
             power=power,
             blocking=blocking,
+            **steps.ceiling(findings, question.metric),
             past_tuned_arms=lockbox.past_tuned_arms(frozen),
         )
 

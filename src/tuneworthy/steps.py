@@ -318,6 +318,14 @@ def test_examples(split: Split, rows: Sequence[Example], test_rows: Sequence[Exa
     return [by_id[row_id] for row_id in split.test_ids]
 
 
+def ceiling(findings: Sequence[Finding], metric: str) -> dict[str, float | int]:
+    """What doubtful labels allow at most, as fields of the evidence; none for a metric they do not bound."""
+    found = next((one for one in findings if one.ceiling is not None), None)
+    if found is None or found.ceiling is None or not METRICS.get(metric).binary:
+        return {}
+    return {"ceiling": found.ceiling, "doubtful_rows": len(found.rows)}
+
+
 def metric_names(task: Task, primary: str) -> list[str]:
     """The task's metrics, the primary one first."""
     return [primary, *(name for name in task.metrics if name != primary)]

@@ -19,6 +19,15 @@ def units(run: Path, purpose: str) -> list[dict[str, Any]]:
     return [unit for unit in found if unit["purpose"] == purpose]
 
 
+def by_id(run: Path) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in map(json.loads, (run / "rows.jsonl").read_text().splitlines())}
+
+
+def rows_of(run: Path, *sets: str) -> list[str]:
+    split = json.loads((run / "split.json").read_text())
+    return [row for name in sets for row in split["row_sets"][name]]
+
+
 def test_the_cheap_arm_has_a_curve_that_ends_at_its_own_score(tmp_path: Path, quick: dict[str, Any]) -> None:
     table = write_csv(tmp_path / "rows.csv", toy_rows(160))
     run = tw.run(table, **settings(quick, curve=FEW))
@@ -53,3 +62,17 @@ def test_a_curve_does_not_change_the_scores_or_the_verdict(tmp_path: Path, quick
     without = tw.run(table, output=tmp_path / "b", curve={"arms": []}, **quick)
     assert with_curve.estimates == without.estimates
     assert with_curve.verdict.decision == without.verdict.decision
+
+
+def test_a_part_that_holds_one_label_is_left_out_of_the_curve(tmp_path: Path, quick: dict[str, Any]) -> None:
+    rows = [{**row, "label": "rare" if i % 20 == 0 else "common"} for i, row in enumerate(toy_rows(160))]
+    quick = {**quick, "arms": ["majority", "tfidf"], "curve": {"shares": [0.18, 0.5, 0.75, 0.9]}}
+    run = tw.run(write_csv(tmp_path / "rows.csv", rows), **quick)
+    (curve,) = json.loads((run.path / "evidence.json").read_text())["curves"]
+    targets = {row: known["target"] for row, known in by_id(run.path).items()}
+    failed = [
+        unit["share"]
+        for unit in units(run.path, "curve")
+        if len({targets[row] for row in rows_of(run.path, unit["fit"], unit["validation"])}) < 2
+    ]
+    assert failed and len(curve["points"]) == 5 - len(set(failed))

@@ -124,6 +124,7 @@ def say(
     rows: Sequence[int] = (),
     notes: Sequence[RowNote] = (),
     blocking: bool = False,
+    ceiling: float | None = None,
 ) -> Finding:
     """The finding of a check; rows are those given, or those of the notes that are of the labelled table."""
     named = tuple(rows) or tuple(dict.fromkeys(note.row for note in notes if not note.test))
@@ -136,6 +137,7 @@ def say(
         advice=advice,
         blocking=blocking,
         rows=named,
+        ceiling=ceiling,
         notes=tuple(notes)[:ROWS_NAMED],
     )
 

@@ -79,6 +79,7 @@ class LabelErrors:
             f"too, a perfect model would score {1 - share:.1%} there.",
             "Look at them in review.csv (tuneworthy check --fix), the likeliest first; apply what is wrong.",
             notes=notes,
+            ceiling=1 - share,
         )
 
 

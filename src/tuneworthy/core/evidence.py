@@ -201,6 +201,8 @@ class Evidence(Frozen):
         share: True when it lies between 0 and 1 and is read as a percentage.
         whole: what `smallest_gain_worth_having` is a share of: 1 for a score, and for an error that of the
             best constant answer, so that 0.02 means two percent of it.
+        ceiling: the score at most that labels allow of which `doubtful_rows` look wrong; None where no check
+            can tell, or it is no share of right answers.
         fine_tuning: "left_out" where the job says so, "no_weights" where an endpoint is the base model.
     """
 
@@ -221,10 +223,15 @@ class Evidence(Frozen):
     tuned_skipped: str | None = None
     rows_to_settle: int | None = None
     curves: tuple[LearningCurve, ...] = ()
+    ceiling: float | None = None
+    doubtful_rows: int = 0
 
 
 class Verdict(Frozen):
-    """The decision, the arm to use, and why, in words a manager can read."""
+    """The decision, the arm to use, and why, in words a manager can read.
+
+    `would_change` says at which number the rule that fired would not; empty where nothing is known of that.
+    """
 
     decision: Decision
     recommended_method: str
@@ -234,3 +241,4 @@ class Verdict(Frozen):
     next_action: str
     thresholds: Thresholds
     rule: str
+    would_change: str = ""

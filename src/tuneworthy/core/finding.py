@@ -41,6 +41,7 @@ class Finding(Frozen):
         message: what was found, one sentence.
         advice: what to do about it, one sentence.
         rows: the 1-based source rows of the labelled table concerned.
+        ceiling: the share of right answers at most that the labels allow, where the check can tell.
         notes: what there is to say about single rows, the likeliest fault first.
     """
 
@@ -52,4 +53,5 @@ class Finding(Frozen):
     advice: str = ""
     blocking: bool = False
     rows: tuple[int, ...] = ()
+    ceiling: float | None = None
     notes: tuple[RowNote, ...] = ()

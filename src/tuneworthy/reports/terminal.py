@@ -146,6 +146,8 @@ def _panel(contents: Contents) -> Panel:
     if verdict.recommended_method:
         body.append("\nUse: ", style="bold").append_text(_safe(verdict.recommended_method))
     body.append("\nNext: ", style="bold").append_text(_safe(verdict.next_action))
+    if verdict.would_change:
+        body.append("\nWhat would change it: ", style="bold").append_text(_safe(verdict.would_change))
     style = _TONE_STYLES[tone(verdict.decision)]
     title = Text(f" {formats.decision_title(verdict.decision)} ", style=f"bold {style}")
     return Panel(body, title=title, title_align="left", border_style=style, padding=(1, 2))

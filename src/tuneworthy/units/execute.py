@@ -86,12 +86,10 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
                 fitted = method.adapt(setting, parameters, fit_rows)
             else:
                 fitted = method.fit(setting, parameters, fit_rows, validation)
-        except TuneworthyError as error:
-            if not (unit.purpose == "curve" or (unit.purpose == "trial" and isinstance(error, ModelError))):
+        except (TuneworthyError, ValueError) as error:
+            if not _may_fail(unit, error):
                 raise
-            writer.finish(
-                unit, [], {"cost": {}, "facts": {"failed": str(error)}}
-            )  # it diverges, or so few rows do
+            writer.finish(unit, [], {"cost": {}, "facts": {"failed": str(error)}})
             return
         fit_s = time.perf_counter() - started + fitted.facts.get("seconds_before_resume", 0.0)
         started = time.perf_counter()
@@ -117,6 +115,11 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     writer.finish(unit, predictions, {"cost": cost, "facts": fitted.facts | _free_validity(predictions)})
     if unit.until == 1.0:
         _remove(checkpoint)
+
+
+def _may_fail(unit: Unit, error: Exception) -> bool:
+    """Whether a fit that fails is a result: a setting that diverges, or a part of too few rows or labels."""
+    return unit.purpose == "curve" or (unit.purpose == "trial" and isinstance(error, ModelError))
 
 
 @lru_cache(maxsize=2)

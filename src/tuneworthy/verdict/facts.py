@@ -101,6 +101,14 @@ def margin(evidence: Evidence) -> float:
     return evidence.thresholds.smallest_gain_worth_having * evidence.whole
 
 
+def no_room(evidence: Evidence) -> bool:
+    """Whether doubtful labels leave less above the best untuned arm than the smallest gain worth having."""
+    plain = best(evidence, untuned(evidence))
+    if plain is None or evidence.ceiling is None:
+        return False
+    return not gain_is_worth_having(evidence, evidence.ceiling - plain.estimate.value)
+
+
 def gain_is_worth_having(evidence: Evidence, gain: float) -> bool:
     """Whether a gain reaches the smallest gain worth having."""
     return gain >= margin(evidence) - ROUNDING

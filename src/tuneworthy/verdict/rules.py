@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tuneworthy.core.counting import counted
 from tuneworthy.core.evidence import Arm, Decision, Evidence, Verdict
-from tuneworthy.verdict import facts, words
+from tuneworthy.verdict import changes, facts, words
 
 
 def decide(evidence: Evidence) -> Verdict:
@@ -74,6 +74,7 @@ def target_met_untuned(evidence: Evidence) -> Verdict | None:
         opening=f"Fine-tuning is not needed: {arm.method} already meets the target.",
         because=tuple(because),
         next_action=f"{next_action}.",
+        would_change=changes.of_a_met_target(evidence, end),
     )
 
 
@@ -115,6 +116,7 @@ def target_out_of_reach(evidence: Evidence) -> Verdict | None:
         opening="The target is out of reach with these rows and these arms.",
         because=tuple(because),
         next_action=next_action,
+        would_change=changes.of_a_target_out_of_reach(evidence),
     )
 
 
@@ -144,6 +146,7 @@ def fine_tune(evidence: Evidence) -> Verdict | None:
             f"the {words.amount(evidence, facts.margin(evidence))} worth having.",
         ),
         next_action=f"Use {arm.method}: `tuneworthy predict` labels new rows with its fit on all rows.",
+        would_change=changes.of_a_win(evidence, arm),
     )
 
 
@@ -197,6 +200,7 @@ def cheap_is_enough(evidence: Evidence) -> Verdict | None:
         opening=f"Fine-tuning is not worth it on these rows: {arm.method} is enough.",
         because=tuple(because),
         next_action=f"Use {arm.method} as it is; run again when the data or the task changes.",
+        would_change=changes.of_a_cheap_arm(evidence, arm),
     )
 
 
@@ -287,6 +291,7 @@ def inconclusive(evidence: Evidence) -> Verdict:
         opening="Whether fine-tuning is worth it is not settled by these rows.",
         because=because,
         next_action=next_action,
+        would_change=changes.of_more_rows(evidence),
     )
 
 
@@ -346,6 +351,7 @@ def _verdict(
     opening: str,
     because: tuple[str, ...],
     next_action: str,
+    would_change: str = "",
 ) -> Verdict:
     """Puts a verdict together: a paragraph of three to six sentences, reasons with the standing remarks."""
     paragraph = [opening, *because[:3]]
@@ -361,6 +367,7 @@ def _verdict(
         reasons=tuple(reasons),
         paragraph=" ".join(paragraph),
         next_action=next_action,
+        would_change=would_change,
         thresholds=evidence.thresholds,
         rule=rule,
     )

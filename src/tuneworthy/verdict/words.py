@@ -13,6 +13,10 @@ TOO_MANY_ROWS = (
     "Use {name}: so small a difference would take about {more} more {rows} to settle. A stronger base "
     "model or cleaner labels may change it sooner."
 )
+NO_ROOM = (
+    "Look at the {rows} whose labels look wrong (`tuneworthy check --fix` writes review.csv) and run again; "
+    "use {name} until then."
+)
 TO_MEASURE_FINE_TUNING: dict[FineTuning, str] = {
     "open": "Add a tuned arm, for example lora, to the arms of the job and run again.",
     "left_out": "Measure fine-tuning as well: `tuneworthy run` on the same rows takes over what is done.",
@@ -186,6 +190,8 @@ def rows_needed(evidence: Evidence) -> str | None:
 def more_rows(evidence: Evidence, arm: Arm | None) -> str:
     """How many rows to label next, as far as that is known, and what to use until then."""
     name = arm.method if arm else NO_ARM
+    if facts.no_room(evidence):
+        return NO_ROOM.format(name=name, rows=counted(evidence.doubtful_rows, "row"))
     needed = evidence.rows_to_settle
     if needed is None or needed <= evidence.test_rows:
         return f"Use {name} for now; label more rows and run again if a small gain matters to you."
@@ -237,13 +243,29 @@ def remarks(evidence: Evidence) -> tuple[str, ...]:
                 f"As first written, {percent(free / arm.estimate.n)} of {arm.method}'s answers followed the "
                 "JSON Schema; the others were written again under it."
             )
-    found += [growth(evidence), resolution(evidence)]
+    found += [ceiling(evidence), growth(evidence), resolution(evidence)]
     return tuple(sentence for sentence in found if sentence)
 
 
 def untrained(arm: Arm) -> str:
     """One sentence: what a fine-tuned arm that was hardly trained does not show."""
     return f"{arm.method} was hardly trained, so its score says little of fine-tuning: {arm.untrained}."
+
+
+def ceiling(evidence: Evidence) -> str | None:
+    """One sentence: what labels that look wrong allow at most, where a target or a gain would be above it."""
+    if evidence.ceiling is None:
+        return None
+    head = (
+        f"{counted(evidence.doubtful_rows, 'label looks', 'labels look')} wrong; if all are, no model scores "
+        f"above {percent(evidence.ceiling)}"
+    )
+    target = evidence.thresholds.target_score
+    if target is not None and target > evidence.ceiling:
+        return f"{head}, which is below the target of {percent(target)}."
+    if facts.no_room(evidence):
+        return f"{head}, which leaves no room for a gain of {amount(evidence, facts.margin(evidence))}."
+    return None
 
 
 def growth(evidence: Evidence) -> str | None:

@@ -1,0 +1,78 @@
+"""What would change a verdict: one sentence with the number at which the rule that fired would not."""
+
+from math import comb
+
+from tuneworthy.core.counting import counted
+from tuneworthy.core.evidence import Arm, Comparison, Evidence
+from tuneworthy.verdict import facts, words
+
+
+def of_a_win(evidence: Evidence, arm: Arm) -> str:
+    """How few rows the win hangs on: the fragility index (Walsh et al. 2014) of its closest comparison.
+
+    Rows that only the winner has right are taken from it, one by one, until the test against some untuned arm
+    no longer holds. Empty where rows are not right or wrong.
+    """
+    plain, adjusted = facts.p_of_tuned(evidence)[arm.method]
+    alpha = evidence.thresholds.alpha * (plain / adjusted if adjusted else 1.0)  # at this step of Holm's
+    hangs = []
+    for other in facts.untuned(evidence):
+        found = facts.comparison(evidence, arm.method, other.method)
+        rows = None if found is None else _rows_to_lose(found, alpha)
+        if rows is None:
+            return ""
+        hangs.append((rows, other.method))
+    rows, against = min(hangs)
+    has, go = ("row that", "goes") if rows == 1 else ("rows that", "go")
+    return (
+        f"The win would no longer be shown if {rows:,} more {has} {arm.method} has right and {against} has "
+        f"wrong {go} the other way."
+    )
+
+
+def _rows_to_lose(found: Comparison, alpha: float) -> int | None:
+    """Fewest wins that have to become losses for the exact one-sided McNemar p to rise above alpha."""
+    if found.wins is None or found.losses is None or found.test != "mcnemar_exact":
+        return None
+    wins, losses, rows = found.wins, found.losses, 0
+    while wins and _p_greater(wins, losses) <= alpha:
+        wins, losses, rows = wins - 1, losses + 1, rows + 1
+    return rows
+
+
+def _p_greater(wins: int, losses: int) -> float:
+    """P(X >= wins) for X ~ Binomial(wins + losses, 1/2)."""
+    trials = wins + losses
+    return float(sum(comb(trials, k) for k in range(wins, trials + 1)) / 2**trials)
+
+
+def of_a_cheap_arm(evidence: Evidence, arm: Arm) -> str:
+    """The smallest gain that is not ruled out; empty where an arm has no interval."""
+    ends = [facts.most_gained(evidence, rival, arm) for rival in facts.tuned(evidence)]
+    most = max(ends, default=0.0)
+    if most <= 0:
+        return "Nothing that is asked of a gain would: the intervals of all tuned arms end below zero."
+    return f"It would be open again if a gain of {words.amount(evidence, most)} or less were worth having."
+
+
+def of_a_met_target(evidence: Evidence, end: float) -> str:
+    """The target up to which the verdict holds."""
+    bound = "down to" if evidence.error else "up to"
+    return f"The same is true of any target {bound} {words.value(evidence, end)}."
+
+
+def of_a_target_out_of_reach(evidence: Evidence) -> str:
+    """The target that some arm's interval would reach."""
+    ends = [end for arm in evidence.arms if (end := facts.hopeful_end(evidence, arm)) is not None]
+    if not ends:
+        return ""
+    best = max(ends, key=lambda end: facts.goodness(evidence, end))
+    return f"A target of {words.value(evidence, best)} would be within reach of an arm's interval."
+
+
+def of_more_rows(evidence: Evidence) -> str:
+    """The rows that would settle it; empty where that is not known."""
+    if evidence.rows_to_settle is None:
+        return ""
+    rows = counted(evidence.rows_to_settle, "test row")
+    return f"{rows} would find a true difference as large as the one seen, 80% of the time."

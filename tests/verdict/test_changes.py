@@ -1,0 +1,66 @@
+"""What a verdict says would change it, would."""
+
+from test_decide import CLEAR_WIN, KINDS, against, evidence
+
+from tuneworthy.core.evidence import Comparison, Evidence, Thresholds
+from tuneworthy.verdict.rules import decide
+
+
+def counted(wins: int, losses: int, other: str) -> Comparison:
+    base = against("lora", other, (wins - losses) / 200, 0.001)
+    return base.model_copy(update={"wins": wins, "losses": losses, "test": "mcnemar_exact"})
+
+
+def win(wins: int, losses: int) -> Evidence:
+    found = evidence(CLEAR_WIN)
+    others = tuple(c for c in found.comparisons if c.method != "lora")
+    against_all = tuple(counted(wins, losses, other) for other in KINDS if other not in ("lora", "full"))
+    return found.model_copy(update={"comparisons": (*others, *against_all)})
+
+
+def test_a_win_says_how_few_rows_it_hangs_on() -> None:
+    # 20 to 6 has p 0.0047; 18 to 8 has 0.038; 17 to 9 has 0.084.
+    assert "if 3 more rows that lora has right" in decide(win(20, 6)).would_change
+    assert "if 1 more row that lora has right" in decide(win(18, 8)).would_change
+
+
+def test_a_cheap_arm_names_the_gain_that_would_open_the_question_again() -> None:
+    found = evidence({"majority": 0.5, "tfidf": 0.85, "lora": 0.82})
+    told = decide(found)
+    assert (told.rule, told.would_change) == (
+        "cheap_is_enough",
+        "It would be open again if a gain of 1.0 points or less were worth having.",
+    )
+    again = found.model_copy(update={"thresholds": Thresholds(smallest_gain_worth_having=0.0099)})
+    assert decide(again).rule == "inconclusive"
+
+
+def test_a_met_target_names_the_target_up_to_which_it_holds() -> None:
+    values = {"majority": 0.5, "tfidf": 0.91}
+    told = decide(evidence(values, thresholds=Thresholds(target_score=0.8)))
+    assert told.would_change == "The same is true of any target up to 86.0%."
+    assert decide(evidence(values, thresholds=Thresholds(target_score=0.86))).rule == "target_met_untuned"
+    assert decide(evidence(values, thresholds=Thresholds(target_score=0.87))).rule != "target_met_untuned"
+
+
+def test_what_is_not_settled_names_the_rows_that_would() -> None:
+    values = {"majority": 0.5, "tfidf": 0.8, "lora": 0.82}
+    assert decide(evidence(values, rows_to_settle=900)).would_change.startswith("900 test rows would find")
+    assert decide(evidence(values)).would_change == ""
+
+
+def test_labels_that_look_wrong_leave_no_room_for_more_rows() -> None:
+    values = {"majority": 0.5, "tfidf": 0.92, "lora": 0.93}
+    told = decide(evidence(values, rows_to_settle=900, ceiling=0.93, doubtful_rows=14))
+    assert told.rule == "inconclusive"
+    assert "the 14 rows whose labels look wrong" in told.next_action
+    assert any("leaves no room for a gain of 2.0 points" in reason for reason in told.reasons)
+    open_ = decide(evidence(values, rows_to_settle=900, ceiling=0.97, doubtful_rows=6))
+    assert "Label about" in open_.next_action
+    assert not any("look wrong" in reason for reason in open_.reasons)
+
+
+def test_a_target_above_what_the_labels_allow_is_said() -> None:
+    values = {"majority": 0.5, "tfidf": 0.8, "lora": 0.82}
+    told = decide(evidence(values, thresholds=Thresholds(target_score=0.95), ceiling=0.93, doubtful_rows=14))
+    assert any("below the target of 95.0%" in reason for reason in told.reasons)
