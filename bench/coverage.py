@@ -65,7 +65,7 @@ PARTS = (*MEASURED, "false_wins", "power", "speed")
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frozen:
     """A metric whose parts per row are known: an answer is the number of a row of the pool."""
 

@@ -159,3 +159,48 @@ def test_labels_are_resampled_by_group(table, answered) -> None:
     for wide, narrow in zip(shared, alone, strict=True):
         assert wide.interval == "group_bootstrap"
         assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+
+
+@pytest.mark.parametrize(
+    ("targets", "answers", "reason"),
+    [
+        (["a"] * 40 + ["b"] * 4, ["a"] * 38 + ["b"] * 6, "label 'b' has fewer than 5 true rows"),
+        (["a"] * 40 + ["b"] * 8, ["b"] * 2 + ["a"] * 46, "label 'b' was never answered rightly"),
+    ],
+)
+def test_a_macro_average_that_a_rare_label_decides_has_no_interval(
+    table, answered, targets: list[str], answers: list[str], reason: str
+) -> None:
+    found = estimate(MACRO_F1, answered(answers), table(targets), LABELS, method="m", resamples=200)
+    assert (found.low, found.reason) == (None, reason)
+
+
+def test_a_constant_answer_has_an_interval_of_macro_f1(table, answered) -> None:
+    targets = ["a"] * 40 + ["b"] * 20
+    found = estimate(MACRO_F1, answered(["a"] * 60), table(targets), LABELS, method="m", resamples=200)
+    assert found.low is not None
+
+
+@pytest.mark.parametrize(("some", "absent"), [(2, True), (12, False)])
+def test_a_score_that_few_rows_decide_has_no_interval(table, answered, some: int, absent: bool) -> None:
+    answers = ["the red house"] * some + ["nothing"] * (60 - some)
+    found = estimate(
+        METRICS.get("answer_f1"),
+        answered(answers),
+        table(["a red house"] * 60),
+        (),
+        method="m",
+        resamples=400,
+    )
+    assert (found.low is None) == absent
+    assert not absent or "score the worst possible" in str(found.reason)
+
+
+def test_intervals_are_the_same_whatever_was_computed_before(table, answered) -> None:
+    targets = noisy(["a"] * 60, 0.5, 0)
+    first, other = answered(noisy(targets, 0.8, 1)), answered(noisy(targets, 0.6, 2))
+    options = {"method": "m", "resamples": 200}
+    alone = estimate(MACRO_F1, first, table(targets), LABELS, **options)
+    estimate(MACRO_F1, other, table(targets), LABELS, **options)
+    estimate(METRICS.get("macro_precision"), first, table(targets), LABELS, **options)
+    assert estimate(MACRO_F1, first, table(targets), LABELS, **options) == alone

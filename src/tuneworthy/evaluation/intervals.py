@@ -8,10 +8,16 @@ from scipy.stats import binomtest
 from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.evaluation.bootstrap import FEWEST_UNITS, Interval, percentile_interval, resampled_sums
+from tuneworthy.evaluation.bootstrap import (
+    FEWEST_UNITS,
+    Interval,
+    Values,
+    percentile_interval,
+    resampled_sums,
+)
 from tuneworthy.evaluation.rows import Rows, rows_of
 from tuneworthy.evaluation.seeds import mean_value, parts_by_seed, resampled_means
-from tuneworthy.metrics import Metric, Parts
+from tuneworthy.metrics import ByLabel, Metric, Parts
 from tuneworthy.metrics._confusion import confusion_parts, f1_of, precision_of, recall_of, split_sums
 
 FEWEST_LABEL_ROWS = 5  # true rows of a label below which its interval would span nearly everything
@@ -49,7 +55,8 @@ def estimate(
 
     Wilson's interval for right-or-wrong metrics whose rows are independent; else a percentile bootstrap, of
     whole groups where rows share one. The interval is absent, with the reason, when there are fewer than
-    five units to resample or when the resamples do not vary. `n` counts rows.
+    five units to resample, when a rare label decides a macro average, when too many resamples score the best
+    or the worst possible, or when they do not vary. `n` counts rows.
 
     Raises:
         ValueError: no rows, rows without targets, or predictions for other rows than `examples`.
@@ -60,9 +67,11 @@ def estimate(
         interval = wilson(round(parts[0, :, 0].sum()), len(rows.ids), confidence)
     elif rows.units < FEWEST_UNITS:
         interval = Interval.absent(f"{rows.units} {rows.noun} are too few to resample")
+    elif isinstance(metric, ByLabel) and (rare := metric.too_rare(parts[0].sum(0), labels)):
+        interval = Interval.absent(rare)
     else:
         values = resampled_means(metric, rows, parts, resamples, seed, 0)
-        interval = percentile_interval(values, confidence, rows.bootstrap)
+        interval = _at_an_end(metric, values) or percentile_interval(values, confidence, rows.bootstrap)
     return Estimate(
         method=method,
         metric=metric.name,
@@ -75,6 +84,17 @@ def estimate(
         interval=interval.name,
         reason=interval.reason,
     )
+
+
+def _at_an_end(metric: Metric, values: Values) -> Interval | None:
+    """No interval where few rows decide the score: a resample misses k such rows with probability exp(-k)."""
+    for name, end in (("worst", metric.worst), ("best", metric.best)):
+        share = float(np.mean(values == end))
+        if np.exp(-FEWEST_UNITS) < share < 1:
+            return Interval.absent(
+                f"{share:.1%} of the resamples score the {name} possible: few rows decide it"
+            )
+    return None
 
 
 def bootstrapped(

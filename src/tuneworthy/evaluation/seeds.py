@@ -1,6 +1,8 @@
 """An arm that was fitted on several seeds: its mean, and an interval over the draws of rows and of seeds."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 
@@ -34,11 +36,25 @@ def resampled_means(metric: Metric, rows: Rows, parts: Parts, resamples: int, se
     seeds as there are are drawn with replacement. With three seeds the spread over seeds is understated, by a
     third in variance; `arm` tells the draws of two arms apart.
     """
-    values = np.stack(
-        [metric.value(resampled_sums(rows.by_unit(one), resamples, seed)) for one in parts], axis=1
-    )
+    by_unit = np.stack([rows.by_unit(one) for one in parts])
+    values = _values(cast(Any, metric), by_unit.tobytes(), by_unit.shape, resamples, seed)
     count = len(parts)
     if count == 1:
         return np.asarray(values[:, 0])
     drawn = np.random.default_rng([seed, arm, 2]).integers(0, count, size=(resamples, count))
     return np.asarray(np.take_along_axis(values, drawn, axis=1).mean(axis=1))
+
+
+@lru_cache(maxsize=64)
+def _values(metric: Any, parts: bytes, shape: tuple[int, ...], resamples: int, seed: int) -> Values:
+    """The metric of each seed in each resample, [resamples, seeds], from parts [seeds, units, P] as bytes.
+
+    Kept, because an arm meets the same draws in its own interval and in every comparison it is part of; one
+    product for all seeds, because a matrix is multiplied by many columns in the time of a few.
+    """
+    seeds, units, width = shape
+    table = np.frombuffer(parts).reshape(shape).transpose(1, 0, 2).reshape(units, seeds * width)
+    sums = resampled_sums(table, resamples, seed).reshape(resamples, seeds, width)
+    values = np.stack([metric.value(sums[:, one]) for one in range(seeds)], axis=1)
+    values.flags.writeable = False
+    return values

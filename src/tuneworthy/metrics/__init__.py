@@ -57,6 +57,14 @@ class Metric(Protocol):
 
 
 @runtime_checkable
+class ByLabel(Protocol):
+    """A metric that gives every label the same weight, so that a rare one may decide it."""
+
+    def too_rare(self, sums: Parts, labels: Sequence[str]) -> str | None:
+        """Why rows with these summed parts have too few of some label to be resampled; else None."""
+
+
+@runtime_checkable
 class OfProbabilities(Protocol):
     """A metric of the labels' probabilities, which not every method gives."""
 

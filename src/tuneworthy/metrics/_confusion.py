@@ -13,6 +13,8 @@ import numpy as np
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.metrics import Parts, check_lengths, columns_of
 
+FEWEST_TRUE = 5  # rows of a label below which a resample has too often none of them
+
 
 def confusion_parts(
     predictions: Sequence[Prediction], targets: Sequence[str], labels: Sequence[str]
@@ -109,6 +111,18 @@ class Macro:
     def value(self, sums: Parts) -> Parts:
         """The macro average from summed parts, shape [..., 3K] -> [...]."""
         return macro(self.of(sums), sums)
+
+    def too_rare(self, sums: Parts, labels: Sequence[str]) -> str | None:
+        """A label with fewer than five true rows, or one that is never answered rightly by an arm that tells
+        labels apart: in every resample its part of the score is the same, however good the arm is at it.
+        """
+        tp, fp, fn = split_sums(sums)
+        rare = [label for label, true in zip(labels, tp + fn, strict=True) if true < FEWEST_TRUE]
+        if rare:
+            return f"label '{rare[0]}' has fewer than {FEWEST_TRUE} true rows"
+        missed = [label for label, right in zip(labels, tp, strict=True) if not right]
+        constant = ((tp + fp) > 0).sum() < 2
+        return f"label '{missed[0]}' was never answered rightly" if missed and not constant else None
 
     def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
         """Each label's own value, 0 where it is 0/0; shape [..., 3K] -> [...] per label."""

@@ -13,6 +13,7 @@ from rich.text import Text
 from tuneworthy.core.evidence import Arm
 from tuneworthy.reports import formats
 from tuneworthy.reports.contents import Contents
+from tuneworthy.reports.growth import growth_sentence
 from tuneworthy.reports.views_judge import judge_sentence
 from tuneworthy.reports.views_scores import asked, metric_heading, tone
 
@@ -52,6 +53,7 @@ def verdict_table(contents: Contents) -> RenderableType:
     parts: list[RenderableType] = []
     if contents.arms:
         parts.extend((ArmsTable(contents), *_asked(contents), *_broken(contents), *_written_again(contents)))
+    parts.extend(_growth(contents))
     if contents.judgement is not None:
         parts.append(_safe(f"Judge, not in the verdict: {judge_sentence(contents.judgement)}", "dim"))
     parts.append(_panel(contents))
@@ -94,6 +96,15 @@ def _asked(contents: Contents) -> Iterator[Text]:
     """A line for each endpoint: its arms are another model's than the tuned one's, perhaps."""
     for title, methods in asked(contents):
         yield _safe(f"{', '.join(methods)} asked {title}", "dim")
+
+
+def _growth(contents: Contents) -> Iterator[Text]:
+    """A line on what more rows would buy each arm that has a learning curve with a forecast."""
+    for curve in contents.evidence.curves:
+        if curve.growth is not None:
+            yield _safe(
+                f"{curve.method} {growth_sentence(curve)[0].lower()}{growth_sentence(curve)[1:]}", "dim"
+            )
 
 
 def _broken(contents: Contents) -> Iterator[Text]:
