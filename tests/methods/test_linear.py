@@ -3,8 +3,10 @@
 import warnings
 
 import numpy as np
+import pytest
 
-from tuneworthy.methods._linear import fit_quietly, new_regression
+from tuneworthy.methods._linear import choose, fit_quietly, new_regression
+from tuneworthy.metrics import METRICS
 
 
 def test_more_labels_than_half_the_rows_are_no_news_to_the_user() -> None:
@@ -13,3 +15,18 @@ def test_more_labels_than_half_the_rows_are_no_news_to_the_user() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit_quietly(new_regression(1.0, None), vectors, labels)
+
+
+@pytest.mark.parametrize("rare", [1, 2])
+def test_two_labels_one_of_them_nearly_absent_can_be_fitted(rare: int) -> None:
+    targets = ["rare"] * rare + ["common"] * 20
+    vectors = np.random.default_rng(0).normal(size=(len(targets), 4))
+    found = choose(
+        lambda fit, held: (vectors[fit], vectors[held]),
+        targets,
+        ("common", "rare"),
+        METRICS.get("accuracy"),
+        0,
+        lambda done, total: None,
+    )
+    assert found.score >= 20 / len(targets) - 0.1

@@ -139,6 +139,11 @@ def choose(
         (c, weight): np.zeros((len(y), len(labels))) for c in grid for weight in GRID_WEIGHT
     }
     for number, (fit_rows, held_rows) in enumerate(splits):
+        only = y[fit_rows][0]
+        if (y[fit_rows] == only).all():  # a label of one row, which is held out
+            for table in probabilities.values():
+                table[held_rows, list(labels).index(only)] = 1.0
+            continue
         x_fit, x_held = row_space(*featurise(fit_rows, held_rows))
         for (c, weight), table in probabilities.items():
             model = fit_quietly(new_regression(c, weight), x_fit, list(y[fit_rows]))

@@ -41,14 +41,15 @@ def growth_view(contents: Contents) -> list[View]:
 
 
 def growth_sentence(curve: LearningCurve) -> str:
-    """ "At 600 rows instead of 300: +2.1 points (+0.4 to +3.6)." """
+    """ "At 600 rows instead of 300: +2.1 points (95% interval +0.4 to +3.6, as ...)." """
     growth = curve.growth
     if growth is None:
         return f"Nothing is foreseen: {curve.reason}."
     ends = formats.signed_range(growth.low, growth.high, curve.metric)
     return (
         f"At {formats.count(growth.more_rows)} rows instead of {formats.count(growth.rows)}: "
-        f"{formats.points(growth.gain, curve.metric)} ({growth.confidence:.0%} interval {ends})."
+        f"{formats.points(growth.gain, curve.metric)} ({growth.confidence:.0%} interval {ends}, "
+        "as the same test rows would measure it)."
     )
 
 

@@ -102,9 +102,7 @@ def _growth(contents: Contents) -> Iterator[Text]:
     """A line on what more rows would buy each arm that has a learning curve with a forecast."""
     for curve in contents.evidence.curves:
         if curve.growth is not None:
-            yield _safe(
-                f"{curve.method} {growth_sentence(curve)[0].lower()}{growth_sentence(curve)[1:]}", "dim"
-            )
+            yield _safe(f"{curve.method}: {growth_sentence(curve)}", "dim")
 
 
 def _broken(contents: Contents) -> Iterator[Text]:
