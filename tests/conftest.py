@@ -55,4 +55,5 @@ def quick(decoder_folder: Path, embedder_folder: Path) -> dict[str, Any]:
         "span": {"max_steps": 4},
         "setfit": {"pairs_per_row": 1},
         "decision": {"orders": 2},
+        "curve": {"arms": []},
     }

@@ -22,7 +22,7 @@ from tuneworthy.runfolder.unit_output import remove_leftovers
 from tuneworthy.search.settings import check_search, searched
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.adaptation import STAGE, adapted
-from tuneworthy.units.curve import curved, draw_parts
+from tuneworthy.units.curve import check_curve, curved, draw_parts
 from tuneworthy.units.executors.local import LocalExecutor
 from tuneworthy.units.memory_ahead import memory_ahead
 from tuneworthy.units.plan import make_plan
@@ -72,6 +72,7 @@ def run(
     split = parts.split
     judging.check_judge(job, task)
     check_search(job)
+    check_curve(job)
 
     # 2. Bring the models; everything from here on is kept in the run folder.
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
@@ -94,9 +95,7 @@ def run(
         dtype, cores = steps.hardware()
         plan = adapted(make_plan(job, split, question, refs, dtype, cores), job, texts.address, cores)
         folder.write("environment.json", environment(dtype, cores))
-        frozen = (
-            plan.address
-        )  # a search fills in settings later, from validation rows alone; curves choose nothing
+        frozen = plan.address  # settings that a search fills in later come from validation rows alone
         plan = curved(plan, parts, job)
         steps.write_plan(folder, plan, job, data, split, rows)
         folder.emit("planned", stages={one.name: [unit.title for unit in one.units] for one in plan.stages})

@@ -29,7 +29,7 @@ def rows_of(run: Path, *sets: str) -> list[str]:
 
 
 def test_the_cheap_arm_has_a_curve_that_ends_at_its_own_score(tmp_path: Path, quick: dict[str, Any]) -> None:
-    table = write_csv(tmp_path / "rows.csv", toy_rows(160))
+    table = write_csv(tmp_path / "rows.csv", toy_rows(120))
     run = tw.run(table, **settings(quick, curve=FEW))
     evidence = json.loads((run.path / "evidence.json").read_text())
     (curve,) = evidence["curves"]
@@ -41,7 +41,7 @@ def test_the_cheap_arm_has_a_curve_that_ends_at_its_own_score(tmp_path: Path, qu
 
 
 def test_a_fine_tune_has_a_curve_where_the_job_names_it(tmp_path: Path, quick: dict[str, Any]) -> None:
-    table = write_csv(tmp_path / "rows.csv", toy_rows(160))
+    table = write_csv(tmp_path / "rows.csv", toy_rows(120))
     run = tw.run(table, **settings(quick, curve={"arms": ["lora"]}))
     fitted = units(run.path, "curve")
     assert {unit["method"] for unit in fitted} == {"lora"}
@@ -49,17 +49,17 @@ def test_a_fine_tune_has_a_curve_where_the_job_names_it(tmp_path: Path, quick: d
 
 
 def test_no_curve_is_measured_where_the_job_wants_none(tmp_path: Path, quick: dict[str, Any]) -> None:
-    table = write_csv(tmp_path / "rows.csv", toy_rows(160))
-    run = tw.run(table, **settings(quick, curve={"arms": []}))
+    table = write_csv(tmp_path / "rows.csv", toy_rows(120))
+    run = tw.run(table, **settings(quick))
     assert not units(run.path, "curve")
     assert json.loads((run.path / "evidence.json").read_text())["curves"] == []
 
 
 def test_a_curve_does_not_change_the_scores_or_the_verdict(tmp_path: Path, quick: dict[str, Any]) -> None:
-    table = write_csv(tmp_path / "rows.csv", toy_rows(160))
+    table = write_csv(tmp_path / "rows.csv", toy_rows(120))
     quick = {**quick, "arms": ["majority", "tfidf"]}
-    with_curve = tw.run(table, output=tmp_path / "a", curve=FEW, **quick)
-    without = tw.run(table, output=tmp_path / "b", curve={"arms": []}, **quick)
+    with_curve = tw.run(table, output=tmp_path / "a", **{**quick, "curve": FEW})
+    without = tw.run(table, output=tmp_path / "b", **quick)
     assert with_curve.estimates == without.estimates
     assert with_curve.verdict.decision == without.verdict.decision
 

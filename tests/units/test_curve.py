@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from tuneworthy.core.errors import JobError
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import CurveSpec, DataSpec, Job
 from tuneworthy.data.splits import Split, make_split
-from tuneworthy.units.curve import Parts, draw_parts, has_curve
+from tuneworthy.units.curve import Parts, check_curve, draw_parts, has_curve
 
 
 def rows(count: int, groups: int = 0) -> list[Example]:
@@ -76,3 +77,15 @@ def test_cheap_classifiers_have_a_curve_and_others_where_the_job_names_them() ->
     assert has_curve("tfidf", job()) and has_curve("probe", job())
     assert not any(has_curve(arm, job()) for arm in ("lora", "few_shot", "majority", "probe_decoder"))
     assert has_curve("lora", job(arms=["lora"])) and not has_curve("tfidf", job(arms=["lora"]))
+
+
+@pytest.mark.parametrize(
+    ("arm", "said"), [("lora", "which is not compared: majority, tfidf"), ("majority", "fitted on no rows")]
+)
+def test_a_curve_of_an_arm_that_can_have_none_is_refused(arm: str, said: str) -> None:
+    with pytest.raises(JobError, match=said):
+        check_curve(job(arms=[arm]).model_copy(update={"arms": ("majority", "tfidf")}))
+
+
+def test_many_rows_have_one_part_of_a_size() -> None:
+    assert len([part for part in parts(1200, "holdout")[1].parts if part.share == 0.5]) == 1

@@ -12,11 +12,12 @@ from tuneworthy.evaluation.bootstrap import (
     FEWEST_UNITS,
     Interval,
     Values,
+    bca_interval,
     percentile_interval,
     resampled_sums,
 )
 from tuneworthy.evaluation.rows import Rows, rows_of
-from tuneworthy.evaluation.seeds import mean_value, parts_by_seed, resampled_means
+from tuneworthy.evaluation.seeds import mean_value, parts_by_seed, resampled_means, without_each
 from tuneworthy.metrics import ByLabel, Metric, Parts
 from tuneworthy.metrics._confusion import confusion_parts, f1_of, precision_of, recall_of, split_sums
 
@@ -71,7 +72,9 @@ def estimate(
         interval = Interval.absent(rare)
     else:
         values = resampled_means(metric, rows, parts, resamples, seed, 0)
-        interval = _at_an_end(metric, values) or percentile_interval(values, confidence, rows.bootstrap)
+        interval = _at_an_end(metric, values) or bca_interval(
+            values, mean_value(metric, parts), without_each(metric, rows, parts), confidence, rows.bootstrap
+        )
     return Estimate(
         method=method,
         metric=metric.name,

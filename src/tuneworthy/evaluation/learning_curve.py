@@ -11,7 +11,7 @@ from tuneworthy.evaluation.bootstrap import FEWEST_UNITS, Values, percentile_int
 from tuneworthy.evaluation.power_law import fit_power_law
 from tuneworthy.evaluation.rows import rows_of
 from tuneworthy.evaluation.seeds import mean_value, parts_by_seed, resampled_means
-from tuneworthy.metrics import Metric, is_error, is_share, oriented
+from tuneworthy.metrics import Metric, is_error, oriented
 
 FEWEST_SIZES = 3  # with all rows among them: the curve has three unknowns, one of which is half known
 UNKNOWN = 2  # of the three unknowns those that two points alone would settle
@@ -76,8 +76,8 @@ def learning_curve(
     if 2 * len(drawn) < resamples:
         return silent("the score is undefined in most resamples of these rows")
     sign = -1.0 if is_error(metric) else 1.0
-    ceiling = 0.0 if is_error(metric) else 1.0 if is_share(metric) else np.inf
     scatter = oriented(metric, drawn)
+    ceiling = float(oriented(metric, np.array(metric.best)))
     noise = _noise(scatter)
     if not noise.any():
         return silent("all sizes score the same in every resample")

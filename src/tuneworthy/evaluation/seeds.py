@@ -29,6 +29,13 @@ def mean_value(metric: Metric, parts: Parts) -> float:
     return float(metric.value(parts.sum(axis=1)).mean())
 
 
+def without_each(metric: Metric, rows: Rows, parts: Parts) -> Values:
+    """The mean over seeds without each resampling unit, shape [units]: the jackknife."""
+    by_unit = np.stack([rows.by_unit(one) for one in parts])
+    left = by_unit.sum(axis=1, keepdims=True) - by_unit
+    return np.asarray(np.mean([metric.value(one) for one in left], axis=0))
+
+
 def resampled_means(metric: Metric, rows: Rows, parts: Parts, resamples: int, seed: int, arm: int) -> Values:
     """The mean over seeds in each resample of rows and, independently, of seeds, shape [resamples].
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tuneworthy.core.errors import JobError
 from tuneworthy.core.example import Example, RowSet
 from tuneworthy.core.job import Job
 from tuneworthy.core.unit import Unit
-from tuneworthy.data.splits import Split, group_keys
+from tuneworthy.data.splits import CROSSFIT_BELOW, Split, group_keys
 from tuneworthy.evaluation.assemble import ArmOutput
 from tuneworthy.methods import METHODS
 from tuneworthy.units.collect import arm_outputs, unit_metrics
@@ -49,7 +50,8 @@ class Parts:
 def draw_parts(job: Job, split: Split, rows: Sequence[Example]) -> Parts:
     """Nested parts of every fold's rows to fit and to validate on; none where the rows are too few.
 
-    Whole groups are left out, in an order drawn for each fold and draw.
+    Whole groups are left out, in an order drawn for each fold and draw. From 1,000 rows on one draw is
+    enough: fits on so many hardly differ, and take their time.
     """
     shares = _shares(job, split)
     row_sets, parts = dict(split.row_sets), []
@@ -60,8 +62,9 @@ def draw_parts(job: Job, split: Split, rows: Sequence[Example]) -> Parts:
         row_sets[chosen.address] = chosen.ids
         return chosen.address
 
+    draws = max(1, FITS // len(split.folds)) if len(rows) < CROSSFIT_BELOW else 1
     for number, fold in enumerate(split.folds if shares else ()):
-        for draw in range(max(1, FITS // len(split.folds))):
+        for draw in range(draws):
             rng = np.random.default_rng([job.seed, number, APART + draw])
             sides = [_in_drawn_order(split.rows(side), by_id, rng) for side in (fold.fit, fold.validation)]
             for share in shares:
@@ -104,6 +107,15 @@ def curved(plan: Plan, parts: Parts, job: Job) -> Plan:
                 firsts.setdefault(unit.fold or 0, unit)
         found += [_unit(firsts[part.fold], part) for part in parts.parts if _wanted(arm, part)]
     return Plan(stages=(*plan.stages, Stage(name=STAGE, units=tuple(found)))) if found else plan
+
+
+def check_curve(job: Job) -> None:
+    """Raises JobError for an arm that is not compared, or that learns from no rows."""
+    for arm in job.curve.arms or ():
+        if arm not in job.arms:
+            raise JobError(f"curve.arms names {arm}, which is not compared: {', '.join(job.arms)}.")
+        if METHODS.get(arm).kind not in ("classifier", "tuned"):
+            raise JobError(f"curve.arms names {arm}, which is fitted on no rows: name a classifier or lora.")
 
 
 def has_curve(arm: str, job: Job) -> bool:
