@@ -175,10 +175,20 @@ def test_a_macro_average_that_a_rare_label_decides_has_no_interval(
     assert (found.low, found.reason) == (None, reason)
 
 
-def test_a_constant_answer_has_an_interval_of_macro_f1(table, answered) -> None:
-    targets = ["a"] * 40 + ["b"] * 20
-    found = estimate(MACRO_F1, answered(["a"] * 60), table(targets), LABELS, method="m", resamples=200)
-    assert found.low is not None
+@pytest.mark.parametrize("constant", [True, False])
+def test_a_label_that_is_never_answered_speaks_against_an_interval_unless_the_answer_is_constant(
+    table, answered, constant: bool
+) -> None:
+    found = estimate(
+        MACRO_F1,
+        answered(["a"] * 60),
+        table(["a"] * 40 + ["b"] * 20),
+        LABELS,
+        method="m",
+        resamples=200,
+        constant=constant,
+    )
+    assert (found.low is not None) == constant
 
 
 @pytest.mark.parametrize(("some", "absent"), [(2, True), (12, False)])

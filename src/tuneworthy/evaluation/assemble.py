@@ -89,6 +89,7 @@ def score_arms(
                 labels,
                 method=output.method,
                 repeats=output.repeats,
+                constant=output.kind == "baseline",
                 **options,
             )
             for name in metrics

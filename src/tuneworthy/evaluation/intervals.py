@@ -44,6 +44,7 @@ def estimate(
     *,
     method: str,
     repeats: Sequence[Sequence[Prediction]] = (),
+    constant: bool = False,
     split: str = "test",
     confidence: float = 0.95,
     resamples: int = 10_000,
@@ -57,7 +58,8 @@ def estimate(
     Wilson's interval for right-or-wrong metrics whose rows are independent; else a percentile bootstrap, of
     whole groups where rows share one. The interval is absent, with the reason, when there are fewer than
     five units to resample, when a rare label decides a macro average, when too many resamples score the best
-    or the worst possible, or when they do not vary. `n` counts rows.
+    or the worst possible, or when they do not vary. `n` counts rows. `constant` says that the arm's answers
+    are the same whatever the input.
 
     Raises:
         ValueError: no rows, rows without targets, or predictions for other rows than `examples`.
@@ -68,7 +70,7 @@ def estimate(
         interval = wilson(round(parts[0, :, 0].sum()), len(rows.ids), confidence)
     elif rows.units < FEWEST_UNITS:
         interval = Interval.absent(f"{rows.units} {rows.noun} are too few to resample")
-    elif isinstance(metric, ByLabel) and (rare := metric.too_rare(parts[0].sum(0), labels)):
+    elif isinstance(metric, ByLabel) and (rare := metric.too_rare(parts[0].sum(0), labels, constant)):
         interval = Interval.absent(rare)
     else:
         values = resampled_means(metric, rows, parts, resamples, seed, 0)

@@ -60,8 +60,11 @@ class Metric(Protocol):
 class ByLabel(Protocol):
     """A metric that gives every label the same weight, so that a rare one may decide it."""
 
-    def too_rare(self, sums: Parts, labels: Sequence[str]) -> str | None:
-        """Why rows with these summed parts have too few of some label to be resampled; else None."""
+    def too_rare(self, sums: Parts, labels: Sequence[str], constant: bool) -> str | None:
+        """Why rows with these summed parts have too few of some label to be resampled; else None.
+
+        `constant` answers are the same whatever the input.
+        """
 
 
 @runtime_checkable

@@ -112,16 +112,15 @@ class Macro:
         """The macro average from summed parts, shape [..., 3K] -> [...]."""
         return macro(self.of(sums), sums)
 
-    def too_rare(self, sums: Parts, labels: Sequence[str]) -> str | None:
-        """A label with fewer than five true rows, or one that is never answered rightly by an arm that tells
-        labels apart: in every resample its part of the score is the same, however good the arm is at it.
+    def too_rare(self, sums: Parts, labels: Sequence[str], constant: bool) -> str | None:
+        """A label with fewer than five true rows, or one that is never answered rightly: in all resamples its
+        part of the score is 0, however good the arm is at it. Of a constant answer it is 0 in truth.
         """
-        tp, fp, fn = split_sums(sums)
+        tp, _, fn = split_sums(sums)
         rare = [label for label, true in zip(labels, tp + fn, strict=True) if true < FEWEST_TRUE]
         if rare:
             return f"label '{rare[0]}' has fewer than {FEWEST_TRUE} true rows"
         missed = [label for label, right in zip(labels, tp, strict=True) if not right]
-        constant = ((tp + fp) > 0).sum() < 2
         return f"label '{missed[0]}' was never answered rightly" if missed and not constant else None
 
     def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
