@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from common import closing_line, figure, kept, parser_of
+from common import closing_line, figure, kept, parser_of, setting_of
 from tasks import SETS, read
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import CurveSpec, DataSpec, Job
@@ -31,7 +31,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.data.splits import make_split
 from tuneworthy.evaluation.assemble import ArmOutput
 from tuneworthy.evaluation.learning_curve import learning_curve
-from tuneworthy.methods import METHODS, Setting
+from tuneworthy.methods import METHODS
 from tuneworthy.metrics import METRICS
 from tuneworthy.models.embedder import remembered_embeddings
 from tuneworthy.models.resolve import resolve
@@ -77,20 +77,7 @@ def answers(
 ) -> list[str]:
     """What an arm fitted on some rows answers to others."""
     method = METHODS.get(arm)
-    setting = Setting(
-        task=TASKS.get("text-classification"),
-        labels=labels,
-        instruction="",
-        metric=METRICS.get(metric),
-        seed=seed,
-        dtype="float32",
-        models={"embedder": resolve("minilm", print)},
-        checkpoint=None,
-        report=lambda done, total, facts: None,
-        json_schema=None,
-        constrain=True,
-        until=1.0,
-    )
+    setting = setting_of("text-classification", labels, metric, seed, {"embedder": resolve("minilm", print)})
     fitted = method.fit(setting, method.Parameters(), fit, [])
     return [str(given.value) for given in fitted.predict([row.without_target() for row in ask])]
 
@@ -119,9 +106,7 @@ def outcomes(name: str, data: Path, count: int, draw: int) -> Row:
             own = [(p.share, p.fit, p.validation) for p in found.parts if p.fold == number]
             for share, fit, validation in [*whole, *(own if arm != "majority" else [])]:
                 learned = [by_id[row] for row in (*split.rows(fit), *split.rows(validation))]
-                few = (
-                    len({row.target for row in learned}) < 2
-                )  # nothing to tell apart: such a size is left out
+                few = len({row.target for row in learned}) < 2  # such a size is left out
                 told = answers(arm, metric, labels, draw + number, learned, ask) if not few else []
                 shares.setdefault(str(share), []).extend(told)
         shares = {share: told for share, told in shares.items() if len(told) == count}
@@ -150,7 +135,9 @@ def foreseen(found: Row, arm: str, rows: list[Example], seed: int) -> Row | None
         )
 
     known = [share for share in found["sizes"] if float(share) <= 0.5 and share in found["arms"][arm]]
-    half = found["sizes"]["0.5"]
+    half = found["sizes"].get("0.5")
+    if half is None:
+        return {"arm": arm, "silent": "no fit on half of the rows"}
     curve = learning_curve(
         metric,
         [(found["sizes"][share], output(share)) for share in known],

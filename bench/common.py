@@ -2,12 +2,16 @@
 
 import argparse
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tuneworthy.core.unit import ModelRole
+from tuneworthy.methods import Setting
+from tuneworthy.metrics import METRICS
 from tuneworthy.runfolder.environment import environment
+from tuneworthy.tasks import TASKS
 
 PACKAGES = ("torch", "transformers", "peft", "scikit-learn")
 
@@ -77,3 +81,23 @@ def kept(file: Path, again: bool, measure: Callable[[], dict[str, Any]]) -> dict
         file.write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
+
+
+def setting_of(
+    task: str, labels: Sequence[str], metric: str, seed: int, models: dict[ModelRole, Path]
+) -> Setting:
+    """What a method needs to be fitted by itself, without a job and a run folder."""
+    return Setting(
+        task=TASKS.get(task),
+        labels=tuple(labels),
+        instruction="",
+        metric=METRICS.get(metric),
+        seed=seed,
+        dtype="float32",
+        models=models,
+        checkpoint=None,
+        report=lambda done, total, facts: None,
+        json_schema=None,
+        constrain=True,
+        until=1.0,
+    )

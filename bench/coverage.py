@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common import closing_line, figure, kept, parser_of
+from common import closing_line, figure, kept, parser_of, setting_of
 from tasks import SETS, read, written
 from tuneworthy.core.evidence import Arm, Comparison, Cost, Evidence, Thresholds, holm
 from tuneworthy.core.example import Example
@@ -40,7 +40,7 @@ from tuneworthy.data.loading import load
 from tuneworthy.evaluation.assemble import ArmOutput, score_arms
 from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.paired import compare
-from tuneworthy.methods import METHODS, Setting
+from tuneworthy.methods import METHODS
 from tuneworthy.metrics import METRICS
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.verdict.rules import decide
@@ -108,20 +108,7 @@ def answers(name: str, arm: str, data: Path, draw: int = 0, training: int = TRAI
     train, test = rows_of(name, data)
     order = np.random.default_rng(draw).permutation(len(train))[:training]
     task = TASKS.get(SETS[name].task)
-    setting = Setting(
-        task=task,
-        labels=task.labels(train),
-        instruction="",
-        metric=METRICS.get(task.primary_metric(train)),
-        seed=draw,
-        dtype="float32",
-        models={},
-        checkpoint=None,
-        report=lambda done, total, facts: None,
-        json_schema=None,
-        constrain=True,
-        until=1.0,
-    )
+    setting = setting_of(task.name, task.labels(train), task.primary_metric(train), draw, {})
     method = METHODS.get(arm)
     fitted = method.fit(setting, method.Parameters(), [train[int(i)] for i in sorted(order)], [])
     return fitted.predict([row.without_target() for row in test])
