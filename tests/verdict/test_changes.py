@@ -45,7 +45,7 @@ def test_a_met_target_names_the_target_up_to_which_it_holds() -> None:
 
 def test_what_is_not_settled_names_the_rows_that_would() -> None:
     values = {"majority": 0.5, "tfidf": 0.8, "lora": 0.82}
-    assert decide(evidence(values, rows_to_settle=900)).would_change.startswith("900 test rows would find")
+    assert decide(evidence(values, rows_to_settle=900)).would_change.startswith("About 900 test rows")
     assert decide(evidence(values)).would_change == ""
 
 

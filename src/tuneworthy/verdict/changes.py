@@ -2,7 +2,7 @@
 
 from math import comb
 
-from tuneworthy.core.counting import counted
+from tuneworthy.core.counting import about
 from tuneworthy.core.evidence import Arm, Comparison, Evidence
 from tuneworthy.verdict import facts, words
 
@@ -74,5 +74,5 @@ def of_more_rows(evidence: Evidence) -> str:
     """The rows that would settle it; empty where that is not known."""
     if evidence.rows_to_settle is None:
         return ""
-    rows = counted(evidence.rows_to_settle, "test row")
-    return f"{rows} would find a true difference as large as the one seen, 80% of the time."
+    rows = about(evidence.rows_to_settle)
+    return f"About {rows} test rows would find a true difference as large as the one seen, 80% of the time."
