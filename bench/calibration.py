@@ -208,6 +208,21 @@ def measure(name: str, options: argparse.Namespace) -> Row:
     return {"set": name, "cells": cells}
 
 
+def curve_figures(where: str, cells: list[Row]) -> Row:
+    """How far the curves of these tables are off, and how often their bands hold what was measured."""
+    curves = [curve for cell in cells for curve in cell["curves"]]
+    told = [curve for curve in curves if "foreseen" in curve]
+    errors = [abs(curve["foreseen"] - curve["measured"]) for curve in told]
+    flat = [abs(curve["at_half"] - curve["measured"]) for curve in told]
+    covered = [curve["low"] <= curve["measured"] <= curve["high"] for curve in told]
+    return {
+        f"curve error{where}": figure(100 * float(np.mean(errors)), "points", 2.0, True, len(told)),
+        f"curve error if nothing grew{where}": figure(100 * float(np.mean(flat)), "points", n=len(told)),
+        f"curve band covers{where}": figure(100 * float(np.mean(covered)), "%", 85.0, n=len(told)),
+        f"curves that are silent{where}": figure(len(curves) - len(told), "curves", n=len(curves)),
+    }
+
+
 def main() -> None:
     """Measures the sets that are asked for; prints a line for each and the closing line."""
     parser = parser_of(__doc__, USED)
@@ -219,28 +234,17 @@ def main() -> None:
         for name in options.only
     ]
     cells = [cell for result in results for cell in result["cells"]]
-    curves = [curve for cell in cells for curve in cell["curves"]]
-    told = [curve for curve in curves if "foreseen" in curve]
-    errors = [abs(curve["foreseen"] - curve["measured"]) for curve in told]
-    flat = [abs(curve["at_half"] - curve["measured"]) for curve in told]
-    covered = [curve["low"] <= curve["measured"] <= curve["high"] for curve in told]
+    figures = curve_figures("", cells)
+    for count in sorted({cell["rows"] for cell in cells}):
+        figures |= curve_figures(f", {count} rows", [cell for cell in cells if cell["rows"] == count])
     regrets = []
     for cell in cells:
         best = max(cell["arms"], key=lambda arm: cell["arms"][arm][0])
         regrets.append(max(pair[1] for pair in cell["arms"].values()) - cell["arms"][best][1])
-    print(
-        closing_line(
-            {
-                "curve error": figure(100 * float(np.mean(errors)), "points", 2.0, True, len(told)),
-                "curve error if nothing grew": figure(100 * float(np.mean(flat)), "points", n=len(told)),
-                "curve band covers": figure(100 * float(np.mean(covered)), "%", 85.0, n=len(told)),
-                "curves that are silent": figure(len(curves) - len(told), "curves", n=len(curves)),
-                "regret of the best crossfit score": figure(
-                    100 * float(np.mean(regrets)), "points", 1.5, True, len(regrets)
-                ),
-            }
-        )
+    figures["regret of the best crossfit score"] = figure(
+        100 * float(np.mean(regrets)), "points", 1.5, True, len(regrets)
     )
+    print(closing_line(figures))
 
 
 if __name__ == "__main__":

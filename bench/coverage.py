@@ -18,12 +18,12 @@ them in every row of a sample: equal by construction, and correlated as real fit
 """
 
 import argparse
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -91,14 +91,13 @@ def rows_of(name: str, data: Path) -> tuple[list[Example], list[Example]]:
     known = parts_of(data)
     if name not in known:
         given = SETS[name]
-        place = Path(os.environ.get("TMPDIR", "/tmp")) / f"coverage-{os.getpid()}"
-        place.mkdir(exist_ok=True)
-        files = [
-            written(place / f"{name}-{part}.csv", read(data / name, part), given)
-            for part in ("train", "test")
-        ]
-        spec = DataSpec(path=str(files[0]), input=given.input, target=given.target, test=str(files[1]))
-        loaded = load(Job(data=spec, task=given.task), None, form_of(TASKS.get(given.task)))
+        with TemporaryDirectory() as place:
+            files = [
+                written(Path(place) / f"{name}-{part}.csv", read(data / name, part), given)
+                for part in ("train", "test")
+            ]
+            spec = DataSpec(path=str(files[0]), input=given.input, target=given.target, test=str(files[1]))
+            loaded = load(Job(data=spec, task=given.task), None, form_of(TASKS.get(given.task)))
         known[name] = list(loaded.trainable()), list(loaded.scorable_test())
     return known[name]
 

@@ -96,7 +96,6 @@ def run(
         plan = adapted(make_plan(job, split, question, refs, dtype, cores), job, texts.address, cores)
         folder.write("environment.json", environment(dtype, cores))
         frozen = plan.address  # settings that a search fills in later come from validation rows alone
-        plan = curved(plan, parts, job)
         steps.write_plan(folder, plan, job, data, split, rows)
         folder.emit("planned", stages={one.name: [unit.title for unit in one.units] for one in plan.stages})
         for text in foreseen:
@@ -142,6 +141,7 @@ def run(
         if not skipped:
             unlabelled.read(plan.stage(STAGE), folder, executor, models)
             plan = searched(plan, "tuned", job, split, rows, folder, executor, models)
+        plan = curved(plan, parts, job)  # with the settings that the arms are measured with
         steps.write_plan(folder, plan, job, data, split, rows)
         tuned = [] if skipped else steps.execute(plan.stage("tuned"), folder, executor, models)
         if skipped and plan.tuned_methods:

@@ -76,3 +76,14 @@ def test_a_part_that_holds_one_label_is_left_out_of_the_curve(tmp_path: Path, qu
         if len({targets[row] for row in rows_of(run.path, unit["fit"], unit["validation"])}) < 2
     ]
     assert failed and len(curve["points"]) == 5 - len(set(failed))
+
+
+def test_a_curve_is_of_the_settings_that_a_search_found(tmp_path: Path, quick: dict[str, Any]) -> None:
+    table = write_csv(tmp_path / "rows.csv", toy_rows(160))
+    search = {"trials": 4, "fewest_rows": 10, "arms": ["lora"]}
+    run = tw.run(
+        table, **settings(quick, seeds=1, search=search, curve={"arms": ["lora"]}, lora={"max_steps": 4})
+    )
+    (measured,) = [unit for unit in units(run.path, "evaluate") if unit["method"] == "lora"]
+    assert measured["parameters"]["learning_rate"] is not None  # the search's, not the default's
+    assert all(unit["parameters"] == measured["parameters"] for unit in units(run.path, "curve"))

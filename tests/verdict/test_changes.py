@@ -43,12 +43,6 @@ def test_a_met_target_names_the_target_up_to_which_it_holds() -> None:
     assert decide(evidence(values, thresholds=Thresholds(target_score=0.87))).rule != "target_met_untuned"
 
 
-def test_what_is_not_settled_names_the_rows_that_would() -> None:
-    values = {"majority": 0.5, "tfidf": 0.8, "lora": 0.82}
-    assert decide(evidence(values, rows_to_settle=900)).would_change.startswith("About 900 test rows")
-    assert decide(evidence(values)).would_change == ""
-
-
 def test_labels_that_look_wrong_leave_no_room_for_more_rows() -> None:
     values = {"majority": 0.5, "tfidf": 0.92, "lora": 0.93}
     told = decide(evidence(values, rows_to_settle=900, ceiling=0.93, doubtful_rows=14))

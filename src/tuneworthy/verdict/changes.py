@@ -1,8 +1,7 @@
 """What would change a verdict: one sentence with the number at which the rule that fired would not."""
 
-from math import comb
+from scipy.stats import binom
 
-from tuneworthy.core.counting import about
 from tuneworthy.core.evidence import Arm, Comparison, Evidence
 from tuneworthy.verdict import facts, words
 
@@ -35,15 +34,9 @@ def _rows_to_lose(found: Comparison, alpha: float) -> int | None:
     if found.wins is None or found.losses is None or found.test != "mcnemar_exact":
         return None
     wins, losses, rows = found.wins, found.losses, 0
-    while wins and _p_greater(wins, losses) <= alpha:
+    while wins and binom.sf(wins - 1, wins + losses, 0.5) <= alpha:
         wins, losses, rows = wins - 1, losses + 1, rows + 1
     return rows
-
-
-def _p_greater(wins: int, losses: int) -> float:
-    """P(X >= wins) for X ~ Binomial(wins + losses, 1/2)."""
-    trials = wins + losses
-    return float(sum(comb(trials, k) for k in range(wins, trials + 1)) / 2**trials)
 
 
 def of_a_cheap_arm(evidence: Evidence, arm: Arm) -> str:
@@ -68,11 +61,3 @@ def of_a_target_out_of_reach(evidence: Evidence) -> str:
         return ""
     best = max(ends, key=lambda end: facts.goodness(evidence, end))
     return f"A target of {words.value(evidence, best)} would be within reach of an arm's interval."
-
-
-def of_more_rows(evidence: Evidence) -> str:
-    """The rows that would settle it; empty where that is not known."""
-    if evidence.rows_to_settle is None:
-        return ""
-    rows = about(evidence.rows_to_settle)
-    return f"About {rows} test rows would find a true difference as large as the one seen, 80% of the time."

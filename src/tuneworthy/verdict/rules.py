@@ -291,7 +291,6 @@ def inconclusive(evidence: Evidence) -> Verdict:
         opening="Whether fine-tuning is worth it is not settled by these rows.",
         because=because,
         next_action=next_action,
-        would_change=changes.of_more_rows(evidence),
     )
 
 
