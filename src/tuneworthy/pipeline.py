@@ -14,6 +14,7 @@ from tuneworthy.data.lockbox import Lockbox, ledger_path
 from tuneworthy.data.splits import choose_protocol, make_split
 from tuneworthy.data.table import Table
 from tuneworthy.evaluation.assemble import best_untuned, score_arms
+from tuneworthy.evaluation.hardest import hardest_of_best
 from tuneworthy.evaluation.resolution import power_of, rows_to_settle_difference, whole_of
 from tuneworthy.metrics import METRICS, is_error, is_share
 from tuneworthy.runfolder.environment import environment
@@ -156,6 +157,7 @@ def run(
                 "comparisons": scores.comparisons,
                 "tuned_skipped": skipped if plan.tuned_methods else None,
                 "rows_to_settle": rows_to_settle_difference(deciding, scores, outputs, truth),
+                "hardest": hardest_of_best(deciding, scores, outputs, truth, job.verdict.alpha),
                 "curves": growth.learning_curves(
                     job, plan, split, question, outputs, truth, folder, executor, models
                 ),

@@ -2,7 +2,7 @@
 
 from test_decide import CLEAR_WIN, KINDS, against, evidence
 
-from tuneworthy.core.evidence import Comparison, Evidence, Thresholds
+from tuneworthy.core.evidence import Comparison, Evidence, HardLabel, Thresholds
 from tuneworthy.verdict.rules import decide
 
 
@@ -58,3 +58,18 @@ def test_a_target_above_what_the_labels_allow_is_said() -> None:
     values = {"majority": 0.5, "tfidf": 0.8, "lora": 0.82}
     told = decide(evidence(values, thresholds=Thresholds(target_score=0.95), ceiling=0.93, doubtful_rows=14))
     assert any("below the target of 95.0%" in reason for reason in told.reasons)
+
+
+def test_the_advice_to_label_more_names_the_label_that_is_missed_most() -> None:
+    values = {"majority": 0.5, "tfidf": 0.8, "lora": 0.82}
+    hard = HardLabel(method="lora", label="refund", missed=12, rows=20)
+    told = decide(evidence(values, rows_to_settle=900, hardest=hard)).next_action
+    assert told.startswith("Label about 700 more rows, of 'refund' first (lora misses 12 of its 20), and run")
+    assert "first" not in decide(evidence(values, rows_to_settle=900)).next_action
+
+
+def test_an_arm_that_is_enough_says_how_much_cheaper_it_is() -> None:
+    values = {"majority": 0.5, "tfidf": 0.8, "lora": 0.76}
+    found = decide(evidence(values))
+    assert found.rule == "cheap_is_enough"
+    assert "300 times cheaper to predict with than lora" in found.next_action  # 30 s against 0.1 s for 1,000

@@ -168,6 +168,15 @@ class Arm(Frozen):
     valid_without_constraint: int | None = None
 
 
+class HardLabel(Frozen):
+    """The label that an arm misses far more often than others: `missed` of its `rows` test rows."""
+
+    method: str
+    label: str
+    missed: int
+    rows: int
+
+
 class Thresholds(Frozen):
     """Every number the verdict compares with; named in the job, printed beside what met or missed it."""
 
@@ -203,6 +212,7 @@ class Evidence(Frozen):
             best constant answer, so that 0.02 means two percent of it.
         ceiling: the score at most that labels allow of which `doubtful_rows` look wrong; None where no check
             can tell, or it is no share of right answers.
+        hardest: the label that the best arm misses far more often than others; None where none stands out.
         fine_tuning: "left_out" where the job says so, "no_weights" where an endpoint is the base model.
     """
 
@@ -225,6 +235,7 @@ class Evidence(Frozen):
     curves: tuple[LearningCurve, ...] = ()
     ceiling: float | None = None
     doubtful_rows: int = 0
+    hardest: HardLabel | None = None
 
 
 class Verdict(Frozen):

@@ -199,7 +199,24 @@ def more_rows(evidence: Evidence, arm: Arm | None) -> str:
     more = about(needed - evidence.test_rows)
     if needed > MOST_GROWTH * evidence.test_rows:
         return TOO_MANY_ROWS.format(name=name, more=more, rows=rows)
-    return f"Label about {more} more {rows} and run again; use {name} until then."
+    return f"Label about {more} more {rows}{hardest(evidence)} and run again; use {name} until then."
+
+
+def hardest(evidence: Evidence) -> str:
+    """Of which label to collect rows first, as a clause; empty where no label stands out."""
+    found = evidence.hardest
+    if found is None:
+        return ""
+    return f", of '{found.label}' first ({found.method} misses {found.missed} of its {found.rows:,}),"
+
+
+def thrift(evidence: Evidence, arm: Arm) -> str:
+    """How much cheaper an arm is to predict with than the best tuned one, as a clause; empty below twice."""
+    rival = facts.best(evidence, facts.tuned(evidence))
+    if rival is None or arm.cost.endpoint or rival.cost.endpoint or not arm.cost.seconds_per_1000:
+        return ""
+    times = rival.cost.seconds_per_1000 / arm.cost.seconds_per_1000
+    return f", {about(round(times))} times cheaper to predict with than {rival.method}" if times >= 2 else ""
 
 
 def widest(evidence: Evidence, arms: tuple[Arm, ...], against: Arm) -> str:
