@@ -1,7 +1,7 @@
 """Trackers beside a run: a process each, which follows the run folder and is never waited for while it runs.
 
-The run folder is the truth, so nothing is handed over: the process reads `events.jsonl` as it grows. A tracker
-that raises, hangs or is slow costs the run nothing but a few seconds at its end, and `tuneworthy track` replays.
+The folder is the truth, so nothing is handed over: the process reads `events.jsonl` as it grows. A tracker that
+raises, hangs or is slow costs the run a few seconds at its end and nothing else; `tuneworthy track` replays.
 """
 
 import importlib.util
@@ -14,15 +14,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from tuneworthy.core.errors import JobError, MissingExtraError, RunFolderError, TrackingError
 from tuneworthy.core.job import Job
 from tuneworthy.runfolder.folder import RunFolder, write_text
-from tuneworthy.trackers import TRACKERS, Outcome, Session, Tracker
+from tuneworthy.trackers import TRACKERS, Session, Tracked, Tracker
 from tuneworthy.trackers._events import Event, EventFile, Points
 from tuneworthy.trackers._facts import job_tree, outcome, tracked
 
@@ -98,7 +98,8 @@ class Trackers:
         if answer is not None and "look" in answer:
             return f"{title}: {answer['look']}"
         what = f"did not finish within {self._wait_s:g} s" if answer is None else answer["failed"]
-        return f"{title} {what}; nothing is lost: tuneworthy track {shlex.quote(str(self._folder.path))} --to {name}"
+        again = f"tuneworthy track {shlex.quote(str(self._folder.path))} --to {name}"
+        return f"{title} {what}. Nothing is lost: {again} sends it."
 
 
 def replay(run: Path, name: str) -> str:
@@ -218,32 +219,36 @@ def _sentence(error: BaseException) -> str:
 
 def follow(run: Path, tracker: Tracker, ended: threading.Event) -> str:
     """Mirrors the run to the tracker until it has ended; returns where to look."""
-    events, points = EventFile(run), Points(run)
-    session: Session | None = None
-    last: Event | None = None
-    number = 0
-    while True:
-        over = ended.is_set()  # asked before reading, so that no event is missed
-        for event in events.new():
-            last = event
-            if session is None:
-                about = tracked(run, tracker.name, event)
-                session = tracker.open(about)
-            for point in points.of(event):
-                if number >= session.held:
-                    session.log(point)
-                number += 1
-        if over:
-            break
-        ended.wait(POLL_S)
-    if session is None or last is None:
+    told: tuple[Tracked, Session] | None = None
+    points, last, number = Points(run), Event(), 0
+    for event in _until(ended, EventFile(run)):
+        if told is None:
+            about = tracked(run, tracker.name, event)
+            told = about, tracker.open(about)
+        for point in points.of(event):
+            if number >= told[1].held:
+                told[1].log(point)
+            number += 1
+        last = event
+    if told is None:
         raise RunFolderError(f"{run} has no events")
+    about, session = told
     if last["event"] != "run_finished":
         session.finish(None)
         return tracker.look(about)
     with tempfile.TemporaryDirectory() as place:
         session.finish(outcome(run, about, last, (_report(run, Path(place)),)))
     return tracker.look(about)
+
+
+def _until(ended: threading.Event, events: EventFile) -> Iterator[Event]:
+    """Events as they are written; after the end, those that are left."""
+    while True:
+        over = ended.is_set()  # asked before reading, so that no event is missed
+        yield from events.new()
+        if over:
+            return
+        ended.wait(POLL_S)
 
 
 def _report(run: Path, place: Path) -> Path:

@@ -20,7 +20,7 @@ def seconds(event: Event) -> float:
 
 
 class EventFile:
-    """`events.jsonl` of a run that may still be writing it: each call reads the lines that are new and whole."""
+    """`events.jsonl`, which its run may still be writing: each call reads the lines that are new and whole."""
 
     def __init__(self, run: Path) -> None:
         self._path = run / "events.jsonl"
@@ -61,7 +61,7 @@ class Points:
                 return []
 
     def _of_step(self, event: Event) -> list[Point]:
-        step: int = event.get("step", event["done"])
+        step = int(event["step"] if "step" in event else event["done"])
         values = {name: value for name, value in event.items() if name not in NO_VALUES}
         self._seen.setdefault(event["unit"], set()).add(step)
         return _point(self._name(event), step, values, seconds(event))
@@ -99,7 +99,7 @@ class Points:
         return self._names[event["unit"]]
 
 
-def _point(unit: str, step: int, values: dict[str, Any], time: float) -> list[Point]:
+def _point(unit: str, step: int, values: Mapping[str, Any], time: float) -> list[Point]:
     """One point of the values that are finite numbers; none where there is no such value."""
     numbers = {
         name: float(value)

@@ -22,7 +22,11 @@ class MlflowSession:
 
     def __init__(self, client: Any, run: Tracked) -> None:
         self._client = client
-        found = self._find(run) or self._create(run)
+        found = self._find(run)
+        if found is None:
+            found = self._create(run)
+        else:
+            client.update_run(found.info.run_id, status="RUNNING")
         self._id: str = found.info.run_id
         self._known: dict[str, str] = dict(found.data.params)
         self.held = int(found.data.tags.get(HELD, 0))

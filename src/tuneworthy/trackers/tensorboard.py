@@ -1,4 +1,4 @@
-"""TensorBoard: event files in the workspace, written anew by each replay. Needs neither torch nor TensorFlow."""
+"""TensorBoard: a folder of event files in the workspace. Needs neither torch nor TensorFlow."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Trackio: a SQLite file in the workspace with a dashboard of its own; or the Space or server it is told of."""
+"""Trackio: a SQLite file in the workspace, with a dashboard; or the Space or server its variables name."""
 
 import os
 from typing import Any
@@ -21,7 +21,7 @@ class TrackioSession:
         self._run.log(dict(point.named), step=point.step)
 
     def finish(self, outcome: Outcome | None) -> None:
-        """Settings into the configuration; the scores as a table and the verdict as text, beside the curves."""
+        """Settings into the configuration; the scores as a table, and the verdict as a text beside it."""
         import trackio
 
         self._run.finish()

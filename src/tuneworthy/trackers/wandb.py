@@ -1,4 +1,4 @@
-"""Weights & Biases: a folder in the workspace that `wandb sync` uploads, or the server for who is logged in."""
+"""Weights & Biases: a folder in the workspace that `wandb sync` uploads; its server for who is logged in."""
 
 import netrc
 import os
@@ -95,18 +95,21 @@ class Wandb:
     def open(self, run: Tracked) -> Session:
         """Begins the run; offline, a folder of an earlier replay that was never uploaded is replaced."""
         run.place.mkdir(parents=True, exist_ok=True)
-        for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
-            os.environ.setdefault(variable, str(run.place / variable.split("_")[1].lower()))
+        staged = run.place / "data" / run.id  # files that wait for their upload
+        os.environ.setdefault("WANDB_DATA_DIR", str(staged))
+        os.environ.setdefault("WANDB_CACHE_DIR", str(run.place / "cache"))
+        os.environ.setdefault("WANDB_CONFIG_DIR", str(run.place / "config"))
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        for earlier in _folders(run):
-            if mode() != "online" and not list(earlier.glob("*.synced")):
-                shutil.rmtree(earlier)
+        if mode() != "online" and not any(list(one.glob("*.synced")) for one in _folders(run)):
+            for earlier in (staged, *_folders(run)):
+                shutil.rmtree(earlier, ignore_errors=True)
         return WandbSession(run)
 
     def look(self, run: Tracked) -> str:
         """The command that uploads an offline run, or where its page is."""
         if mode() == "online":
-            return f"project {os.environ.get('WANDB_PROJECT') or run.project} at {os.environ.get('WANDB_BASE_URL', CLOUD)}"
+            project = os.environ.get("WANDB_PROJECT") or run.project
+            return f"project {project} at {os.environ.get('WANDB_BASE_URL', CLOUD)}"
         return f"wandb sync {next(iter(_folders(run)), run.place / 'wandb')}"
 
 
