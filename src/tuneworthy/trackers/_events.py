@@ -20,7 +20,7 @@ def seconds(event: Event) -> float:
 
 
 class EventFile:
-    """`events.jsonl`, which its run may still be writing: each call reads the lines that are new and whole."""
+    """`events.jsonl`, which its run may still be writing: each call reads the new lines that are whole."""
 
     def __init__(self, run: Path) -> None:
         self._path = run / "events.jsonl"

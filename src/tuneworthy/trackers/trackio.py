@@ -2,6 +2,7 @@
 
 import os
 from typing import Any
+from urllib.parse import urlsplit
 
 from tuneworthy.trackers import Outcome, Point, Scalar, Session, Tracked, Tracker
 
@@ -103,9 +104,12 @@ class Trackio:
 
     def look(self, run: Tracked) -> str:
         """The command that opens the dashboard."""
-        return (
-            f"TRACKIO_DIR={os.environ.get('TRACKIO_DIR', run.place)} trackio show --project {_project(run)}"
-        )
+        if space := os.environ.get("TRACKIO_SPACE_ID"):
+            return f"project {_project(run)} in the Space {space}"
+        if server := os.environ.get("TRACKIO_SERVER_URL"):
+            return f"project {_project(run)} at {urlsplit(server).hostname}"  # the URL may hold a token
+        place = os.environ.get("TRACKIO_DIR", run.place)
+        return f"TRACKIO_DIR={place} trackio show --project {_project(run)}"
 
 
 PLUGIN: Tracker = Trackio()
