@@ -47,11 +47,12 @@ def _register() -> None:
         predict,
         report,
         run,
+        runs,
         schema,
         track,
     )
 
-    for verb in (run, check, plan, baseline, init, audit, adapt, predict, report, track, schema):
+    for verb in (run, check, plan, baseline, init, audit, adapt, predict, report, runs, track, schema):
         app.command(name=verb.__name__.rsplit(".", 1)[1])(verb.command)
     app.add_typer(models.app, name="models")
 
