@@ -109,7 +109,7 @@ def _times(events: bytes) -> tuple[dict[str, Any], dict[str, Any], float]:
     last: dict[str, Any] = {}
     for start, end in zip(starts, ends, strict=True):
         first = json.loads(events[start : events.index(b"\n", start)])
-        last = json.loads(events[events.rfind(b"\n", start, end - 1) + 1 : end]) if end > start else first
+        last = json.loads(events[max(start, events.rfind(b"\n", start, end - 1) + 1) : end])
         began, ended = (datetime.fromisoformat(event["time"]) for event in (first, last))
         seconds += (ended - began).total_seconds()
     return first, last, seconds
