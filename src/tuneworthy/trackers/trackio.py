@@ -35,7 +35,8 @@ class TrackioSession:
             {
                 "verdict": trackio.Markdown(_page(outcome)),
                 "estimates": trackio.Table(data=_rows(outcome)),
-                **{key: value for key, value in outcome.scores.items() if outcome.primary in key},
+                # One point each, to be seen beside other runs'; the ends of the intervals are in the table.
+                **{key: value for key, value in outcome.scores.items() if key.endswith(f"/{outcome.primary}")},
             },
             step=0,
         )
