@@ -8,6 +8,7 @@ import pytest
 
 from tiny_models import save_decoder, save_embedder
 from toy import toy_rows, write_csv
+from tracked_run import record_run
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +37,23 @@ def toy_csv(tmp_path: Path) -> Path:
     return write_csv(tmp_path / "toy.csv", toy_rows())
 
 
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory, decoder_folder: Path, embedder_folder: Path) -> Path:
+    """A finished run, to be read only."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEWORTHY_WORKSPACE", str(folder / "runs"))
+        return record_run(folder, quick_settings(decoder_folder, embedder_folder))
+
+
 @pytest.fixture
 def quick(decoder_folder: Path, embedder_folder: Path) -> dict[str, Any]:
     """Settings that make a whole run a matter of seconds."""
+    return quick_settings(decoder_folder, embedder_folder)
+
+
+def quick_settings(decoder_folder: Path, embedder_folder: Path) -> dict[str, Any]:
+    """Those settings, for fixtures that outlive a test."""
     return {
         "base_model": str(decoder_folder),
         "embedding_model": str(embedder_folder),

@@ -22,6 +22,7 @@ from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.runfolder.unit_output import remove_leftovers
 from tuneworthy.search.settings import check_search, searched
 from tuneworthy.tasks import TASKS, form_of
+from tuneworthy.tracking import Trackers, check_tracking
 from tuneworthy.units.adaptation import STAGE, adapted
 from tuneworthy.units.curve import check_curve, curved, draw_parts
 from tuneworthy.units.executors.local import LocalExecutor
@@ -74,11 +75,15 @@ def run(
     judging.check_judge(job, task)
     check_search(job)
     check_curve(job)
+    check_tracking(job)
 
     # 2. Bring the models; everything from here on is kept in the run folder.
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
     foreseen = memory_ahead(job, question, rows, data.test is not None, models, task.open)
-    with RunFolder(output or steps.default_folder(job, data)) as folder:
+    with (
+        RunFolder(output or steps.default_folder(job, data)) as folder,
+        Trackers(job.tracking) as trackers,
+    ):
         steps.claim(folder, job, data)
         remove_leftovers(folder.path / "units")
         if listener is not None:
@@ -91,6 +96,7 @@ def run(
             protocol=protocol,
         )
         steps.write_inputs(folder, asked, data, split, findings, texts)
+        trackers.follow(folder)
 
         # 3. Plan: every unit, and what this many rows can show, before anything runs.
         dtype, cores = steps.hardware()

@@ -1,7 +1,9 @@
 """The documents that are made from the code, or whose examples have to run, are true."""
 
+import csv
 import doctest
 import importlib.util
+import json
 import re
 import sys
 from importlib.metadata import EntryPoint
@@ -20,9 +22,17 @@ from tuneworthy.core.registry import Registry
 from tuneworthy.methods import METHODS
 from tuneworthy.metrics import METRICS
 from tuneworthy.tasks import TASKS
+from tuneworthy.trackers import TRACKERS
+from tuneworthy.trackers._process import Ending, follow
 
 ROOT = Path(__file__).parents[2]
-PLUGINS: dict[str, Registry[Any]] = {"metrics": METRICS, "methods": METHODS, "tasks": TASKS, "checks": CHECKS}
+PLUGINS: dict[str, Registry[Any]] = {
+    "metrics": METRICS,
+    "methods": METHODS,
+    "tasks": TASKS,
+    "checks": CHECKS,
+    "trackers": TRACKERS,
+}
 
 
 def generator() -> ModuleType:
@@ -64,6 +74,7 @@ def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             "methods": "naive_bayes",
             "tasks": "rating",
             "checks": "single_words",
+            "trackers": "curve_files",
         }
         module = f"contributed_{stem[room]}"
         (tmp_path / f"{module}.py").write_text(block, encoding="utf-8")
@@ -74,7 +85,7 @@ def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
-def test_the_four_examples_are_a_metric_a_method_a_task_and_a_check(examples: dict[str, Any]) -> None:
+def test_the_examples_are_one_of_each_kind(examples: dict[str, Any]) -> None:
     assert examples.keys() == PLUGINS.keys()
 
 
@@ -120,3 +131,18 @@ def test_the_example_check_fires_and_is_silent(examples: dict[str, Any]) -> None
     bad = [*clean, Example(id="2", input="one", target="b", row=2)]
     assert examples["checks"].examine(Examined(clean, [], 5)).outcome == "passed"
     assert examples["checks"].examine(Examined(bad, [], 5)).rows == (2,)
+
+
+def test_the_example_tracker_writes_the_curves_and_scores_of_a_run(
+    examples: dict[str, Any], recorded: Path
+) -> None:
+    ending = Ending()
+    ending.over.set()
+    written = Path(follow(recorded, examples["trackers"], ending))
+    with written.open(encoding="utf-8") as file:
+        lines = [(name, int(step), float(value)) for name, step, value in csv.reader(file)]
+    assert [step for name, step, _ in lines if name == "lora/loss"] == [1, 2, 3, 4, 5, 6]
+    estimates = json.loads((recorded / "estimates.json").read_text(encoding="utf-8"))
+    one = next(one for one in estimates if one["label"] is None and one["low"] is not None)
+    for end in ("", "_low", "_high"):
+        assert (f"test/{one['method']}/{one['metric']}{end}", 0, one[end[1:] or "value"]) in lines

@@ -25,6 +25,7 @@ CORE = (
     "ranking",
     "forecast",
     "study",
+    "runs",
 )
 INTERNAL: frozenset[str] = frozenset()  # public classes of the domain that need no entry: none so far
 

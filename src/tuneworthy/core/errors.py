@@ -51,5 +51,9 @@ class MissingExtraError(TuneworthyError, ImportError):
     """An optional dependency is needed; the message carries the pip line."""
 
 
+class TrackingError(TuneworthyError, RuntimeError):
+    """A tracker could not be told of a run; the run folder has everything."""
+
+
 class AuditError(TuneworthyError, ValueError):
     """The training rows would not teach what they should (masking, stop token, truncation)."""

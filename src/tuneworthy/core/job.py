@@ -20,6 +20,7 @@ NO_RESULT_DEPENDS_ON = {
     "price_per_million_output_tokens",
     "send_rows",
     "judge",
+    "tracking",
 }
 
 
@@ -220,6 +221,11 @@ class Job(Frozen):
     )
     send_rows: bool = Field(
         False, description="rows may be sent to an endpoint on another machine; nothing is sent without it"
+    )
+    tracking: tuple[str, ...] = Field(
+        (),
+        description="dashboards that are told of the run, by file name in trackers/: trackio, wandb, mlflow, "
+        "tensorboard; default: none",
     )
     methods: dict[str, dict[str, Any]] = Field(
         default_factory=dict,

@@ -1,0 +1,144 @@
+"""The runs of a folder, each in a line, read from their small files: ten thousand of them take seconds.
+
+Nothing is cached. Of `events.jsonl` only the lines at which the run began and ended are parsed.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+State = Literal["finished", "stopped", "running"]
+STARTED, FINISHED = b'"event": "run_started"', "run_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run folder.
+
+    Attributes:
+        folder, name: where it is, and its last part.
+        when: the last time it was started, ISO 8601 in UTC.
+        minutes: it ran for, pauses between a stop and the next start left out.
+        state: "finished", "stopped" or "running".
+        units, planned: how many units have their output, and how many the plan has; of unfinished runs alone.
+        data, fingerprint, rows, task: of its data; None where it was stopped before that was written.
+        decision, method, metric, value, low, high: the verdict, and the score of the arm it recommends.
+    """
+
+    folder: str
+    name: str
+    when: str
+    minutes: float
+    state: State
+    units: int | None = None
+    planned: int | None = None
+    data: str | None = None
+    fingerprint: str | None = None
+    rows: int | None = None
+    task: str | None = None
+    decision: str | None = None
+    method: str | None = None
+    metric: str | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def list_runs(folder: Path) -> list[RunSummary]:
+    """Every run right below `folder`, or `folder` itself where it is one; the latest first.
+
+    Folders that hold no run are passed over, and so are runs whose files are damaged.
+    """
+    if (folder / "events.jsonl").exists():
+        return [one for one in (_summary(str(folder), folder.name),) if one is not None]
+    try:
+        with os.scandir(folder) as entries:
+            found = [_summary(entry.path, entry.name) for entry in entries]
+    except OSError:
+        return []
+    return sorted(
+        (one for one in found if one is not None), key=lambda one: (one.when, one.name), reverse=True
+    )
+
+
+def _summary(path: str, name: str) -> RunSummary | None:
+    """None for what is no run folder."""
+    try:
+        with open(f"{path}/events.jsonl", "rb") as file:  # noqa: PTH123 - this is read ten thousand times
+            events = file.read()
+        first, last, seconds = _times(events)
+        data = _read(f"{path}/dataset.json") or {}
+        about: dict[str, Any] = {
+            "folder": path,
+            "name": name,
+            "when": first["time"],
+            "minutes": round(seconds / 60, 2),
+            "data": data.get("name"),
+            "fingerprint": data.get("fingerprint"),
+            "rows": data.get("rows"),
+            "task": data.get("task"),
+        }
+        if last["event"] != FINISHED:
+            units, planned = _progress(path)
+            state: State = "running" if _is_held(f"{path}/.lock") else "stopped"
+            return RunSummary(**about, state=state, units=units, planned=planned)
+        method = last["recommended_method"]
+        arms = (_read(f"{path}/evidence.json") or {}).get("arms", ())
+        score: dict[str, Any] = next((arm["estimate"] for arm in arms if arm["method"] == method), {})
+        about |= {key: score.get(key) for key in ("metric", "value", "low", "high")}
+        return RunSummary(**about, state="finished", decision=last["decision"], method=method)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _times(events: bytes) -> tuple[dict[str, Any], dict[str, Any], float]:
+    """The event of the last start, the last event, and the seconds between starts and what came last."""
+    starts: list[int] = []
+    place = events.find(STARTED)
+    while place >= 0:
+        starts.append(events.rfind(b"\n", 0, place) + 1)
+        place = events.find(STARTED, place + 1)
+    ends = [*starts[1:], events.rfind(b"\n") + 1]  # what follows the last line's end is being written
+    seconds = 0.0
+    first: dict[str, Any] = {}
+    last: dict[str, Any] = {}
+    for start, end in zip(starts, ends, strict=True):
+        first = json.loads(events[start : events.index(b"\n", start)])
+        last = json.loads(events[max(start, events.rfind(b"\n", start, end - 1) + 1) : end])
+        began, ended = (datetime.fromisoformat(event["time"]) for event in (first, last))
+        seconds += (ended - began).total_seconds()
+    return first, last, seconds
+
+
+def _progress(path: str) -> tuple[int, int | None]:
+    """Planned units that have their output, and planned units; None where there is no plan yet."""
+    plan = _read(f"{path}/plan.json")
+    if plan is None:
+        return 0, None
+    planned = {unit["address"] for stage in plan["stages"] for unit in stage["units"]}
+    done = sum(os.path.exists(f"{path}/units/{one}/checksums.json") for one in planned)  # noqa: PTH110
+    return done, len(planned)
+
+
+def _is_held(lock: str) -> bool:
+    """Whether a process is writing the run."""
+    if not os.path.exists(lock):  # noqa: PTH110
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _read(path: str) -> Any:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return json.loads(file.read())
+    except FileNotFoundError:
+        return None
