@@ -4,6 +4,7 @@ All of it was written for this project and ships with it. A fine-tune is measure
 notice what it has forgotten. Adding an item is adding a line; every unit that measures gets a new address.
 """
 
+import re
 from functools import lru_cache
 from importlib.resources import files
 
@@ -48,7 +49,7 @@ class HarmfulRequest(Frozen):
 
 def passages() -> tuple[Passage, ...]:
     """The general texts, each headed by a line with its genre."""
-    parts = [part.split("\n", 1) for part in _content("texts.txt").split("=== ")[1:]]
+    parts = [part.split("\n", 1) for part in re.split(r"^=== ", _content("texts.txt"), flags=re.M)[1:]]
     return tuple(
         Passage(id=f"text-{number:02d}", genre=genre.strip(), text=text.strip())
         for number, (genre, text) in enumerate(parts, start=1)

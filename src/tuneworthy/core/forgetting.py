@@ -24,7 +24,7 @@ class CapabilityChange(Frozen):
         capability: what was measured.
         before, after: the base model's figure and the tuned model's: bits per byte, or a share.
         comparison: after minus before.
-        margin: share of `before` by which it may be worse before that counts; 0 where any loss counts.
+        margin: by how much it may be worse before that counts: a share of `before` for texts, else points.
         p: one-sided, that the tuned model is not worse by more than the margin.
         q: p after Benjamini and Hochberg's correction over the capabilities.
         worse: whether q is at most the rate.
