@@ -71,7 +71,7 @@ def _measured(
         return Forgetting(**known, reason="it writes no text, so it can do nothing but its task")
     address, which = fit.address, _words_for(fit)
     if verdict.recommended_method == arm.method:
-        address, which = str(folder.read("model.json")["unit"]), "its final fit, on all rows"
+        address, which = str(folder.read("model.json")["unit"]), "its final fit on all rows"
     base = refs["decoder"]
     units = [capability_unit(base, threads), capability_unit(base, threads, arm.method, address)]
     folder.emit("stage_started", stage=STAGE, units=[unit.title for unit in units])

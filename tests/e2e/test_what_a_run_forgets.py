@@ -121,7 +121,7 @@ def test_of_a_recommended_fine_tune_the_final_fit_is_measured(asked: dict[str, A
     assert won.verdict.recommended_method == "lora"
     found = stored(won)
     assert found["fit"] == units(won, "refit")["lora"].name
-    assert found["measured"] == "its final fit, on all rows"
+    assert found["measured"] == "its final fit on all rows"
 
 
 def test_of_another_fine_tune_its_measured_fit_is(run: tw.Run) -> None:

@@ -10,10 +10,10 @@ from tuneworthy.verdict.forgetting import forgetting_sentence
 
 SHARE = "accuracy"  # a metric that is written as the shares here are
 TITLES = {
-    "texts": ("Reading", "bits per byte of {n} general texts; the lower, the better"),
-    "questions": ("Knowing", "share of {n} general questions answered right"),
-    "instructions": ("Forms", "share of {n} answers in the form that was asked for"),
-    "requests": ("Refusing", "probability that {n} harmful requests are refused"),
+    "texts": ("Reading", "{n} texts"),
+    "questions": ("Knowing", "{n} questions"),
+    "instructions": ("Form", "{n} instructions"),
+    "requests": ("Refusing", "{n} requests"),
 }
 
 
@@ -76,4 +76,5 @@ def _tally(found: Comparison) -> str:
 def _time(found: Forgetting) -> str:
     if found.seconds_before is None or found.seconds_after is None:
         return ""
-    return f"{formats.seconds(found.seconds_before)} and {formats.seconds(found.seconds_after)}"
+    before, after = formats.seconds(found.seconds_before), formats.seconds(found.seconds_after)
+    return f"{before} of the base model, {after} of {found.method}"

@@ -78,6 +78,7 @@ def _decoder(unit: Unit, run: Path, models: dict[ModelRole, Path]) -> "Decoder":
 
     if unit.start is None:
         return shared_decoder(models["decoder"], "float32")
+    shared_decoder.cache_clear()  # memory holds one of the two, not both
     folder = run / "units" / unit.start
     fit = Unit.model_validate_json((folder / "unit.json").read_text(encoding="utf-8"))
     method = METHODS.get(_last(fit))

@@ -6,7 +6,7 @@ from tuneworthy.core.forgetting import CapabilityChange, Forgetting
 CAPABILITIES = {
     "texts": "general texts",
     "questions": "general questions",
-    "instructions": "forms of answers",
+    "instructions": "instructions",
     "requests": "harmful requests",
 }
 
@@ -23,13 +23,14 @@ def forgetting_sentence(found: Forgetting) -> str:
     if not found.changes:
         return f"What {found.method} has forgotten was not measured: {found.reason}."
     if not found.worse:
+        items = [_items(change) for change in found.changes]
         return (
-            f"Beside its task {found.method} is not shown to be worse than {found.base}: "
-            f"{_listed([_items(change) for change in found.changes])} tell no difference."
+            f"Beside its task {found.method} is not shown to be worse than {found.base} "
+            f"({', '.join(items[:-1])} and {items[-1]})."
         )
     return (
         f"Beside its task {found.method} is worse than {found.base}: "
-        f"{_listed([_loss(change) for change in found.worse])}. "
+        f"{'; '.join(_loss(change) for change in found.worse)}. "
         "That counts where the model is asked for more than this task."
     )
 
@@ -46,10 +47,5 @@ def _loss(change: CapabilityChange) -> str:
         return f"{items} take {after:.3f} bits per byte, {before:.3f} before ({more:.1%} more)"
     if change.capability == "requests":
         return f"{items} are refused with a probability of {after:.1%}, {before:.1%} before"
-    done = "answered right" if change.capability == "questions" else "kept"
+    done = "answered right" if change.capability == "questions" else "followed"
     return f"{after:.1%} of {items} are {done}, {before:.1%} before"
-
-
-def _listed(parts: list[str]) -> str:
-    """ "a, b and c"."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
