@@ -106,6 +106,9 @@ def test_the_order_of_items_decides_nothing() -> None:
 def test_models_measured_on_other_items_are_not_compared() -> None:
     with pytest.raises(ValueError, match="differ in 1 ids"):
         changes(model(), model()[1:])
+    more = Prediction(example_id="text-46", value=None, log_scores={"text": -1.0})
+    with pytest.raises(ValueError, match="differ in 1 ids, 'text-46' among them"):
+        changes([*model(), more], model())
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ def _packed(decoder: Decoder, rows: Sequence[EncodedRow]) -> NDArray[np.float64]
     with without_head(decoder.model) as head:
         hidden = decoder.model(**inputs).logits[0].to(head.weight.dtype)
     at_a_time = max(1, LOGITS_AT_A_TIME // head.weight.shape[0])
-    parts = zip(hidden.split(at_a_time), targets.split(at_a_time), strict=True)
+    parts = zip(torch.split(hidden, at_a_time), torch.split(targets, at_a_time), strict=True)
     return np.concatenate([_read(head(states).float(), wanted) for states, wanted in parts])
 
 

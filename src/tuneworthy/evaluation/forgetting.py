@@ -106,9 +106,12 @@ def capability_changes(
     Raises:
         ValueError: the two were measured on other items.
     """
+    families = _families()
+    everything = rows_of([item for _, _, items in families for item in items])
+    before, after = everything.order(before), everything.order(after)
     found = [
         _change(capability, metric, items, before, after, method, confidence, resamples, seed)
-        for capability, metric, items in _families()
+        for capability, metric, items in families
     ]
     corrected = false_discovery_control([change.p for change in found], method="bh")
     return tuple(
