@@ -6,6 +6,7 @@ measured fit. The verdict's decision stands before this runs; it may gain a reas
 
 from pathlib import Path
 
+from tuneworthy.core.errors import ModelError
 from tuneworthy.core.evidence import Evidence, Verdict
 from tuneworthy.core.forgetting import Forgetting
 from tuneworthy.core.job import Job
@@ -75,7 +76,10 @@ def _measured(
     base = refs["decoder"]
     units = [capability_unit(base, threads), capability_unit(base, threads, arm.method, address)]
     folder.emit("stage_started", stage=STAGE, units=[unit.title for unit in units])
-    LocalExecutor(threads).run(units, folder, models)
+    try:
+        LocalExecutor(threads).run(units, folder, models)
+    except ModelError as error:  # a chat template that refuses a bare question: what was decided stays
+        return Forgetting(**known, fit=address, measured=which, reason=str(error).rstrip("."))
     outputs = [folder.path / "units" / unit.address for unit in units]
     before, after = (read_predictions(output) for output in outputs)
     seconds = [float(read_metrics(output)["cost"]["predict_s"]) for output in outputs]

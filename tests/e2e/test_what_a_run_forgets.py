@@ -148,3 +148,15 @@ def test_nothing_is_measured_where_nothing_is_tuned(asked: dict[str, Any]) -> No
     untuned, events = again(asked, "untuned", arms=["majority", "tfidf"])
     assert not (untuned.path / FILE).exists()
     assert not [title for title in started(events) if "general abilities" in title]
+
+
+def test_a_chat_template_that_takes_no_bare_question_costs_the_measurement_and_not_the_run(
+    asked: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = save_decoder(tmp_path / "strict")
+    template = folder / "chat_template.jinja"
+    strict = "{% if messages[0]['role'] != 'system' %}{{ raise_exception('no system turn') }}{% endif %}"
+    template.write_text(strict + template.read_text(encoding="utf-8"), encoding="utf-8")
+    refused, _ = again(asked, "strict", base_model=str(folder))
+    assert "refuses the turns user" in stored(refused)["reason"]
+    assert "was not measured" in refused.report.read_text(encoding="utf-8")
