@@ -71,4 +71,5 @@ def quick_settings(decoder_folder: Path, embedder_folder: Path) -> dict[str, Any
         "setfit": {"pairs_per_row": 1},
         "decision": {"orders": 2},
         "curve": {"arms": []},
+        "forgetting": False,
     }

@@ -6,7 +6,7 @@ units there and comes to the same end. The steps' details are in `steps.py`.
 
 from pathlib import Path
 
-from tuneworthy import arms, growth, judging, similarity, steps, unlabelled
+from tuneworthy import arms, forgetting, growth, judging, similarity, steps, unlabelled
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job, is_own_metric
 from tuneworthy.data.loading import load
@@ -177,8 +177,12 @@ def run(
         # 7. A judge's second opinion, where the job asks for one: the verdict stands already.
         steps.keep_judgement(folder, judging.judge(job, question, outputs, scores, truth))
 
-        # 8. Refit the recommended method on all rows with the settings its folds chose, then report.
+        # 8. Refit the recommended method on all rows with the settings its folds chose; what a fine-tune has
+        # forgotten is a reason more, and no decision. Then report.
         steps.refit(verdict.recommended_method, plan, split, folder, models, job.threads or cores)
+        verdict = forgetting.with_what_was_forgotten(
+            verdict, evidence, plan, job, refs, folder, models, job.threads or cores
+        )
         steps.report(folder.path)
         folder.emit("run_finished", decision=verdict.decision, recommended_method=verdict.recommended_method)
         return folder.path

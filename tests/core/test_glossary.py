@@ -20,6 +20,7 @@ CORE = (
     "job",
     "finding",
     "endpoint",
+    "forgetting",
     "judgement",
     "learning",
     "ranking",

@@ -34,6 +34,7 @@ def test_the_wheel_runs_from_its_own_files(clean_python: Path) -> None:
     package = Path(done.stdout.strip())
     assert package.is_relative_to(clean_python.parents[1])
     assert (package / "py.typed").exists()
+    assert (package / "capabilities" / "texts.txt").exists()
 
 
 def test_the_wheel_has_the_same_command_line(clean_python: Path) -> None:

@@ -21,6 +21,7 @@ NO_RESULT_DEPENDS_ON = {
     "send_rows",
     "judge",
     "tracking",
+    "forgetting",
 }
 
 
@@ -197,6 +198,11 @@ class Job(Frozen):
     resamples: int = Field(10_000, ge=100, description="bootstrap and permutation resamples")
     judge: JudgeSpec = Field(
         default_factory=lambda: JudgeSpec(), description="a second opinion on texts by another model"
+    )
+    forgetting: bool = Field(
+        True,
+        description="measure what the best fine-tuned decoder can still do besides the task, before and "
+        "after: general texts, questions, forms of answers, refusals",
     )
     verdict: Thresholds = Field(default_factory=lambda: Thresholds(), description="the verdict's thresholds")
     tune: bool = Field(True, description="fine-tune at all; false compares the untuned arms alone")

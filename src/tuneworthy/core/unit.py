@@ -6,13 +6,14 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.hashing import address
 
 ArmKind = Literal["baseline", "classifier", "prompt", "tuned"]
-Purpose = Literal["evaluate", "refit", "trial", "adapt", "curve"]
+Purpose = Literal["evaluate", "refit", "trial", "adapt", "curve", "forgetting"]
 PURPOSES: dict[Purpose, str] = {
     "evaluate": "",
     "refit": " (final)",
     "trial": " (trial)",
     "adapt": " (unlabelled text)",
     "curve": " (fewer rows)",
+    "forgetting": " (general abilities)",
 }
 ModelRole = Literal["decoder", "embedder", "prompter"]  # fine-tuned; turns texts into vectors; prompted
 
@@ -36,7 +37,7 @@ class Unit(Frozen):
         task, labels, instruction: what is asked, in the task's words.
         purpose: "evaluate" predicts rows it has not seen; "refit" fits all rows with frozen settings; "trial"
             tries settings on validation rows; "adapt" makes a base model read documents; "curve" learns from
-            a part of the rows.
+            a part of the rows; "forgetting" measures what a model can do besides the task.
         fold: the fold of a crossfit (0-based); None under holdout and for a refit.
         json_schema: the user's JSON Schema of the answers; None where it is inferred from the rows fitted.
         constrain: whether answers are held to the JSON Schema.

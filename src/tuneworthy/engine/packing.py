@@ -46,7 +46,7 @@ def pack(rows: Sequence[EncodedRow], width_multiple: int = 1, filler: int = 0) -
         width_multiple: T is filled up to a multiple of this; filler tokens go on after the last row.
         filler: token id of those.
     """
-    ordered = sorted(rows, key=lambda row: row.prompt + row.answer)
+    ordered = in_order(rows)
     tokens: list[int] = []
     depths: list[int] = []
     ends: list[int] = []
@@ -79,6 +79,11 @@ def pack(rows: Sequence[EncodedRow], width_multiple: int = 1, filler: int = 0) -
         sources=torch.tensor(sources),
         targets=torch.tensor(targets),
     )
+
+
+def in_order(rows: Sequence[EncodedRow]) -> list[EncodedRow]:
+    """The rows as they stand in their tree, neighbours in token order, and so their supervised tokens."""
+    return sorted(rows, key=lambda row: row.prompt + row.answer)
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:

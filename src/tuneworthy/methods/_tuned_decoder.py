@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -73,6 +73,19 @@ class DecoderParameters(Frozen):
 
 
 P = TypeVar("P", bound=DecoderParameters)
+
+
+@runtime_checkable
+class TunesDecoder(Protocol):
+    """What these arms offer besides: the decoder of a fit, to be asked anything and not its task alone."""
+
+    def tuned_decoder(self, base: Path, folder: Path) -> Decoder:
+        """The decoder of a saved fit, ready to score and to write.
+
+        Args:
+            base: folder of the model that the fit started from.
+            folder: what `FittedDecoder.save` wrote.
+        """
 
 
 @dataclass

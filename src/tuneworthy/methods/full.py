@@ -19,7 +19,7 @@ from tuneworthy.methods._tuned_decoder import (
 )
 from tuneworthy.methods._tuning import around
 from tuneworthy.models.configuration import hidden_size
-from tuneworthy.models.decoder import load_decoder
+from tuneworthy.models.decoder import Decoder, load_decoder
 from tuneworthy.models.trainable import train_last
 
 BELOW_LORA = 10  # LoRA's best rate is about ten times that of full fine-tuning (LoRA Without Regret)
@@ -75,7 +75,12 @@ class Full:
 
     def load(self, setting: Setting, parameters: FullParameters, folder: Path) -> FittedDecoder:
         """The saved model."""
-        return reopened(setting, parameters, load_decoder(folder / "model", "float32"), folder)
+        decoder = self.tuned_decoder(setting.models["decoder"], folder)
+        return reopened(setting, parameters, decoder, folder)
+
+    def tuned_decoder(self, base: Path, folder: Path) -> Decoder:
+        """The saved model, which is whole without its base."""
+        return load_decoder(folder / "model", "float32")
 
 
 def usual_rate(width: int, rows: int) -> float:

@@ -113,8 +113,12 @@ class Lora:
 
     def load(self, setting: Setting, parameters: LoraParameters, folder: Path) -> FittedDecoder:
         """The base that multiplies in float32, with the saved adapter."""
-        decoder = with_adapter(setting.models["decoder"], self.four_bits, folder / "adapter")
+        decoder = self.tuned_decoder(setting.models["decoder"], folder)
         return reopened(setting, parameters, decoder, folder)
+
+    def tuned_decoder(self, base: Path, folder: Path) -> Decoder:
+        """The base that multiplies in float32, with the saved adapter."""
+        return with_adapter(base, self.four_bits, folder / "adapter")
 
 
 def usual_rank(setting: Setting, parameters: LoraParameters) -> int:

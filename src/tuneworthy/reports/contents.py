@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.evidence import Arm, Comparison, Estimate, Evidence, Verdict
 from tuneworthy.core.finding import Finding
+from tuneworthy.core.forgetting import Forgetting
 from tuneworthy.core.judgement import Judgement
 from tuneworthy.core.study import Study
 
@@ -215,6 +216,7 @@ class Contents(Stored):
     plan: Plan
     units: tuple[UnitOutput, ...]
     judgement: Judgement | None = None
+    forgetting: Forgetting | None = None
     studies: tuple[Study, ...] = ()
 
     @property
@@ -280,6 +282,9 @@ def load_contents(folder: Path) -> Contents:
         environment=_whole(folder, "environment.json", dict[str, Any]),
         plan=plan,
         judgement=_whole(folder, "judge.json", Judgement) if (folder / "judge.json").exists() else None,
+        forgetting=_whole(folder, "forgetting.json", Forgetting)
+        if (folder / "forgetting.json").exists()
+        else None,
         studies=tuple(_whole(folder, f"search/{path.name}", Study) for path in _studies(folder)),
         units=tuple(sorted(units, key=lambda unit: (unit.method, unit.fold or 0, unit.address))),
     )

@@ -8,6 +8,7 @@ from tuneworthy.reports.contents import Contents
 from tuneworthy.reports.glossary import glossary
 from tuneworthy.reports.growth import growth_view
 from tuneworthy.reports.templating import environment, writable
+from tuneworthy.reports.views_forgetting import forgetting_view
 from tuneworthy.reports.views_judge import judge_view
 from tuneworthy.reports.views_record import (
     chosen_view,
@@ -73,6 +74,7 @@ def _views(contents: Contents) -> View:
         "groups": groups_view(contents),
         "slices": slices_view(contents),
         "growth": growth_view(contents),
+        "forgetting": forgetting_view(contents),
         "wording": wording_view(contents),
         "learned": learned_view(contents),
         "search": search_view(contents),

@@ -16,6 +16,7 @@ from tuneworthy.reports.contents import Contents
 from tuneworthy.reports.growth import growth_sentence
 from tuneworthy.reports.views_judge import judge_sentence
 from tuneworthy.reports.views_scores import asked, metric_heading, tone
+from tuneworthy.verdict.forgetting import forgetting_sentence
 
 NARROWEST_HEADER = 12
 LONGEST_LINE = 10_000  # columns: more than any table takes
@@ -54,6 +55,9 @@ def verdict_table(contents: Contents) -> RenderableType:
     if contents.arms:
         parts.extend((ArmsTable(contents), *_asked(contents), *_broken(contents), *_written_again(contents)))
     parts.extend(_growth(contents))
+    if contents.forgetting is not None:
+        style = "yellow" if contents.forgetting.worse else "dim"
+        parts.append(_safe(forgetting_sentence(contents.forgetting), style))
     if contents.judgement is not None:
         parts.append(_safe(f"Judge, not in the verdict: {judge_sentence(contents.judgement)}", "dim"))
     parts.append(_panel(contents))

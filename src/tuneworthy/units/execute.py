@@ -22,6 +22,7 @@ from tuneworthy.runfolder.unit_output import UnitWriter
 from tuneworthy.tasks import TASKS, as_answered
 from tuneworthy.tasks._prompted import with_prompt
 from tuneworthy.units.adaptation import starting_models, told
+from tuneworthy.units.forgetting import measured
 from tuneworthy.units.plan import NOTHING
 
 Report = Callable[[int, int, dict[str, float]], None]
@@ -57,6 +58,9 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
 
     torch.set_num_threads(unit.threads)
     reset_peak_memory()
+    if unit.purpose == "forgetting":
+        _measure(unit, run, models, report)
+        return
     rows, row_sets = run_rows(str(run))
     folder = run / "units" / unit.address
     checkpoint = run / "checkpoints" / unit.model_copy(update={"until": 1.0}).address
@@ -115,6 +119,22 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     writer.finish(unit, predictions, {"cost": cost, "facts": fitted.facts | _free_validity(predictions)})
     if unit.until == 1.0:
         _remove(checkpoint)
+
+
+def _measure(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report) -> None:
+    """Runs a unit that measures what a model can do besides the task; no row of the run has a part in it."""
+    from threadpoolctl import threadpool_limits
+
+    writer = UnitWriter(run / "units" / unit.address)
+    with threadpool_limits(limits=unit.threads):
+        predictions, seconds = measured(unit, run, models, report)
+    cost = {
+        "predict_s": round(seconds, 4),
+        "rows_predicted": len(predictions),
+        "peak_memory_gib": peak_memory_gib(),
+        "threads": unit.threads,
+    }
+    writer.finish(unit, predictions, {"cost": cost, "facts": {}})
 
 
 def _may_fail(unit: Unit, error: Exception) -> bool:

@@ -11,7 +11,8 @@ from tuneworthy.methods import METHODS
 from tuneworthy.metrics import METRICS
 from tuneworthy.tasks import TASKS
 
-ROOMS = ("methods", "metrics", "tasks", "engine", "models", "search")  # whose code a prediction depends on
+# Whose code a prediction depends on.
+ROOMS = ("methods", "metrics", "tasks", "engine", "models", "search", "capabilities")
 
 
 def implementation(method: str, task: str, metric: str) -> str:
