@@ -36,7 +36,9 @@ class TrackioSession:
                 "verdict": trackio.Markdown(_page(outcome)),
                 "estimates": trackio.Table(data=_rows(outcome)),
                 # One point each, to be seen beside other runs'; the ends of the intervals are in the table.
-                **{key: value for key, value in outcome.scores.items() if key.endswith(f"/{outcome.primary}")},
+                **{
+                    key: value for key, value in outcome.scores.items() if key.endswith(f"/{outcome.primary}")
+                },
             },
             step=0,
         )
