@@ -5,10 +5,10 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tuneworthy import __version__
 from tuneworthy.core.errors import JobError, NotFoundError, ParityError
 from tuneworthy.core.hashing import file_digest
 from tuneworthy.core.parity import Parity
@@ -134,8 +134,8 @@ def _usual(refit: Refit) -> tuple[Exporter, str]:
         if not exporter.unsuited(Subject(refit)):
             return exporter, next(iter(exporter.variants), "")
     raise JobError(
-        f"{refit.unit.method} has no model of its own that could be exported: name an arm that was fitted, as "
-        "in --arm lora, or use `tuneworthy predict`."
+        f"{refit.unit.method} has no model of its own that could be exported: name an arm that was fitted, "
+        "as in --arm lora, or use `tuneworthy predict`."
     )
 
 
@@ -192,7 +192,7 @@ def _label(folder: Path, exporter: Exporter, subject: Subject, parity: Parity) -
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     passport = {
         "format": FORMAT,
-        "version": __version__,
+        "version": version("tuneworthy"),
         "exporter": exporter.name,
         "variant": subject.variant,
         "run": refit.run.resolve().name,

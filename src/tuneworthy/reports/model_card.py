@@ -22,7 +22,7 @@ PIPELINES = {  # the Hub's tags, where they are not the task's name
     "structured-extraction": "text-generation",
 }
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-ESCAPED = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+ESCAPED = re.compile(r"([\\`*_{}\[\]|~$])")
 SHOWN_LABELS = 60
 
 
@@ -35,6 +35,18 @@ def escaped(text: str) -> str:
     line = " ".join(text.split())
     html = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return ESCAPED.sub(r"\\\1", html)
+
+
+def code(text: str) -> str:
+    """Words of the data as a code span: shown as they are, no link is made of them.
+
+    >>> code("a `b`")
+    '`` a `b` ``'
+    """
+    line = " ".join(text.split()) or " "
+    longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {line} {fence}" if longest else f"{fence}{line}{fence}"
 
 
 def fenced(text: str, language: str = "text") -> str:
@@ -103,12 +115,12 @@ def _header(contents: Contents, unit: Unit, parity: Parity) -> str:
 def _summary(contents: Contents, unit: Unit) -> str:
     bases = ", ".join(escaped(ref.name) for ref in unit.models.values())
     arm = contents.arm(unit.method)
-    told = ""
+    told, crossfit = "", contents.evidence.protocol == "crossfit"
     if arm is not None:
         estimate = arm.estimate
         told = (
             f" Measured on {estimate.n} rows that it had not seen, by the same method on "
-            f"{'other parts of the rows' if contents.evidence.protocol == 'crossfit' else 'the training rows'}: "
+            f"{'other parts of the rows' if crossfit else 'the training rows'}: "
             f"{formats.metric_title(estimate.metric)} "
             f"{formats.metric_value(estimate.metric, estimate.value)} "
             f"({formats.percent(estimate.confidence, 0)} interval "
@@ -119,10 +131,10 @@ def _summary(contents: Contents, unit: Unit) -> str:
 
 
 def _task(contents: Contents, unit: Unit) -> str:
-    columns = ", ".join(escaped(column) for column in contents.dataset.input_columns)
-    lines = [f"{unit.task}: from {columns} to {escaped(contents.dataset.target_column or 'the answer')}."]
+    columns = ", ".join(code(column) for column in contents.dataset.input_columns)
+    lines = [f"{unit.task}: from {columns} to {code(contents.dataset.target_column or 'the answer')}."]
     if unit.labels:
-        shown = [escaped(label) for label in unit.labels[:SHOWN_LABELS]]
+        shown = [code(label) for label in unit.labels[:SHOWN_LABELS]]
         more = len(unit.labels) - len(shown)
         tail = f", and {more} more" if more else ""
         lines.append(f"Labels, in this order: {'; '.join(shown)}{tail}.")
@@ -137,7 +149,7 @@ def _data(contents: Contents) -> str:
     data = contents.dataset
     lines = [f"{formats.count(data.rows)} rows (fingerprint `{data.fingerprint}`), not included here."]
     if data.labels:
-        counts = [f"{escaped(label)} {count}" for label, count in list(data.labels.items())[:SHOWN_LABELS]]
+        counts = [f"{code(label)} {count}" for label, count in list(data.labels.items())[:SHOWN_LABELS]]
         lines.append("Rows per label: " + "; ".join(counts) + ".")
     if data.words is not None:
         lines.append(f"Words per input: {data.words.mean:.0f} on average, {data.words.max:.0f} at most.")
@@ -145,9 +157,7 @@ def _data(contents: Contents) -> str:
         lines.append(f"A test file of {data.test.rows} rows (fingerprint `{data.test.fingerprint}`).")
     issues = [one for one in contents.findings if one.outcome == "issue"]
     if issues:
-        lines.append(
-            "Open findings of the data: " + "; ".join(f"{one.code} {one.title}" for one in issues) + "."
-        )
+        lines.append(f"Open findings of the data: {'; '.join(f'{one.code} {one.title}' for one in issues)}.")
     return "\n\n".join(lines)
 
 
@@ -157,7 +167,7 @@ def _arms(contents: Contents, unit: Unit) -> str:
     best = contents.best_untuned
     confidence = formats.percent(contents.arms[0].estimate.confidence, 0) if contents.arms else "95%"
     rows = [
-        f"| arm | kind | {escaped(formats.metric_title(metric))} ({confidence} interval) | against the best untuned |",
+        f"| arm | kind | {escaped(formats.metric_title(metric))} ({confidence} interval) | vs best untuned |",
         "|---|---|---|---|",
     ]
     for arm in contents.arms:
@@ -175,7 +185,7 @@ def _arms(contents: Contents, unit: Unit) -> str:
     protocol = contents.evidence.protocol
     return "\n".join(rows) + (
         f"\n\nProtocol: {protocol}, {contents.evidence.test_rows} rows predicted by fits that had not seen them. "
-        "The exported model is one more fit, on all rows, with the same settings; it has no score of its own."
+        "The exported model is one more fit, on all rows, with the same settings: it has no score of its own."
     )
 
 
@@ -183,17 +193,15 @@ def _verdict(contents: Contents, unit: Unit) -> str:
     verdict = contents.verdict
     lines = [f"**{escaped(verdict.headline)}**", escaped(verdict.paragraph)]
     if verdict.recommended_method != unit.method:
-        lines.append(
-            f"This is not the arm that the run recommends ({verdict.recommended_method}): it was exported by name."
-        )
+        lines.append(f"The run recommends another arm, {verdict.recommended_method}: this one was asked for.")
     return "\n\n".join(lines)
 
 
 def _gate(parity: Parity) -> str:
     """The gate's result, with what it allowed."""
     lines = [
-        f"The exported files were loaded in a fresh process with plain libraries and asked {parity.rows} rows of "
-        f"the run; {parity.same} of {parity.rows} answers are those of the fit in training "
+        f"The exported files were loaded in a fresh process with plain libraries and asked {parity.rows} "
+        f"rows of the run; {parity.same} of {parity.rows} answers are those of the fit in training "
         f"(precision {parity.precision})."
     ]
     if parity.expected is not None and parity.found is not None:
@@ -201,8 +209,8 @@ def _gate(parity: Parity) -> str:
         ours, theirs = (formats.metric_value(parity.metric, v) for v in (parity.expected, parity.found))
         allowed = formats.size(parity.tolerance, parity.metric)
         lines.append(
-            f"On these rows, most of which the fit has seen, {title} is {ours} for the fit and {theirs} for the "
-            f"export; a drop of {allowed}, or one that is no chance (paired, one-sided, 5%), would have failed it."
+            f"On these rows, which the fit has seen, {title} is {ours} for the fit and {theirs} for the "
+            f"export; more than {allowed} less, or less by no chance (paired, one-sided, 5%), fails an export."
         )
     if parity.nats is not None:
         limit = "reported only" if parity.most_nats is None else f"{parity.most_nats:g} allowed"
@@ -213,14 +221,14 @@ def _gate(parity: Parity) -> str:
 
 def _limits(contents: Contents, unit: Unit) -> Iterator[str]:
     evidence = contents.evidence
-    yield f"Measured on {evidence.test_rows} rows of one table: other sources, times or languages are unknown."
+    yield f"Measured on {evidence.test_rows} rows of one table: other sources and times are unknown."
     arm = contents.arm(unit.method)
     if arm is not None and arm.unparseable:
         yield f"{arm.unparseable} of {arm.estimate.n} answers could not be read and counted as wrong."
     if unit.labels and not unit.method.startswith("tfidf"):
         yield "It knows the labels above and no other; a text that fits none of them still gets one."
     if contents.details.slices is not None and contents.details.slices.worse:
-        worse = [f"{escaped(s.by)} {escaped(s.name)}" for s in contents.details.slices.worse[:5]]
+        worse = [f"{code(s.by)} {code(s.name)}" for s in contents.details.slices.worse[:5]]
         yield f"Worse than {contents.details.slices.against} on: {'; '.join(worse)}."
     own = unit.parameters.get("settings", unit.parameters)
     if "max_input_tokens" in own:
@@ -252,9 +260,9 @@ def _reproduce(contents: Contents, unit: Unit) -> str:
     shown = ", ".join(f"{escaped(str(k))} {escaped(str(v))}" for k, v in versions.items()) if versions else ""
     settings = json.dumps(unit.parameters, ensure_ascii=False, indent=1)
     lines = [
-        f"Fit `{unit.address}`, seed {unit.seed}, training in {unit.dtype}, {unit.threads} thread(s). With the run "
-        "folder: `tuneworthy export RUN`, and `tuneworthy verify THIS_FOLDER RUN` for the gate alone; with the "
-        "data: `tuneworthy run job.yaml`.",
+        f"Fit `{unit.address}`, seed {unit.seed}, asked to train in {unit.dtype}, {unit.threads} thread(s). "
+        "With the run folder: `tuneworthy export RUN`, and `tuneworthy verify THIS_FOLDER RUN` for the gate "
+        "alone; with the data: `tuneworthy run job.yaml`.",
         "Settings of the fit:\n\n" + fenced(settings, "json"),
     ]
     return "\n\n".join([*lines, f"Versions: {shown}."] if shown else lines)
