@@ -134,7 +134,7 @@ def found_side(subject: Subject, folder: Path, rows: Sequence[Example], adapter:
         "rows": request_rows(subject, speaker, rows),
         "longest": longest_of(subject),
     }
-    return read_side(subject, ask("decoder", request, f"the export in {folder.name}"))
+    return read_side(subject, ask("decoder", request, "what was written"))
 
 
 def read_side(subject: Subject, reply: Mapping[str, Any]) -> Side:

@@ -62,7 +62,7 @@ def examine(
     try:
         found = exporter.found(subject, folder, rows)
     except ModelError as error:
-        return _unasked(subject, exporter, rows, (*known, str(error)))
+        return _unasked(subject, exporter, rows, (*known, str(error).rstrip(".")))
     seconds = time.perf_counter() - started
     allowed = exporter.tolerance(subject, found.precision)
     metric = _metric_of(subject.refit)

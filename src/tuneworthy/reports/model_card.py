@@ -184,7 +184,8 @@ def _arms(contents: Contents, unit: Unit) -> str:
         rows.append(f"| {name} | {arm.kind} | {score} | {against} |")
     protocol = contents.evidence.protocol
     return "\n".join(rows) + (
-        f"\n\nProtocol: {protocol}, {contents.evidence.test_rows} rows predicted by fits that had not seen them. "
+        f"\n\nProtocol: {protocol}, {contents.evidence.test_rows} rows, predicted by fits that had not seen "
+        "them. "
         "The exported model is one more fit, on all rows, with the same settings: it has no score of its own."
     )
 
@@ -210,7 +211,7 @@ def _gate(parity: Parity) -> str:
         allowed = formats.size(parity.tolerance, parity.metric)
         lines.append(
             f"On these rows, which the fit has seen, {title} is {ours} for the fit and {theirs} for the "
-            f"export; more than {allowed} less, or less by no chance (paired, one-sided, 5%), fails an export."
+            f"export; more than {allowed} less, or less by no chance (paired, one-sided, 5%), fails one."
         )
     if parity.nats is not None:
         limit = "reported only" if parity.most_nats is None else f"{parity.most_nats:g} allowed"
