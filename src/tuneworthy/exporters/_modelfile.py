@@ -49,12 +49,14 @@ def around(speaker: Decoder) -> Around:
             f"the chat template of {speaker.folder.name} does not write each turn once, so that no Modelfile "
             "can have it: export gguf, whose file holds the template itself."
         )
-    before_user = _common_end(parts[1], parts[3])
-    after_user = _common_start(parts[2], parts[4])
+    written = speaker.tokenizer.apply_chat_template
+    after_user = str(written(turns[:2], tokenize=False)).partition(user)[2]
+    after_assistant = str(written(turns[:3], tokenize=False)).partition(assistant)[2]
+    before_user = parts[3].removeprefix(after_assistant)
     return Around(
         (parts[0], parts[1].removesuffix(before_user)),
         (before_user, after_user),
-        (parts[2].removeprefix(after_user), parts[3].removesuffix(before_user)),
+        (parts[2].removeprefix(after_user), after_assistant),
         parts[4].removeprefix(after_user),
     )
 
@@ -134,14 +136,3 @@ def read_modelfile(text: str) -> Read:
 def _parts() -> tuple[str, ...]:
     """The fixed parts of the template, between which the pieces stand."""
     return (SYSTEM, CONTENT, USER, CONTENT, ASSISTANT, CONTENT, END, "")
-
-
-def _common_start(a: str, b: str) -> str:
-    length = 0
-    while length < min(len(a), len(b)) and a[length] == b[length]:
-        length += 1
-    return a[:length]
-
-
-def _common_end(a: str, b: str) -> str:
-    return _common_start(a[::-1], b[::-1])[::-1]
