@@ -23,6 +23,7 @@ from tuneworthy.units.refit import Refit
 PASSPORT, CARD = "tuneworthy.json", "README.md"
 TOOLS = ("converter", "quantizer")
 FORMAT = 1  # of the passport
+SHOWN_BYTES, SHOWN_TOKENS = 60, 8  # of the first row that differs, at the end of its prompt
 USUAL = ("merged", "encoder", "sklearn")  # the first that suits is exported where none is named
 Say = Callable[[str], None]
 
@@ -180,8 +181,13 @@ def _export(exporter: Exporter, subject: Subject, target: Path, rows: int, say: 
 def failure(parity: Parity, tail: str = "") -> str:
     """Why the gate fails, the first differing row named."""
     text = f"{parity.artefact} does not answer as the fit it was made from: {'; '.join(parity.causes)}."
-    if (first := parity.first) is not None and first.expected != first.found:
-        text += f" The first row that differs is {first.row} ({first.expected!r} became {first.found!r})."
+    if (first := parity.first) is not None:
+        text += f" The first row that differs is {first.row} ({first.expected!r} became {first.found!r})"
+        if first.found_prompt is not None and first.found_tokens is not None:
+            last = ", ".join(map(str, first.found_tokens[-SHOWN_TOKENS:]))
+            prompt = first.found_prompt.encode("utf-8", "replace")[-SHOWN_BYTES:]
+            text += f"; its prompt ends in {prompt!r}, {len(first.found_tokens)} tokens, the last {last}"
+        text += "."
     return text + tail
 
 
