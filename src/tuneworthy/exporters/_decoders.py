@@ -17,7 +17,7 @@ from tuneworthy.models.portable import speaking
 
 Row = dict[str, Any]
 RIGHT = "the right answer"  # what is scored where answers are texts
-NATS = {"float32": 0.02, "float16": 0.1, "bfloat16": 0.3}  # mean distance that rounding explains
+NATS = {"float32": 0.01, "float16": 0.1, "bfloat16": 0.3}  # mean distance that rounding explains
 ARMS = ("lora", "qlora", "full")
 
 

