@@ -23,6 +23,7 @@ CORE = (
     "forgetting",
     "judgement",
     "learning",
+    "parity",
     "ranking",
     "forecast",
     "study",

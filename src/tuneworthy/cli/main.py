@@ -41,6 +41,7 @@ def _register() -> None:
         audit,
         baseline,
         check,
+        export,
         init,
         models,
         plan,
@@ -50,9 +51,26 @@ def _register() -> None:
         runs,
         schema,
         track,
+        verify,
     )
 
-    for verb in (run, check, plan, baseline, init, audit, adapt, predict, report, runs, track, schema):
+    verbs = (
+        run,
+        check,
+        plan,
+        baseline,
+        init,
+        audit,
+        adapt,
+        predict,
+        export,
+        verify,
+        report,
+        runs,
+        track,
+        schema,
+    )
+    for verb in verbs:
         app.command(name=verb.__name__.rsplit(".", 1)[1])(verb.command)
     app.add_typer(models.app, name="models")
 

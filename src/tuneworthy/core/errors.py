@@ -57,3 +57,9 @@ class TrackingError(TuneworthyError, RuntimeError):
 
 class AuditError(TuneworthyError, ValueError):
     """The training rows would not teach what they should (masking, stop token, truncation)."""
+
+
+class ParityError(TuneworthyError, AssertionError):
+    """An exported model does not answer as the fit that it was made from."""
+
+    exit_code = 1
