@@ -8,6 +8,7 @@ from rich.console import Console
 from tuneworthy.core.evidence import Comparison, Estimate
 from tuneworthy.core.forgetting import Capability, CapabilityChange, Forgetting, LostItem
 from tuneworthy.reports.html import render_html
+from tuneworthy.reports.shared import without_rows
 from tuneworthy.reports.terminal import verdict_table
 from tuneworthy.verdict.forgetting import with_forgetting
 
@@ -113,3 +114,9 @@ def test_what_was_not_measured_has_its_reason(contents):
 def test_without_a_measurement_there_is_no_section(contents):
     assert contents.forgetting is None
     assert "has forgotten" not in render_html(contents)
+
+
+def test_a_report_that_is_shown_quotes_nothing_that_a_model_wrote(contents):
+    told = contents.model_copy(update={"forgetting": forgetting(change("questions", 0.6, 0.2, True))})
+    assert "What is ice?" in render_html(told)
+    assert "What is ice?" not in render_html(without_rows(told, {}))

@@ -26,9 +26,16 @@ def without_rows(contents: Contents, job: dict[str, Any]) -> Contents:
         found.model_copy(update={"message": f"{found.title.capitalize()}.", "advice": "", "notes": ()})
         for found in contents.findings
     )
+    # A fine-tuned model may repeat rows that it learned from in whatever it writes.
+    forgetting = contents.forgetting and contents.forgetting.model_copy(
+        update={
+            "changes": tuple(change.model_copy(update={"lost": ()}) for change in contents.forgetting.changes)
+        }
+    )
     return contents.model_copy(
         update={
             "job_text": _yaml(job),
+            "forgetting": forgetting,
             "rows": {},
             "findings": findings,
             "details": Details(slices=slices, wording=details.wording, confusion=details.confusion),
