@@ -1,7 +1,7 @@
 """The final model of a run, loaded to predict new texts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tuneworthy.core.endpoint import Endpoint, require_consent
@@ -15,6 +15,7 @@ from tuneworthy.runfolder.unit_output import is_finished
 from tuneworthy.tasks import TASKS
 from tuneworthy.units.adaptation import starting_models
 from tuneworthy.units.execute import setting_of
+from tuneworthy.units.untuned import written
 
 
 class Predictor:
@@ -66,6 +67,15 @@ class Predictor:
         if label_only and isinstance(self._fitted, LabelOnly):
             return self._fitted.predict_labels(examples)
         return self._fitted.predict(examples)
+
+    def stream(self, text: str) -> Iterator[Prediction]:
+        """The answer to one text: ever more of it where a decoder writes freely, else at once.
+
+        Raises:
+            ConsentError: the text would be sent to another machine.
+        """
+        require_consent(self.endpoints, 1, False)
+        return written(self._fitted, text)
 
 
 def _models(unit: Unit, folders: dict[str, str]) -> dict[ModelRole, Path]:
