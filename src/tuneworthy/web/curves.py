@@ -12,6 +12,7 @@ from tuneworthy.web.runs import Run
 from tuneworthy.web.views import drawing, render
 
 
+LINE = 2  # points
 _drawing = threading.Lock()  # matplotlib's settings are the process's, and pages are shown by several threads
 
 
@@ -25,12 +26,13 @@ def curves_html(run: Run) -> str:
     by_method: dict[str, list[UnitOutput]] = {}
     for address, points in units.items():
         unit = described.get(address)
-        if unit is None or not points["train"]:
-            continue  # a search's trial, or the final fit, which has no validation
-        kept = _read(run.folder / "units" / address / "metrics.json").get("facts", {}).get("kept_step")
+        if unit is None or len(points["train"]) < LINE:
+            continue  # nothing to draw yet; a search's trial; the final fit, which has no validation
+        facts = _read(run.folder / "units" / address / "metrics.json").get("facts", {})
+        done = {key: facts[key] for key in ("train", "validation", "kept_step") if key in facts}
         by_method.setdefault(unit["method"], []).append(
             UnitOutput(
-                address=address, method=unit["method"], fold=unit["fold"], facts={**points, "kept_step": kept}
+                address=address, method=unit["method"], fold=unit["fold"], facts={**points, **done}
             )
         )
     metric = _metric(run.folder)

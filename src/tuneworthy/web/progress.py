@@ -1,6 +1,7 @@
 """How far a run is, from the events in its folder: what is done, what runs now, and how long the rest may take."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from statistics import mean
 from typing import Any
 
 Event = dict[str, Any]
+_FOLD = re.compile(r" fold \d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,9 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class ArmUnits:
-    """How many units of an arm there are, and how many of them are done."""
+    """How many units of one sort an arm has (its folds, its final fit, ...), and how many of them are done."""
 
-    method: str
+    title: str
     done: int
     total: int
     running: int
@@ -40,10 +42,10 @@ class Progress:
         done, total: units, those that the plan announced and those that came besides.
         stage: what the run is at, empty before the first.
         now: the units that run.
-        arms: units by arm, in the order of the plan.
+        arms: units by arm and purpose, in the order of the plan.
         notes: sentences for the user, in order, each once.
         left_s: seconds that the rest will take, as far as the units so far tell; None where they do not.
-        left_is_least: whether some unit to come is of an arm of which none is finished.
+        left_is_least: whether some unit to come is of a sort of which none is finished.
         decision: of the verdict; empty unless the run is finished.
         curves: of every training run under way, by unit: `train` and `validation` as a report draws them.
     """
@@ -85,7 +87,7 @@ def progress_of(events: Sequence[Event], now: datetime | None = None) -> Progres
     now = now or datetime.now(UTC)
     titles: dict[str, str] = {}  # of units that are known by address
     began: dict[str, datetime] = {}
-    took: dict[str, list[float]] = {}  # seconds by method
+    took: dict[str, list[float]] = {}  # seconds by sort of unit
     finished: dict[str, None] = {}
     steps: dict[str, Event] = {}
     planned: list[str] = []
@@ -107,7 +109,7 @@ def progress_of(events: Sequence[Event], now: datetime | None = None) -> Progres
                 unit = event["unit"]
                 titles[unit] = event["title"]
                 if unit in began and event["event"] == "unit_finished":
-                    took.setdefault(_method(event["title"]), []).append(
+                    took.setdefault(_sort(event["title"]), []).append(
                         (_time(event) - began[unit]).total_seconds()
                     )
                 finished[unit] = None
@@ -136,9 +138,9 @@ def progress_of(events: Sequence[Event], now: datetime | None = None) -> Progres
 def _arms(
     planned: Sequence[str], titles: dict[str, str], finished: dict[str, None], running: Sequence[str]
 ) -> tuple[ArmUnits, ...]:
-    total = Counter(map(_method, planned))
-    done = Counter(_method(titles[unit]) for unit in finished)
-    at_work = Counter(_method(titles[unit]) for unit in running)
+    total = Counter(map(_sort, planned))
+    done = Counter(_sort(titles[unit]) for unit in finished)
+    at_work = Counter(_sort(titles[unit]) for unit in running)
     return tuple(ArmUnits(name, done[name], max(count, done[name]), at_work[name]) for name, count in total.items())
 
 
@@ -152,11 +154,11 @@ def _left(
     steps: dict[str, Event],
     now: datetime,
 ) -> tuple[float | None, bool]:
-    """Seconds for the rest: each unit like the mean of its arm's, as many side by side as there are now."""
+    """Seconds for the rest: each unit like the mean of its sort's, as many side by side as there are now."""
     waiting = Counter(planned) - Counter(titles[unit] for unit in [*finished, *running])
     left, unknown, known = 0.0, False, False
     for title, count in waiting.items():
-        times = took.get(_method(title))
+        times = took.get(_sort(title))
         if times:
             left += count * mean(times)
             known = True
@@ -164,8 +166,10 @@ def _left(
             unknown = True
     for unit in running:
         spent = (now - began[unit]).total_seconds()
-        times, step = took.get(_method(titles[unit])), steps.get(unit)
-        if step is not None and step["done"]:
+        times, step = took.get(_sort(titles[unit])), steps.get(unit)
+        if step is not None and step["done"] == step["total"]:
+            unknown = True  # trained, and answering now
+        elif step is not None and step["done"]:
             fit = (_time(step) - began[unit]).total_seconds() / step["done"] * step["total"]
             left += max(0.0, fit - spent)
             known = True
@@ -200,9 +204,9 @@ def _curves(events: Sequence[Event]) -> dict[str, dict[str, list[dict[str, float
     }
 
 
-def _method(title: str) -> str:
-    """'lora fold 3' -> 'lora': what a unit's title begins with."""
-    return title.split(" ", 1)[0]
+def _sort(title: str) -> str:
+    """Units that take about as long as each other: 'lora fold 3 (trial)' -> 'lora (trial)'."""
+    return _FOLD.sub("", title)
 
 
 def _time(event: Event) -> datetime:

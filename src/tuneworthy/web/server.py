@@ -22,6 +22,25 @@ SANDBOX = (
 )
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "monospace")
+COLOURS = {  # words on buttons and hints at 4.5 to 1 or more against what is behind them
+    "button_primary_background_fill": "#1f5fbf",
+    "button_primary_background_fill_dark": "#2a63b8",
+    "button_primary_background_fill_hover": "#174c9c",
+    "button_primary_background_fill_hover_dark": "#1f5fbf",
+    "button_primary_text_color": "#ffffff",
+    "button_cancel_background_fill": "#a32a2a",
+    "button_cancel_background_fill_dark": "#a32a2a",
+    "button_cancel_background_fill_hover": "#812020",
+    "button_cancel_background_fill_hover_dark": "#812020",
+    "button_cancel_text_color": "#ffffff",
+    "button_cancel_text_color_dark": "#ffffff",
+    "block_label_text_color": "#43474f",
+    "block_label_text_color_dark": "#c5c4c0",
+    "block_title_text_color": "#43474f",
+    "block_title_text_color_dark": "#c5c4c0",
+    "block_info_text_color": "#5f646d",
+    "block_info_text_color_dark": "#a5a8af",
+}
 SETTINGS = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -80,8 +99,8 @@ def make_app(workspace: Workspace) -> Any:
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(app, workspace, SANDBOX)
-    font = [*SYSTEM_FONTS]
-    theme = gr.themes.Default(font=font, font_mono=[*MONO_FONTS], primary_hue="blue", neutral_hue="stone")
+    fonts = {"font": list(SYSTEM_FONTS), "font_mono": list(MONO_FONTS)}  # a named web font would be fetched
+    theme = gr.themes.Default(**fonts, primary_hue="blue", neutral_hue="stone").set(**COLOURS)
     return gr.mount_gradio_app(
         app,
         make_pages(workspace),
@@ -118,7 +137,7 @@ def make_pages(workspace: Workspace) -> Any:
         (playground, "Playground", "playground"),
         (review, "Label review", "review"),
     ):
-        with pages.route(title, f"/{place}"):
+        with pages.route(title, f"/{place}", show_in_navbar=False):
             gr.Navbar(visible=False)
             page.build(context)
     return pages.queue(default_concurrency_limit=8, max_size=64, api_open=False)

@@ -25,8 +25,8 @@ def build(context: Context) -> None:
     problem = gr.HTML(js_on_load=None)
     status = gr.HTML(elem_id="status", js_on_load=None)
     with gr.Row():
-        stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop", size="sm")
-        resume = gr.Button("Continue", variant="primary", visible=False, elem_id="continue", size="sm")
+        stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop", scale=0, min_width=140)
+        resume = gr.Button("Continue", variant="primary", visible=False, elem_id="continue", scale=0, min_width=140)
     verdict = gr.HTML(elem_id="verdict", js_on_load=None)
     curves = gr.HTML(js_on_load=None)
     details = gr.HTML(js_on_load=None)
@@ -100,10 +100,14 @@ def _status(run: Run) -> str:
 
 
 def _left(run: Run) -> str:
+    """The time left in whole minutes: a screen reader says the sentence again whenever it changes."""
     left = run.progress.left_s
     if left is None:
         return ""
-    return f", {'at least' if run.progress.left_is_least else 'about'} {formats.roughly(left / 60)} left"
+    minutes = round(left / 60)
+    words = "less than a minute" if minutes < 1 and not run.progress.left_is_least else f"{max(1, minutes)} min"
+    about = "at least " if run.progress.left_is_least else "about " if minutes >= 1 else ""
+    return f", {about}{words} left"
 
 
 def _details(run: Run) -> str:
