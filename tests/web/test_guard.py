@@ -25,7 +25,9 @@ async def _app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": page})
 
 
-def _ask(guard: Guard, path: str = "/", query: str = "", method: str = "GET", body: bytes = b"", **headers: str):
+def _ask(
+    guard: Guard, path: str = "/", query: str = "", method: str = "GET", body: bytes = b"", **headers: str
+) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of one request."""
     sent: list[dict[str, Any]] = []
     parts = [body[i : i + 10] for i in range(0, len(body), 10)] or [b""]
@@ -68,7 +70,9 @@ def test_the_token_is_traded_for_a_cookie_and_leaves_the_address(guard: Guard) -
     assert TOKEN not in headers["set-cookie"]
 
 
-@pytest.mark.parametrize("query", ["", "token=", "token=wrong", f"token={TOKEN}&token={TOKEN}", f"Token={TOKEN}"])
+@pytest.mark.parametrize(
+    "query", ["", "token=", "token=no", f"token={TOKEN}&token={TOKEN}", f"Token={TOKEN}"]
+)
 def test_no_other_token_opens(guard: Guard, query: str) -> None:
     status, headers, body = _ask(guard, query=query)
     assert status == 403
@@ -80,19 +84,26 @@ def test_a_token_does_not_open_a_post(guard: Guard) -> None:
     assert _ask(guard, query=f"token={TOKEN}", method="POST")[0] == 403
 
 
+def test_a_token_leaves_the_address_on_a_later_visit_too(guard: Guard, cookie: str) -> None:
+    assert _ask(guard, query=f"token={TOKEN}", cookie=cookie)[0] == 303
+    assert _ask(guard, query="token=old", cookie=cookie)[0] == 403
+
+
 def test_the_cookie_opens_and_one_of_another_server_does_not(guard: Guard, cookie: str) -> None:
     assert _ask(guard, cookie=cookie)[0] == 200
     assert _ask(Guard(_app, TOKEN, 8377), cookie=cookie)[0] == 403
 
 
-@pytest.mark.parametrize("host", ["rebound.example", "127.0.0.1.rebound.example", "192.168.0.7:8377", "", "[::2]"])
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "192.168.0.7:8377", "", "[::2]"])
 def test_a_name_that_is_not_this_machine_is_refused(guard: Guard, cookie: str, host: str) -> None:
     assert _ask(guard, cookie=cookie, host=host)[0] == 403
     assert _ask(guard, query=f"token={TOKEN}", host=host)[0] == 403
 
 
 @pytest.mark.parametrize("host", ["localhost:8377", "127.0.0.1", "[::1]:8377", "localhost:9000"])
-def test_names_of_this_machine_are_let_in_on_a_forwarded_port_too(guard: Guard, cookie: str, host: str) -> None:
+def test_names_of_this_machine_are_let_in_on_a_forwarded_port_too(
+    guard: Guard, cookie: str, host: str
+) -> None:
     assert _ask(guard, cookie=cookie, host=host)[0] == 200
 
 

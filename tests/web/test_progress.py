@@ -10,7 +10,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def _events(*told: tuple[float, str, dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"time": (START + timedelta(seconds=at)).isoformat(), "event": name, **fields} for at, name, fields in told
+        {"time": (START + timedelta(seconds=at)).isoformat(), "event": name, **fields}
+        for at, name, fields in told
     ]
 
 
@@ -68,7 +69,8 @@ def test_a_run_that_is_started_again_counts_anew_and_keeps_its_curve() -> None:
 
 def test_units_that_no_plan_announced_are_counted() -> None:
     events = _events(
-        BEGUN, PLAN, _unit(0, "reused", "tfidf fold 1"), (1, "stage_started", {"stage": "refit", "units": ["tfidf (final)"]}),
+        BEGUN, PLAN, _unit(0, "reused", "tfidf fold 1"),
+        (1, "stage_started", {"stage": "refit", "units": ["tfidf (final)"]}),
         _unit(1, "started", "tfidf (final)"), _unit(2, "finished", "tfidf (final)"),
         (3, "run_finished", {"decision": "classifier", "recommended_method": "tfidf"}),
     )  # fmt: skip

@@ -80,7 +80,10 @@ def test_what_is_no_table_leaves_nothing_behind(place: Workspace) -> None:
         ("data: {path: toy.csv}\nadapt: {text: /etc/passwd}", "adapt.text"),
         ("data: {path: toy.csv}\nbase_model: /etc", "base_model"),
         ("data: {path: toy.csv}\nembedding_model: ../..", "embedding_model"),
-        ("data: {path: toy.csv}\nsend_rows: true\nprompt_model: 'openai:m@https://far.example/v1'", "prompt_model"),
+        (
+            "data: {path: toy.csv}\nsend_rows: true\nprompt_model: 'openai:m@https://far.example/v1'",
+            "prompt_model",
+        ),
         ("data: {path: toy.csv}\njudge: {model: 'openai:m@https://far.example/v1'}", "judge.model"),
         ("data: [", "job-"),
     ],

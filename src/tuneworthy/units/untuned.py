@@ -1,4 +1,4 @@
-"""The base model of a finished run as it was before anything was trained: the zero-shot prompt, loaded to answer."""
+"""The base model of a finished run before anything was trained: the zero-shot prompt, loaded to answer."""
 
 import json
 from collections.abc import Iterator
@@ -22,11 +22,13 @@ ZERO_SHOT = "zero_shot"
 CHUNK = 8  # tokens between two looks at an answer that is being written (ours)
 
 
-def untuned(run: Path, final: Unit, base_model: str, report: Report = lambda done, total, facts: None) -> Fitted:
+def untuned(
+    run: Path, final: Unit, base_model: str, report: Report = lambda done, total, facts: None
+) -> Fitted:
     """The zero-shot prompt of a run's base model: same instruction, same labels, no training.
 
-    Where the run measured that arm, its correction of the model's prior is the one that most folds chose; else
-    the labels are scored as they are.
+    Where the run measured that arm, its correction of the model's prior is the one that most folds chose;
+    else the labels are scored as they are.
 
     Args:
         run: the folder of a finished run.
@@ -42,7 +44,9 @@ def untuned(run: Path, final: Unit, base_model: str, report: Report = lambda don
     stored = json.loads((run / "model.json").read_text(encoding="utf-8")).get("folders", {}).get("decoder")
     folder = Path(stored) if stored and (Path(stored) / "config.json").exists() else at_hand(base_model)
     if folder is None:
-        raise ModelError(f"the base model {base_model} is not on this machine, and nothing is fetched for a look.")
+        raise ModelError(
+            f"the base model {base_model} is not on this machine: nothing is fetched for a look."
+        )
     method = METHODS.get(ZERO_SHOT)
     facts = list(_measured(run))
     parameters = method.freeze(method.Parameters(), facts, [1] * len(facts), 1)

@@ -1,4 +1,4 @@
-"""Training curves of a run: from its events while a fit goes on, from the unit's own facts when it is done."""
+"""Training curves of a run: from its events while a fit goes on, from the unit's facts when it is done."""
 
 import json
 import threading
@@ -10,7 +10,6 @@ from tuneworthy.reports.charts import curves_chart
 from tuneworthy.reports.contents import UnitOutput
 from tuneworthy.web.runs import Run
 from tuneworthy.web.views import drawing, render
-
 
 LINE = 2  # points
 _drawing = threading.Lock()  # matplotlib's settings are the process's, and pages are shown by several threads
@@ -31,9 +30,7 @@ def curves_html(run: Run) -> str:
         facts = _read(run.folder / "units" / address / "metrics.json").get("facts", {})
         done = {key: facts[key] for key in ("train", "validation", "kept_step") if key in facts}
         by_method.setdefault(unit["method"], []).append(
-            UnitOutput(
-                address=address, method=unit["method"], fold=unit["fold"], facts={**points, **done}
-            )
+            UnitOutput(address=address, method=unit["method"], fold=unit["fold"], facts={**points, **done})
         )
     metric = _metric(run.folder)
     curves = []

@@ -1,4 +1,4 @@
-"""The data doctor's findings on an uploaded table, remembered while the server runs: the page asks several times."""
+"""The data doctor's findings on an uploaded table, remembered while the server runs."""
 
 from functools import lru_cache
 from pathlib import Path

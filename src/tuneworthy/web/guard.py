@@ -29,8 +29,9 @@ LARGEST_BODY = 64 * 2**20  # bytes of a request, uploads included
 # script without this answer's nonce does not run.
 POLICY = (
     "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'strict-dynamic' 'unsafe-eval'; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; "
-    "frame-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self'; frame-src 'self'; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
 _FOREIGN = re.compile(rb"""<(?:meta|link)\b[^>]*https?://[^>]*>""")
@@ -40,7 +41,7 @@ _REFUSED = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <h1>{title}</h1><p>{why}</p></body></html>"""
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """A request's body is longer than allowed."""
 
 
@@ -50,7 +51,7 @@ class Guard:
     def __init__(self, app: App, token: str, port: int, largest_body: int = LARGEST_BODY) -> None:
         self._app = app
         self._token = token
-        self._session = secrets.token_urlsafe(TOKEN_BYTES)  # the cookie: the token itself stays in the address
+        self._session = secrets.token_urlsafe(TOKEN_BYTES)  # the cookie; the token is for addresses
         self._cookie = f"tuneworthy-{port}"  # browsers share cookies among the ports of a host
         self._largest = largest_body
 
@@ -63,19 +64,19 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {name.lower().decode("latin-1"): each.decode("latin-1") for name, each in scope["headers"]}
         if not _is_loopback(headers.get("host", "")) or not _own(headers):
-            await _refuse(send, 403, "This address is not served", "Open the address that `tuneworthy ui` shows.")
+            await _refuse(send, 403, "This address is not served", "Open the one that `tuneworthy ui` shows.")
             return
-        if not self._knows(headers.get("cookie", "")):
-            await self._first_visit(scope, send)
+        if b"token=" in scope["query_string"] or not self._knows(headers.get("cookie", "")):
+            await self._visit(scope, send)
             return
         if int(headers.get("content-length") or 0) > self._largest:
             await self._too_large(send)
             return
         try:
             await self._app(scope, _bounded(receive, self._largest), _hardened(send))
-        except TooLarge:
+        except TooLargeError:
             await self._too_large(send)
 
     def _knows(self, cookies: str) -> bool:
@@ -85,8 +86,8 @@ class Guard:
             return False
         return found is not None and _same(found.value, self._session)
 
-    async def _first_visit(self, scope: Scope, send: Send) -> None:
-        """With the right token in the address: a cookie, and the same address without the token."""
+    async def _visit(self, scope: Scope, send: Send) -> None:
+        """With the right token in the address: a cookie, and the same address without the token; else no."""
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given = [value for name, value in query if name == "token"]
         if scope["method"] != "GET" or len(given) != 1 or not _same(given[0], self._token):
@@ -118,7 +119,7 @@ class Guard:
 
     async def _too_large(self, send: Send) -> None:
         whole = self._largest // 2**20
-        await _refuse(send, 413, "Too large", f"At most {whole} MiB can be uploaded; take a sample of the table.")
+        await _refuse(send, 413, "Too large", f"At most {whole} MiB can be sent; upload a sample.")
 
 
 def _same(given: str, wanted: str) -> bool:
@@ -129,8 +130,8 @@ def _same(given: str, wanted: str) -> bool:
 def _is_loopback(host: str) -> bool:
     """Whether a Host header names this machine itself, whatever the port (it may be forwarded).
 
-    >>> _is_loopback("localhost:8377"), _is_loopback("[::1]"), _is_loopback("rebound.example"), _is_loopback("")
-    (True, True, False, False)
+    >>> _is_loopback("localhost:8377"), _is_loopback("[::1]"), _is_loopback("rebound.example")
+    (True, True, False)
     """
     try:
         name = urlsplit(f"//{host}").hostname
@@ -155,7 +156,7 @@ def _bounded(receive: Receive, largest: int) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > largest:
-            raise TooLarge
+            raise TooLargeError
         return message
 
     return bounded
@@ -197,12 +198,8 @@ def _is_page(headers: Headers) -> bool:
 
 def _kept(headers: Headers) -> Headers:
     """What the application answered, without another site's permission to read it."""
-    page = _is_page(headers)
-    return [
-        (name, value)
-        for name, value in headers
-        if not name.lower().startswith(b"access-control-") and not (page and name.lower() == b"content-length")
-    ]
+    dropped = (b"access-control-", b"content-length") if _is_page(headers) else (b"access-control-",)
+    return [(name, value) for name, value in headers if not name.lower().startswith(dropped)]
 
 
 def _added(headers: Headers, nonce: str) -> Headers:

@@ -1,7 +1,7 @@
 """Starting and stopping verbs: processes of their own, which outlive the page and the server.
 
-What is remembered of a process stands in a file, so a server that is started again finds it. The run itself is
-in its folder: stopping is killing, since a run that is killed goes on where it was.
+What is remembered of a process stands in a file, so a server that is started again finds it. The run itself
+is in its folder: stopping is killing, since a run that is killed goes on where it was.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""How far a run is, from the events in its folder: what is done, what runs now, and how long the rest may take."""
+"""How far a run is, from the events in its folder: what is done, what runs, how long the rest may take."""
 
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class ArmUnits:
-    """How many units of one sort an arm has (its folds, its final fit, ...), and how many of them are done."""
+    """How many units of one sort an arm has (its folds, its final fit, ...), and how many are done."""
 
     title: str
     done: int
@@ -99,7 +99,7 @@ def progress_of(events: Sequence[Event], now: datetime | None = None) -> Progres
                 planned = [title for titles_of in event["stages"].values() for title in titles_of]
             case "stage_started":
                 stage = event["stage"]
-                planned += list((Counter(event["units"]) - Counter(planned)).elements())
+                planned += _unplanned(event["units"], planned)
             case "unit_started":
                 titles[event["unit"]] = event["title"]
                 began[event["unit"]] = _time(event)
@@ -118,7 +118,7 @@ def progress_of(events: Sequence[Event], now: datetime | None = None) -> Progres
             case "run_finished":
                 decision = event["decision"]
     running = [] if decision else [unit for unit in began if unit not in finished]
-    planned += list((Counter(titles.values()) - Counter(planned)).elements())
+    planned += _unplanned(titles.values(), planned)
     left, least = _left(planned, titles, finished, running, began, took, steps, now)
     return Progress(
         done=len(finished),
@@ -135,13 +135,20 @@ def progress_of(events: Sequence[Event], now: datetime | None = None) -> Progres
     )
 
 
+def _unplanned(titles: Iterable[str], planned: Sequence[str]) -> list[str]:
+    """The units among these that the plan so far does not count; two fits may share a title."""
+    return list((Counter[str](titles) - Counter[str](planned)).elements())
+
+
 def _arms(
     planned: Sequence[str], titles: dict[str, str], finished: dict[str, None], running: Sequence[str]
 ) -> tuple[ArmUnits, ...]:
     total = Counter(map(_sort, planned))
     done = Counter(_sort(titles[unit]) for unit in finished)
     at_work = Counter(_sort(titles[unit]) for unit in running)
-    return tuple(ArmUnits(name, done[name], max(count, done[name]), at_work[name]) for name, count in total.items())
+    return tuple(
+        ArmUnits(name, done[name], max(count, done[name]), at_work[name]) for name, count in total.items()
+    )
 
 
 def _left(

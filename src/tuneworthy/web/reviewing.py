@@ -112,11 +112,9 @@ class Review:
 
 def read_lines(path: Path) -> list[dict[str, str]]:
     """The lines of a review, without what keeps a spreadsheet from running a cell."""
-    return [{name: plain(cell or "") for name, cell in row.items()} for row in read_table(path).rows] if _has_rows(path) else []
-
-
-def _has_rows(path: Path) -> bool:
-    return len(path.read_text(encoding="utf-8-sig").splitlines()) > 1
+    if path.read_text(encoding="utf-8").strip() == ",".join(REVIEW):
+        return []  # no row is in doubt, and a table without rows cannot be read
+    return [{name: plain(cell or "") for name, cell in row.items()} for row in read_table(path).rows]
 
 
 def in_words(decision: str) -> str:
@@ -128,7 +126,9 @@ def in_words(decision: str) -> str:
     folded = decision.casefold()
     if folded == DELETE:
         return "delete the row"
-    return "accept the proposal" if folded in TAKEN else "keep as it is" if folded in REFUSED else f"change to {decision}"
+    if folded in TAKEN:
+        return "accept the proposal"
+    return "keep as it is" if folded in REFUSED else f"change to {decision}"
 
 
 def _word(words: Sequence[str], labels: Sequence[str]) -> str:

@@ -17,8 +17,8 @@ from tuneworthy.web.workspace import LARGEST_TABLE, Workspace
 HOST = "127.0.0.1"
 PORT = 8377
 SANDBOX = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self'"
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'"
 )
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "monospace")
@@ -99,8 +99,9 @@ def make_app(workspace: Workspace) -> Any:
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(app, workspace, SANDBOX)
-    fonts = {"font": list(SYSTEM_FONTS), "font_mono": list(MONO_FONTS)}  # a named web font would be fetched
-    theme = gr.themes.Default(**fonts, primary_hue="blue", neutral_hue="stone").set(**COLOURS)
+    theme = gr.themes.Default(  # with the machine's own fonts: a named web font would be fetched
+        font=SYSTEM_FONTS, font_mono=MONO_FONTS, primary_hue="blue", neutral_hue="stone"
+    ).set(**COLOURS)
     return gr.mount_gradio_app(
         app,
         make_pages(workspace),
@@ -123,12 +124,13 @@ def make_app(workspace: Workspace) -> Any:
 def make_pages(workspace: Workspace) -> Any:
     """Every page; the first is where one starts."""
     import gradio as gr
+    from gradio.components.navbar import Navbar
 
     from tuneworthy.web.pages import Context, compare, listing, new, playground, review, watch
 
     context = Context(workspace, Runs(workspace))
     with gr.Blocks(title="tuneworthy", analytics_enabled=False, delete_cache=(3600, 86400)) as pages:
-        gr.Navbar(visible=False)
+        Navbar(visible=False)
         new.build(context)
     for page, title, place in (
         (listing, "Runs", "runs"),
@@ -138,7 +140,7 @@ def make_pages(workspace: Workspace) -> Any:
         (review, "Label review", "review"),
     ):
         with pages.route(title, f"/{place}", show_in_navbar=False):
-            gr.Navbar(visible=False)
+            Navbar(visible=False)
             page.build(context)
     return pages.queue(default_concurrency_limit=8, max_size=64, api_open=False)
 

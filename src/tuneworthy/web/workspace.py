@@ -144,7 +144,7 @@ class Workspace:
     def _confine(self, job: Job, table: KeptTable) -> None:
         """Raises JobError when a job would read or send what a page has no business with."""
         if is_own_metric(job.metric):
-            raise JobError("a metric of your own runs your code: start that job with `tuneworthy run job.yaml`.")
+            raise JobError("a metric of your own is code: start that job with `tuneworthy run job.yaml`.")
         read = job.methods.get("adapt", {}).get("text") or ()
         files = {
             "data.path": [job.data.path],
@@ -172,13 +172,14 @@ class Workspace:
             endpoint = endpoint_of(name)
             if endpoint is not None and not endpoint.is_local:
                 raise JobError(
-                    f"{field} would send rows to another machine: start that job with `tuneworthy run job.yaml`, "
-                    "which asks first."
+                    f"{field} would send rows to another machine: start that job with "
+                    "`tuneworthy run job.yaml`, which asks first."
                 )
             looks_like_a_path = name.startswith((".", "/", "~", "\\")) or Path(name).exists()
             if endpoint is None and looks_like_a_path and not self._is_home(Path(name)):
                 raise JobError(
-                    f"{field} names a folder outside {self.home}: start `tuneworthy ui` above it, or name a model."
+                    f"{field} names a folder outside {self.home}: start `tuneworthy ui` above it, or name a "
+                    "model of the catalogue."
                 )
 
     def _is_home(self, path: Path) -> bool:

@@ -36,4 +36,5 @@ def opened() -> Any:
     """The event that the page which is being laid out was opened."""
     from gradio.context import Context as Here
 
+    assert Here.root_block is not None
     return Here.root_block.load

@@ -33,7 +33,7 @@ def build(context: Context) -> None:
         names = context.runs.finished()
         chosen = [one for key in ("first", "second") if (one := asked(request, key)) in names]
         chosen += [name for name in names if name not in chosen]
-        pair = (chosen + [None, None])[:2]
+        pair = [*chosen, None, None][:2]
         return (*(gr.Dropdown(choices=names, value=name) for name in pair), compare(*pair))
 
     def compare(first: str | None, second: str | None) -> str:
@@ -83,18 +83,18 @@ def _cautions(several: tuple[Contents, ...]) -> Iterator[str]:
         yield "The runs are judged by different metrics: their scores cannot be compared."
     if len({one.dataset.fingerprint for one in several}) > 1:
         yield (
-            "The runs are on different rows: a difference between the columns is one of the data as well. Only arms "
-            "of one run are compared row by row."
+            "The runs are on different rows: the columns differ by the data as well. Only "
+            "arms of one run are compared row by row."
         )
     elif len({(one.evidence.protocol, one.evidence.test_rows) for one in several}) > 1:
         yield (
-            "The runs test on different parts of the rows: intervals say how far each score may be off, and the "
-            "difference of two columns is not tested."
+            "The runs test on different parts of the rows: intervals say how far each score may be off, and "
+            "the difference of two columns is not tested."
         )
     else:
         yield (
-            "Intervals say how far each score may be off; the difference of two columns is not tested. To compare "
-            "arms row by row, put them into one run."
+            "Intervals say how far each score may be off; the difference of two columns is not tested. To "
+            "compare arms row by row, put them into one run."
         )
 
 

@@ -35,7 +35,8 @@ def build(context: Context) -> None:
     preview = gr.HTML(js_on_load=None)
     table_id, place = gr.State(""), gr.Textbox(visible="hidden")
     with gr.Column(visible=False) as proposal:
-        gr.HTML(render("heading", title="What is asked", told="Change it where it was read wrongly."), js_on_load=None)
+        told = "Change it where it was read wrongly."
+        gr.HTML(render("heading", title="What is asked", told=told), js_on_load=None)
         with gr.Row():
             task = gr.Dropdown(TASKS.names(), value=USUAL, label="Task", elem_id="task")
             input = gr.Dropdown([], multiselect=True, label="Column(s) with the text", elem_id="input")

@@ -25,7 +25,8 @@ def build(context: Context) -> None:
     """Lays the page out and says what its parts do."""
     gr.HTML(masthead("playground", "Playground"), js_on_load=None)
     run = gr.Dropdown([], label="A finished run", elem_id="run")
-    text = gr.Textbox(lines=4, max_lines=20, label="Your text", elem_id="text", info="Shift and Enter asks, too.")
+    hint = "Shift and Enter asks, too."
+    text = gr.Textbox(lines=4, max_lines=20, label="Your text", info=hint, elem_id="text")
     example = gr.Dropdown([], label="Or a row of the run", elem_id="example")
     ask = gr.Button("Ask both", variant="primary", elem_id="ask")
     problem = gr.HTML(js_on_load=None)

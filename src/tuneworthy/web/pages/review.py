@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from tuneworthy.core.counting import counted
 from tuneworthy.core.errors import TuneworthyError
 from tuneworthy.web.pages import GO, Context, asked, opened
 from tuneworthy.web.reviewing import DELETE, Review, in_words
@@ -32,7 +33,7 @@ def build(context: Context) -> None:
                 [], allow_custom_value=True, label="Change to", elem_id="change-to", scale=3, min_width=180
             )
             change = gr.Button("Change", elem_id="change", scale=1, min_width=90)
-        keys = gr.Checkbox(True, label=KEYS, elem_id="keys-on")
+        gr.Checkbox(True, label=KEYS, elem_id="keys-on")
         apply = gr.Button("Write the reviewed table", elem_id="apply")
         files = gr.HTML(elem_id="files", js_on_load=None)
 
@@ -79,8 +80,9 @@ def build(context: Context) -> None:
         try:
             review = Review(context.workspace.table(id))
             decisions, safe = review.apply()
-            told = f"Written: {decisions} decision{'s' * (decisions != 1)} and {safe} safe change{'s' * (safe != 1)}."
-            cleaned = context.workspace.keep(review.table.checked / "reviewed.csv", f"reviewed_{review.table.path.stem}.csv")
+            told = f"Written: {counted(decisions, 'decision')} and {counted(safe, 'safe change')}."
+            title = f"reviewed_{review.table.path.stem}.csv"
+            cleaned = context.workspace.keep(review.table.checked / "reviewed.csv", title)
         except TuneworthyError as error:
             return alert(error), gr.skip()
         return "", _files(review, told, cleaned.id)
@@ -88,7 +90,8 @@ def build(context: Context) -> None:
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     shown = [at, problem, card, accept, value]
     given = [table_id, at, value]
-    gr.on(opened(), load, None, [table_id, at, tables, problem, body, card, accept, value, files], api_visibility="private")
+    everything = [table_id, at, tables, problem, body, card, accept, value, files]
+    gr.on(opened(), load, None, everything, api_visibility="private")
     tables.input(lambda id: f"/review?table={id}" if id else "", tables, place, **hidden).then(
         None, place, None, js=GO
     )
@@ -99,7 +102,6 @@ def build(context: Context) -> None:
     skip.click(move(1), given, shown, **hidden)
     previous.click(move(-1), given, shown, **hidden)
     apply.click(write, table_id, [problem, files], **hidden)
-    keys.change(None, None, None, js="() => {}")
 
 
 def _accept(review: Review, index: int) -> None:
@@ -122,7 +124,7 @@ def _shown(review: Review, index: int) -> tuple[str, Any, Any]:
     if index >= len(review):
         left = len(review) - review.decided
         told = (
-            f"That was the last of {len(review)} rows in doubt: {review.decided} decided, {left} left as they are."
+            f"That was the last of {len(review)} rows in doubt: {review.decided} decided, {left} left as is."
             if len(review)
             else "No row is in doubt."
         )
@@ -137,6 +139,5 @@ def _shown(review: Review, index: int) -> tuple[str, Any, Any]:
 
 
 def _files(review: Review, told: str, cleaned: str = "") -> str:
-    return render(
-        "files", id=review.table.id, files=review.files(), folder=review.table.checked, told=told, cleaned=cleaned
-    )
+    id, folder = review.table.id, review.table.checked
+    return render("files", id=id, files=review.files(), folder=folder, told=told, cleaned=cleaned)

@@ -26,7 +26,9 @@ def build(context: Context) -> None:
     status = gr.HTML(elem_id="status", js_on_load=None)
     with gr.Row():
         stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop", scale=0, min_width=140)
-        resume = gr.Button("Continue", variant="primary", visible=False, elem_id="continue", scale=0, min_width=140)
+        resume = gr.Button(
+            "Continue", variant="primary", visible=False, elem_id="continue", scale=0, min_width=140
+        )
     verdict = gr.HTML(elem_id="verdict", js_on_load=None)
     curves = gr.HTML(js_on_load=None)
     details = gr.HTML(js_on_load=None)
@@ -38,7 +40,8 @@ def build(context: Context) -> None:
             ended = verdict_html(run) if run.state == "finished" else ""
             drawn = curves_html(run)
         except TuneworthyError as error:
-            return (alert(error), "", gr.Button(visible=False), gr.Button(visible=False), "", "", "", gr.Timer(active=False))
+            nothing = gr.Button(visible=False)
+            return alert(error), "", nothing, nothing, "", "", "", gr.Timer(active=False)
         return (
             "",
             _status(run),
@@ -81,7 +84,7 @@ def _status(run: Run) -> str:
     sentence = {
         "starting": "The table is being read and checked.",
         "finished": f"{progress.done} units are done.",
-        "stopped": f"{progress.done} of {progress.total} units are done and kept; continue, and only the rest is run.",
+        "stopped": f"{progress.done} of {progress.total} units are done and kept; the rest is to run.",
         "failed": "It could not go on; see what it said last, below.",
     }.get(run.state, "")
     if run.state == "running":
@@ -105,9 +108,9 @@ def _left(run: Run) -> str:
     if left is None:
         return ""
     minutes = round(left / 60)
-    words = "less than a minute" if minutes < 1 and not run.progress.left_is_least else f"{max(1, minutes)} min"
-    about = "at least " if run.progress.left_is_least else "about " if minutes >= 1 else ""
-    return f", {about}{words} left"
+    if run.progress.left_is_least:
+        return f", at least {max(1, minutes)} min left"
+    return f", about {minutes} min left" if minutes else ", less than a minute left"
 
 
 def _details(run: Run) -> str:
@@ -138,6 +141,8 @@ def verdict_html(run: Run) -> str:
 def arms_html(contents: Contents) -> str:
     """The arms, best first, each with its interval."""
     rows = arms_view(contents)["rows"]
-    return render(
-        "arms", heading=metric_heading(contents), n=contents.evidence.test_rows, rows=rows
-    ) if rows else ""
+    return (
+        render("arms", heading=metric_heading(contents), n=contents.evidence.test_rows, rows=rows)
+        if rows
+        else ""
+    )
