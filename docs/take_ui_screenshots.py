@@ -1,6 +1,6 @@
 """Takes the pictures in docs/images/ui/ from a real server, a made-up table and a tiny random model.
 
-Run `python docs/take_ui_screenshots.py` after a change to a page; it wants Chromium and Playwright (extra `dev`).
+Run `python docs/take_ui_screenshots.py` after a change to a page; it wants Chromium and Playwright.
 """
 
 import argparse

@@ -30,9 +30,7 @@ def test_a_text_is_told_while_it_is_written_and_ends_as_predicted(quick: dict[st
     assert looks[-1].value == whole.value
     assert looks[-1].raw == whole.raw
     assert len(looks) > 2
-    assert all(
-        str(later.raw).startswith(str(look.raw)) for look, later in zip(looks, looks[1:], strict=False)
-    )
+    assert all(str(later.raw).startswith(str(look.raw)) for look, later in pairwise(looks))
 
 
 def test_labels_of_the_base_model_are_those_of_the_zero_shot_arm(

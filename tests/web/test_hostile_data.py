@@ -1,59 +1,16 @@
 """What is in the data stays data: no page runs it, and no page asks another host for anything."""
 
 import json
-from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 
+from hostile import IMAGE, NAME, SCRIPT, TEMPLATE
 from pages_server import PagesServer, Watched
 from toy import toy_rows, write_csv
-
-SCRIPT = "<script>alert(window.pwned=1)</script>"
-IMAGE = '"><img src=x onerror="alert(window.pwned=1)">'
-DRAWING = "<svg onload=window.pwned=1><a href='javascript:alert(1)'>x</a></svg>"
-TEMPLATE = "${window.pwned=1} {{constructor.constructor('window.pwned=1')()}} </script>"
-FRAME = (
-    "<iframe srcdoc='<script>parent.pwned=1</script>'></iframe><link rel=preload href=https://far.example/x>"
-)
-NAME = "run <img src=x onerror=alert(1)>"
-EVIL = (SCRIPT, IMAGE, DRAWING, TEMPLATE, FRAME)
-
-
-def _hostile_rows() -> list[dict[str, str]]:
-    """Toy rows whose texts, labels and column names are markup."""
-    labels = {"refund": DRAWING, "delivery": IMAGE, "account": SCRIPT + TEMPLATE}
-    rows = []
-    for number, row in enumerate(toy_rows(36)):
-        text = f"{row['text']} {EVIL[number % len(EVIL)]}"
-        rows.append({f"text{IMAGE}": text, f"label{SCRIPT}": labels[row["label"]]})
-    rows.append({**rows[0], f"label{SCRIPT}": IMAGE})
-    return rows
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
-    pytest.importorskip("gradio", reason="gradio is not installed")
-    import tuneworthy as tw
-
-    home = tmp_path_factory.mktemp("hostile")
-    write_csv(home / "hostile<img src=x onerror=alert(1)>.csv", _hostile_rows())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(home)
-        tw.run(
-            _hostile_rows(),
-            target=f"label{SCRIPT}",
-            input=f"text{IMAGE}",
-            output=home / "runs" / NAME,
-            arms=["majority", "tfidf"],
-            protocol="holdout",
-            resamples=200,
-            curve={"arms": []},
-        )
-    with PagesServer(home) as started:
-        yield started
 
 
 def test_no_page_runs_data_or_asks_another_host(server: PagesServer, browser: Any) -> None:
@@ -143,14 +100,25 @@ def test_with_the_cookie_too_files_stay_out_of_reach(server: PagesServer, browse
     assert (
         ask.post(f"{server.root}/gradio_api/upload", headers={"Origin": "https://far.example"}).status == 403
     )
-    big = {"files": {"name": "big.csv", "mimeType": "text/csv", "buffer": b"a" * (51 * 2**20)}}
-    assert ask.post(f"{server.root}/gradio_api/upload", multipart=big).status == 413
+    assert _status_of_large_body(server, context.cookies()[0]) == 413
     kept = server.home / "runs" / ".ui" / "tables"
     before = set(kept.glob("*")) if kept.exists() else set()
     said = _pretend_uploaded(ask, server, secret)
     assert "?table=" not in said
     assert (set(kept.glob("*")) if kept.exists() else set()) == before
     context.close()
+
+
+def _status_of_large_body(server: PagesServer, cookie: dict[str, str]) -> int:
+    """What a request is answered that announces more than may be uploaded; nothing of it is sent."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.putrequest("POST", "/gradio_api/upload")
+    connection.putheader("Cookie", f"{cookie['name']}={cookie['value']}")
+    connection.putheader("Content-Length", str(100 * 2**20))
+    connection.endheaders()
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
 
 def _pretend_uploaded(ask: Any, server: PagesServer, path: Path) -> str:

@@ -102,9 +102,13 @@ def make_app(workspace: Workspace) -> Any:
     theme = gr.themes.Default(  # with the machine's own fonts: a named web font would be fetched
         font=SYSTEM_FONTS, font_mono=MONO_FONTS, primary_hue="blue", neutral_hue="stone"
     ).set(**COLOURS)
+    pages = make_pages(workspace)
+    # Gradio takes any path of the disk for an upload until it is told that the application runs, and mounting
+    # it does not tell.
+    pages.has_launched = True
     return gr.mount_gradio_app(
         app,
-        make_pages(workspace),
+        pages,
         path="/",
         server_name=HOST,
         footer_links=[],
@@ -117,7 +121,7 @@ def make_app(workspace: Workspace) -> Any:
         mcp_server=False,
         theme=theme,
         css=own_text("style.css"),
-        head=f"<script>{own_text('keys.js')}</script>",
+        head=f"<script>{own_text('pages.js')}</script>",
     )
 
 
@@ -153,6 +157,7 @@ def _listen(port: int | None) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, number))
+            listener.listen()  # now, so that whoever is told the address is not turned away
         except OSError:
             listener.close()
             continue

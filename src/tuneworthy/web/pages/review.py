@@ -33,7 +33,7 @@ def build(context: Context) -> None:
                 [], allow_custom_value=True, label="Change to", elem_id="change-to", scale=3, min_width=180
             )
             change = gr.Button("Change", elem_id="change", scale=1, min_width=90)
-        gr.Checkbox(True, label=KEYS, elem_id="keys-on")
+        gr.Checkbox(True, label=KEYS, interactive=True, elem_id="keys-on")
         apply = gr.Button("Write the reviewed table", elem_id="apply")
         files = gr.HTML(elem_id="files", js_on_load=None)
 
