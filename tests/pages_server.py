@@ -19,6 +19,7 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+LEFT = ("AbortError", "errored out")  # what Gradio says when a page is left while it listens to the server
 START_S = 120  # a loaded machine imports slowly
 
 
@@ -79,13 +80,13 @@ class Watched:
         self.asked: list[str] = []
         self.said: list[str] = []
         self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("console", lambda message: self._hear(message))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("console", lambda message: message.type == "error" and self._hear(message.text))
+        self.page.on("pageerror", lambda error: self._hear(str(error)))
         self.page.on("dialog", lambda dialog: self.said.append(dialog.message))
 
-    def _hear(self, message: Any) -> None:
-        if message.type == "error":
-            self.said.append(message.text)
+    def _hear(self, text: str) -> None:
+        if not any(words in text for words in LEFT):
+            self.said.append(text)
 
     def close(self) -> None:
         """Closes the page."""

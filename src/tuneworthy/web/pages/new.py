@@ -28,7 +28,7 @@ def build(context: Context) -> None:
     upload = gr.File(
         label="A table of labelled rows: CSV, TSV, JSONL, Parquet or XLSX",
         file_types=list(SUFFIXES),
-        height=150,
+        height=180,
         elem_id="upload",
     )
     problem = gr.HTML(elem_id="problem", js_on_load=None)
@@ -38,9 +38,11 @@ def build(context: Context) -> None:
         told = "Change it where it was read wrongly."
         gr.HTML(render("heading", title="What is asked", told=told), js_on_load=None)
         with gr.Row():
-            task = gr.Dropdown(TASKS.names(), value=USUAL, label="Task", elem_id="task")
-            input = gr.Dropdown([], multiselect=True, label="Column(s) with the text", elem_id="input")
-            target = gr.Dropdown([], label="Column with the label or answer", elem_id="target")
+            task = gr.Dropdown(TASKS.names(), value=USUAL, label="Task", elem_id="task", min_width=240)
+            input = gr.Dropdown(
+                [], multiselect=True, label="Column(s) with the text", elem_id="input", min_width=240
+            )
+            target = gr.Dropdown([], label="Column with the label or answer", elem_id="target", min_width=240)
         again = gr.Button("Propose a job for these columns", size="sm", elem_id="again")
         findings = gr.HTML(js_on_load=None)
         job = gr.Textbox(lines=14, max_lines=40, label="The job (YAML); edit what you like", elem_id="job")

@@ -130,11 +130,12 @@ def _shown(review: Review, index: int) -> tuple[str, Any, Any]:
         )
         return render("review", done=True, told=told), gr.Button(interactive=False), gr.Dropdown(value=None)
     doubt = review.doubt(index)
+    others = [label for label in review.labels if label != doubt.label]
     card = render("review", done=False, told=told, row=doubt, decision=in_words(doubt.decision))
     return (
         card,
         gr.Button(interactive=bool(doubt.proposed)),
-        gr.Dropdown(choices=review.labels, value=doubt.proposed or None),
+        gr.Dropdown(choices=others, value=doubt.proposed or None),
     )
 
 
