@@ -1,5 +1,7 @@
 """Runs: every run of the folder with its state and verdict, and the tables that were uploaded."""
 
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -47,13 +49,18 @@ def _row(run: Run) -> dict[str, Any]:
     }
     if run.state != "finished":
         return row
+    return {**row, **_ended(run.folder, (run.folder / "model.json").stat().st_mtime_ns)}
+
+
+@lru_cache(maxsize=MOST)
+def _ended(folder: Path, version: int) -> dict[str, Any]:
+    """What a finished run says, read once for as long as it stays as it is."""
     try:
-        contents = load_contents(run.folder)
+        contents = load_contents(folder)
     except TuneworthyError:
-        return {**row, "verdict": "damaged"}
+        return {"verdict": "damaged"}
     best = contents.arm(contents.verdict.recommended_method)
     return {
-        **row,
         "verdict": formats.decision_title(contents.verdict.decision),
         "tone": tone(contents.verdict.decision),
         "method": contents.verdict.recommended_method,
