@@ -182,6 +182,10 @@ class Workspace:
                     "model of the catalogue."
                 )
 
+    def told(self, folder: Path) -> Path:
+        """A folder as the user would type it, where the server was started."""
+        return folder.relative_to(self.home) if folder.is_relative_to(self.home) else folder
+
     def _is_home(self, path: Path) -> bool:
         return (self.home / path.expanduser()).resolve().is_relative_to(self.home)
 

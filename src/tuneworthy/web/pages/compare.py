@@ -24,8 +24,8 @@ def build(context: Context) -> None:
     """Lays the page out and says what its parts do."""
     gr.HTML(masthead("compare", "Two runs side by side"), js_on_load=None)
     with gr.Row():
-        first = gr.Dropdown([], label="First run", elem_id="first")
-        second = gr.Dropdown([], label="Second run", elem_id="second")
+        first = gr.Dropdown([], label="First run", min_width=260, elem_id="first")
+        second = gr.Dropdown([], label="Second run", min_width=260, elem_id="second")
     both = gr.Button("Compare", variant="primary", elem_id="compare")
     table = gr.HTML(elem_id="comparison", js_on_load=None)
 
@@ -102,7 +102,7 @@ def _settings(several: tuple[Contents, ...]) -> list[tuple[str, list[str]]]:
     """Fields of the jobs that differ, by name."""
     flat = [dict(_flat(parse_job_text(one.job_text, "job.yaml")[0])) for one in several]
     keys = [key for key in dict.fromkeys(key for one in flat for key in one) if not key.startswith(UNTOLD)]
-    found = [(key, [formats.plain(one.get(key)) for one in flat]) for key in keys]
+    found = [(key, [formats.plain(one.get(key)) or "nothing" for one in flat]) for key in keys]
     return [(key, values) for key, values in found if len(set(values)) > 1]
 
 

@@ -1,6 +1,7 @@
 """Label review: the rows in doubt one at a time; accept, keep, change, delete or skip, by keyboard too."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -49,7 +50,18 @@ def build(context: Context) -> None:
         except TuneworthyError as error:
             return "", 0, picker, alert(error), gr.Column(visible=False), "", gr.skip(), gr.skip(), ""
         index = review.next_open(-1)
-        return (id, index, picker, "", gr.Column(visible=True), *_shown(review, index), _files(review, ""))
+        return (
+            id,
+            index,
+            picker,
+            "",
+            gr.Column(visible=True),
+            *_shown(review, index),
+            files_html(review, ""),
+        )
+
+    def files_html(review: Review, told: str, cleaned: str = "") -> str:
+        return _files(review, told, context.workspace.told(review.table.checked), cleaned)
 
     def decide(act: Callable[[Review, int, str], None]) -> Callable[[str, int, str | None], tuple[Any, ...]]:
         def decided(id: str, index: int, value: str | None) -> tuple[Any, ...]:
@@ -85,7 +97,7 @@ def build(context: Context) -> None:
             cleaned = context.workspace.keep(review.table.checked / "reviewed.csv", title)
         except TuneworthyError as error:
             return alert(error), gr.skip()
-        return "", _files(review, told, cleaned.id)
+        return "", files_html(review, told, cleaned.id)
 
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     shown = [at, problem, card, accept, value]
@@ -139,6 +151,6 @@ def _shown(review: Review, index: int) -> tuple[str, Any, Any]:
     )
 
 
-def _files(review: Review, told: str, cleaned: str = "") -> str:
-    id, folder = review.table.id, review.table.checked
+def _files(review: Review, told: str, folder: Path, cleaned: str) -> str:
+    id = review.table.id
     return render("files", id=id, files=review.files(), folder=folder, told=told, cleaned=cleaned)
