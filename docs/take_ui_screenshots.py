@@ -147,7 +147,7 @@ def main() -> None:
             runs.append(start(page, server, id, 0.01, 6))
             page.get_by_text(re.compile(r"step \d{2,} of")).wait_for()
             page.locator("figure svg circle, figure svg use").first.wait_for(state="attached")
-            camera.take("watch", f"/watch?run={runs[1]}", "figure svg")
+            camera.take("watch", f"/watch?run={runs[1]}", ".tw-now")
             page.get_by_text("Finished", exact=True).wait_for()
             camera.take("verdict", f"/watch?run={runs[1]}", "#verdict h2")
             camera.take("runs", "/runs", "table.tw-runs")

@@ -31,8 +31,8 @@ def build(context: Context) -> None:
     ask = gr.Button("Ask both", variant="primary", elem_id="ask")
     problem = gr.HTML(js_on_load=None)
     with gr.Row():
-        left = gr.HTML(elem_id="recommended", min_width=320, js_on_load=None)
-        right = gr.HTML(elem_id="base", min_width=320, js_on_load=None)
+        left = gr.HTML(elem_id="recommended", js_on_load=None)
+        right = gr.HTML(elem_id="base", js_on_load=None)
 
     def load(request: gr.Request) -> tuple[Any, ...]:
         names = context.runs.finished()
