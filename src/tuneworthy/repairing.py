@@ -64,6 +64,11 @@ def fix(checked: Checked, output: Path) -> tuple[list[Change], int]:
     return changes, len(proposals)
 
 
+def count_proposals(checked: Checked) -> int:
+    """How many lines a review of these findings has."""
+    return len(_proposals(checked))
+
+
 def apply_review(checked: Checked, review: Path, output: Path) -> tuple[list[Change], int]:
     """Applies a filled-in review on top of the safe repairs: `reviewed.csv` and `reviewed_changes.csv`.
 

@@ -18,27 +18,16 @@ def command(
 ) -> None:
     """Write a short commented job.yaml for a table."""
     from tuneworthy.core.errors import JobError
-    from tuneworthy.core.example import label_counts
-    from tuneworthy.core.job import Job
-    from tuneworthy.data.columns import choose_columns
-    from tuneworthy.data.examples import to_dataset
-    from tuneworthy.data.job_starter import starter_job
     from tuneworthy.data.readers import read_table
-    from tuneworthy.metrics import METRICS, is_error
+    from tuneworthy.proposing import propose_job
     from tuneworthy.runfolder.folder import write_text
-    from tuneworthy.tasks import TASKS, form_of
 
     if output.exists():
         raise JobError(f"{output} exists already: name another file with --output, or delete it.")
     table = read_table(data)
-    kind = TASKS.get(task or Job.model_fields["task"].default)
-    columns = choose_columns(table, input or (), target, group, form_of(kind))
-    dataset, _ = to_dataset(table, columns, group, data.stem, form_of(kind))
     shown = data.absolute()
     folder = output.absolute().parent
     relative = shown.relative_to(folder) if shown.is_relative_to(folder) else shown
-    labels = [] if kind.open else list(label_counts(dataset.examples))
-    error = is_error(METRICS.get(kind.metrics[0]))
-    job = starter_job(str(relative), columns, len(dataset), labels, kind.name, kind.arms, error)
+    job, explanation = propose_job(table, str(relative), task, input or (), target, group)
     write_text(output, job)
-    typer.echo(f"{columns.explanation}\nWrote {output}. Next: tuneworthy run {output}")
+    typer.echo(f"{explanation}\nWrote {output}. Next: tuneworthy run {output}")

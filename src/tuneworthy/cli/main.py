@@ -51,6 +51,7 @@ def _register() -> None:
         runs,
         schema,
         track,
+        ui,
         verify,
     )
 
@@ -68,6 +69,7 @@ def _register() -> None:
         report,
         runs,
         track,
+        ui,
         schema,
     )
     for verb in verbs:

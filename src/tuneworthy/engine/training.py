@@ -137,6 +137,7 @@ def train(
             result = evaluate()
             model.train()
             progress.validation.append({"step": progress.step, **asdict(result)})
+            report(progress.step, recipe.steps, {"validation": result.score, "log_loss": result.log_loss})
             kept[progress.step] = trainable_state(model)
             _forget_all_but(kept, _best(progress.validation), progress.step)
             stopped = _out_of_patience(progress.validation, recipe.patience)

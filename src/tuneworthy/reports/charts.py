@@ -360,6 +360,10 @@ def _panel(axes: Any, title: str, several: Sequence[tuple[list[float], list[floa
     axes.margins(x=0.03, y=0.12)
     style: dict[str, Any] = {"xycoords": "axes fraction", "va": "bottom", "ha": "left"}
     write(axes, title, (0, 1), (0, 12), color=COLOURS["ink"], weight="bold", **style)
+    if not any(values for _, values in several):  # a fit that goes on, before its first validation
+        axes.set(xticks=[], yticks=[])
+        write(axes, "none yet", (0, 1), (0, -12), color=COLOURS["muted"], **{**style, "va": "top"})
+        return
     axes.set_xlabel("step", color=COLOURS["muted"], fontsize=12)
 
 

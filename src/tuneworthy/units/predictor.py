@@ -1,6 +1,6 @@
 """The final model of a run, loaded to predict new texts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tuneworthy.core.endpoint import Endpoint, require_consent
@@ -9,6 +9,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.methods import LabelOnly, Report
 from tuneworthy.models.endpoint import read_endpoint
 from tuneworthy.units.refit import Refit, base_models, recommended
+from tuneworthy.units.untuned import written
 
 
 class Predictor:
@@ -44,3 +45,12 @@ class Predictor:
         if label_only and isinstance(self._fitted, LabelOnly):
             return self._fitted.predict_labels(examples)
         return self._fitted.predict(examples)
+
+    def stream(self, text: str) -> Iterator[Prediction]:
+        """The answer to one text: ever more of it where a decoder writes freely, else at once.
+
+        Raises:
+            ConsentError: the text would be sent to another machine.
+        """
+        require_consent(self.endpoints, 1, False)
+        return written(self._fitted, text)

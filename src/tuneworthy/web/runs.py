@@ -1,0 +1,132 @@
+"""Runs as the pages see them: what state each is in, and the verbs that start, stop and continue it."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tuneworthy.core.errors import JobError, NotFoundError, RunFolderError
+from tuneworthy.core.hashing import address
+from tuneworthy.web.launching import is_held, last_words, launch, running, stop
+from tuneworthy.web.progress import Progress, progress_of, read_events
+from tuneworthy.web.workspace import KeptTable, Workspace
+
+State = Literal["starting", "running", "finished", "stopped", "failed"]
+Verb = Literal["run", "baseline"]
+VERBS: tuple[Verb, ...] = ("run", "baseline")
+STATES: dict[State, str] = {
+    "starting": "Starting",
+    "running": "Running",
+    "finished": "Finished",
+    "stopped": "Stopped",
+    "failed": "Failed",
+}
+_WORKSPACE = "TUNEWORTHY_WORKSPACE"  # where the ledger of test rows is
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as a page shows it.
+
+    Attributes:
+        name: of its folder.
+        folder: where it is, or will be.
+        state: see `STATES`.
+        ours: whether its process was started from a page, so that a page can stop it.
+        progress: what its events say.
+        said: what its process printed last, where it failed.
+    """
+
+    name: str
+    folder: Path
+    state: State
+    ours: bool
+    progress: Progress
+    said: str = ""
+
+
+class Runs:
+    """The runs of a workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._launched = workspace.own / "launched"
+        self._logs = workspace.own / "logs"
+
+    def names(self) -> list[str]:
+        """Every run, those that have not written anything yet first, then the newest."""
+        known = self.workspace.run_names()
+        records = self._launched.glob("*.json") if self._launched.is_dir() else []
+        waiting = sorted(path.stem for path in records if path.stem not in known)
+        return [*waiting, *known]
+
+    def read(self, name: str) -> Run:
+        """One run; raises NotFoundError when no run is called so."""
+        if name not in self.names():
+            raise NotFoundError(f"there is no run '{name}' in {self.workspace.runs}.")
+        folder = self.workspace.runs / name
+        alive = running(self._record(name)) is not None
+        events = read_events(folder)
+        progress = progress_of(events)
+        said = ""
+        state: State
+        if progress.decision and (folder / "model.json").exists():
+            state = "finished"
+        elif alive or is_held(folder):
+            state = "running" if events else "starting"
+        else:
+            said = last_words(self._logs / f"{name}.log")
+            # A process that was stopped says nothing more; a mistake is a sentence, a bug a traceback.
+            failed = any(line.startswith(("error: ", "Traceback ")) for line in said.splitlines())
+            state = "failed" if failed else "stopped"
+        return Run(name, folder, state, alive, progress, said)
+
+    def finished(self) -> list[str]:
+        """Names of the finished runs, the newest first."""
+        return [name for name in self.workspace.run_names() if self.read(name).state == "finished"]
+
+    def start(self, table: KeptTable, text: str, verb: str) -> str:
+        """Starts a job on an uploaded table; the same job on the same table is the same run.
+
+        Raises:
+            JobError: it is no job, or one that a page may not start.
+        """
+        if verb not in VERBS:
+            raise JobError(f"'{verb}' is not what a page can start: choose {' or '.join(VERBS)}.")
+        path, _ = self.workspace.keep_job(table, text)
+        name = f"{table.path.stem}-{address([table.id, text, verb])[:8]}"
+        if name in self.names() and self.read(name).state in ("starting", "running", "finished"):
+            return name
+        self._launch(name, [verb, str(path), "--output", str(self.workspace.runs / name)])
+        return name
+
+    def resume(self, name: str) -> None:
+        """Goes on with a run that was stopped; raises RunFolderError when it is running or finished."""
+        run = self.read(name)
+        if run.state not in ("stopped", "failed"):
+            raise RunFolderError(f"{name} is {STATES[run.state].lower()}: there is nothing to continue.")
+        job = run.folder / "job.yaml"
+        if job.exists():
+            self._launch(name, ["run", str(job), "--output", str(run.folder)])
+        else:
+            self._launch(name, self._arguments(name))
+
+    def stop(self, name: str) -> None:
+        """Ends a run's process; finished units stay. Raises RunFolderError when it is not ours to end."""
+        self.read(name)
+        if not stop(self._record(name)):
+            raise RunFolderError(f"{name} was not started from this page: stop it where it was started.")
+
+    def _launch(self, name: str, arguments: Sequence[str]) -> None:
+        settings = {} if _WORKSPACE in os.environ else {_WORKSPACE: str(self.workspace.runs)}
+        self.workspace.own.mkdir(parents=True, exist_ok=True)
+        launch(arguments, self._record(name), self._logs / f"{name}.log", settings)
+
+    def _arguments(self, name: str) -> list[str]:
+        facts: dict[str, Any] = json.loads(self._record(name).read_text(encoding="utf-8"))
+        return [str(word) for word in facts["arguments"]]
+
+    def _record(self, name: str) -> Path:
+        return self._launched / f"{name}.json"
