@@ -34,7 +34,14 @@ def goodness(evidence: Evidence, value: float) -> float:
 
 
 def gain(evidence: Evidence, arm: Arm, against: Arm) -> float:
-    """How much better `arm` scored than `against`; negative when it is worse."""
+    """How much better `arm` scored than `against`; negative when it is worse.
+
+    On the rows that both have answered: where one has answered fewer, that is the comparison's difference.
+    """
+    if arm.estimate.n != against.estimate.n:
+        found = comparison(evidence, arm.method, against.method)
+        if found is not None:
+            return goodness(evidence, found.difference)
     return goodness(evidence, arm.estimate.value) - goodness(evidence, against.estimate.value)
 
 

@@ -66,6 +66,11 @@ def p_value(p: float) -> str:
     return "below 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def level(confidence: float) -> str:
+    """0.95 -> "95%", and "99.81%" for 0.9981, which no rounding may call certain."""
+    return f"{round(100 * confidence, 2):.4g}%"
+
+
 def clause(text: str) -> str:
     """Text from elsewhere, made to fit inside one sentence."""
     return text.strip().rstrip(".!?").replace(". ", "; ").replace("! ", "; ").replace("? ", "; ")
@@ -74,11 +79,12 @@ def clause(text: str) -> str:
 def score(evidence: Evidence, arm: Arm) -> str:
     """ "86.7% (95% interval 80.1% to 91.3%)"."""
     estimate = arm.estimate
+    fewer = f" on {estimate.n:,} of them" if estimate.n < evidence.test_rows else ""
     if estimate.low is None or estimate.high is None:
         reason = clause(estimate.reason or "none was computed")
-        return f"{value(evidence, estimate.value)} (no interval: {reason})"
+        return f"{value(evidence, estimate.value)}{fewer} (no interval: {reason})"
     ends = f"{value(evidence, estimate.low)} to {value(evidence, estimate.high)}"
-    return f"{value(evidence, estimate.value)} ({estimate.confidence:.0%} interval {ends})"
+    return f"{value(evidence, estimate.value)}{fewer} ({level(estimate.confidence)} interval {ends})"
 
 
 def gap(evidence: Evidence, found: Comparison | None, method: str, against: str) -> str:
@@ -89,7 +95,7 @@ def gap(evidence: Evidence, found: Comparison | None, method: str, against: str)
     if found.low is None or found.high is None:
         return f"{head} (no interval: {clause(found.reason or 'none was computed')})"
     ends = f"{bare(evidence, found.low)} to {amount(evidence, found.high)}"
-    return f"{head} ({found.confidence:.0%} interval {ends})"
+    return f"{head} ({level(found.confidence)} interval {ends})"
 
 
 def scores(evidence: Evidence) -> str:
