@@ -1,8 +1,10 @@
 """From the predictions of all arms to estimates, comparisons, details and costs."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from tuneworthy.core.unit import ArmKind
 from tuneworthy.evaluation.details import ahead, confusion, row_scores, won
 from tuneworthy.evaluation.groups import group_errors
 from tuneworthy.evaluation.intervals import estimate, field_estimates, label_estimates
+from tuneworthy.evaluation.looks import Looks, compare_looks
 from tuneworthy.evaluation.paired import adjust, compare
 from tuneworthy.evaluation.slices import worse_slices
 from tuneworthy.evaluation.wording import TASKS_OF_PROSE, wordings
@@ -63,6 +66,7 @@ def score_arms(
     metrics: Sequence[str],
     job: Job,
     cores: int,
+    looks: Mapping[str, Looks] = MappingProxyType({}),
 ) -> Scores:
     """Scores every arm, and compares any two on the rows that both have answered.
 
@@ -74,6 +78,7 @@ def score_arms(
         metrics: all metrics to estimate, the primary among them.
         job: confidence, resamples, seed and price.
         cores: of this machine, which the price is for.
+        looks: of arms that were looked at while they were measured: their comparisons hold over all looks.
     """
     options: dict[str, Any] = {"confidence": job.confidence, "resamples": job.resamples, "seed": job.seed}
     deciding = METRICS.get(primary)
@@ -117,7 +122,7 @@ def score_arms(
             )
         )
     comparisons = [
-        compare(
+        (partial(compare_looks, looks[a.method]) if a.method in looks else compare)(
             METRICS.get(name),
             a.predictions,
             b.predictions,

@@ -18,6 +18,18 @@ def tuned(evidence: Evidence) -> tuple[Arm, ...]:
     return tuple(arm for arm in evidence.arms if arm.kind == "tuned")
 
 
+def cut_short(evidence: Evidence) -> bool:
+    """Whether a budget left some rows of a fine-tuned arm unmeasured."""
+    fewer = any(arm.estimate.n < evidence.test_rows for arm in tuned(evidence))
+    return fewer and bool(evidence.left_out)
+
+
+def given_up(evidence: Evidence) -> bool:
+    """Whether a sequential test ended every fine-tuned arm because a gain could hardly be shown."""
+    futile = {stop.method for stop in evidence.stops if stop.why in ("out_of_reach", "unlikely")}
+    return bool(futile) and all(arm.method in futile for arm in tuned(evidence))
+
+
 def trained(evidence: Evidence) -> tuple[Arm, ...]:
     """The fine-tuned arms that were trained: what the others fail to gain says nothing of fine-tuning."""
     return tuple(arm for arm in tuned(evidence) if arm.untrained is None)
