@@ -18,6 +18,7 @@ measured on rounds of folds by the code of a run (`watching`), and stop as it sa
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ def made(name: str, kind: ArmKind, value: float, rows: int) -> Arm:
 
 
 def drawn(rows: int, gains: Sequence[float], rng: np.random.Generator) -> Case:
-    """A table with two untuned arms, right on 75% and 70% of the rows, and tuned ones that gain over the better."""
+    """A table with two untuned arms, right on 75% and 70% of rows, and tuned ones that gain over them."""
     shares = [0.75, 0.70, *(0.75 + gain for gain in gains)]
     common = rng.standard_normal(rows)
     right = {}
@@ -125,7 +126,7 @@ def drawn(rows: int, gains: Sequence[float], rng: np.random.Generator) -> Case:
         own = np.sqrt(CORRELATION) * common + np.sqrt(1 - CORRELATION) * rng.standard_normal(rows)
         right[name] = own < norm.ppf(share)
     cuts = [0, *np.round(np.cumsum(ROUNDS) * rows).astype(int)]
-    folds = [frozenset(map(str, range(a, b))) for a, b in zip(cuts, cuts[1:], strict=False)]
+    folds = [frozenset(map(str, range(a, b))) for a, b in pairwise(cuts)]
     return Case(right, folds)
 
 

@@ -59,9 +59,9 @@ def order_of_sacrifice(items: Sequence[Item], seconds: dict[str, float]) -> list
 
     1. Learning curves of fine-tunes: no rule of the verdict reads them. 2. The search: defaults are fitted to
     the number of rows already. 3. Further seeds: each fold has one of its own. 4. Learning curves of the
-    classifiers. 5. Prompts that take longer than a round of folds, the dearest first. 6. Folds beyond
-    half of the rows, the last first. 7. Fine-tuned arms but the cheapest, the dearest first. 8. Other prompts.
-    9. What is left of fine-tuning. Constant answers and classifiers stay.
+    classifiers. 5. Prompts that take longer than a round of folds, the dearest first. 6. Folds beyond half of
+    the rows, the last first. 7. Fine-tuned arms but the cheapest, the dearest first. 8. Other prompts. 9. What
+    is left of fine-tuning. Constant answers and classifiers stay.
 
     Args:
         items: all that is not decided yet.
@@ -100,7 +100,7 @@ def _least(item: Item, rounds: Sequence[Item]) -> float:
 
 
 def given_up(items: Sequence[Item], seconds: dict[str, float], room_s: float) -> list[Item]:
-    """What does not fit, the first to go first; of that, what fits again once larger things are gone stays."""
+    """What does not fit, the first to go first; what fits again once larger things are gone stays."""
     total = sum(seconds[item.name] for item in items)
     gone: list[Item] = []
     for item in order_of_sacrifice(items, seconds):
@@ -199,7 +199,7 @@ class Budget:
     def of_unit(self, unit: Unit) -> float:
         """Seconds of a unit: as foreseen, put right by what units of its arm, or of its model, have taken.
 
-        What another model took says how busy the machine is, and little more, so that it counts within bounds.
+        What another model took says how busy the machine is, and little more: it counts within bounds.
         """
         foreseen = self.foresight.seconds(unit)
         own = [one for one in self.known.values() if one.method == unit.method]

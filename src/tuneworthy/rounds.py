@@ -1,7 +1,7 @@
 """The stages of a run in pieces, where a budget or a sequential test may end them early.
 
-Without either a stage is run as a whole. With one, fine-tuned arms go fold by fold, as many folds at a time as
-run side by side; what was not run leaves the plan, so that all that follows reads the units there are.
+Without either a stage is run as a whole. With one, fine-tuned arms go fold by fold, as many folds at a time
+as run side by side; what was not run leaves the plan, so that all that follows reads the units there are.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -183,8 +183,8 @@ def declare(course: Course, watch: Watch, items: Sequence[Item]) -> None:
     watch.planned = {arm: list(numbers) for arm, numbers in known["planned"].items()}
     course.folder.emit(
         "note",
-        text=f"Sequential: fine-tuned arms are looked at after each of {counted(len(rounds), 'round')} of folds; "
-        f"the error rate of {course.job.verdict.alpha:.0%} holds over all looks ({RULE}).",
+        text=f"Sequential: fine-tuned arms are looked at after each of {counted(len(rounds), 'round')} of "
+        f"folds; the error rate of {course.job.verdict.alpha:.0%} holds over all looks ({RULE}).",
     )
     if course.budget is not None:
         for item in items:  # more rows than were declared would spend more than there is
@@ -217,8 +217,8 @@ def tuned_items(plan: Plan, course: Course) -> list[Item]:
     together = course.watch is not None  # every look is at an arm's mean over all of its seeds
     for number, folds in enumerate(fold_rounds(course, units)):
         for arm in arms:
-            fits = seeds[arm] if together else seeds[arm][:1]
-            own = tuple(unit for one in fits for unit in one if (unit.fold or 0) in folds)
+            repeats = seeds[arm] if together else seeds[arm][:1]
+            own = tuple(unit for one in repeats for unit in one if (unit.fold or 0) in folds)
             if own:
                 until = sum(
                     len(course.split.rows(fold.predict)) for fold in course.split.folds[: folds[-1] + 1]
@@ -226,8 +226,8 @@ def tuned_items(plan: Plan, course: Course) -> list[Item]:
                 share = until / len(course.split.test_ids)
                 found.append(Item("fold", named_folds(arm, folds), arm, own, number, folds, share))
     for arm in arms if not together else ():
-        for number, own in enumerate(seeds[arm][1:], start=2):
-            found.append(Item("seed", f"seed {number} of {arm}", arm, tuple(own)))
+        for number, fits in enumerate(seeds[arm][1:], start=2):
+            found.append(Item("seed", f"seed {number} of {arm}", arm, tuple(fits)))
     return found
 
 

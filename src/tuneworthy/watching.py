@@ -2,8 +2,8 @@
 
 After every round of folds the arms are compared under the rule declared beforehand (`evaluation.sequential`).
 An arm stops when it is shown to be better than every untuned arm, and for futility when no outcome of the
-rows left could show that, or hardly any that can be hoped for. Futility never helps a claim: it may be ignored
-at will (non-binding), so it costs no error rate.
+rows left could show that, or hardly any that can be hoped for. Futility never helps a claim: it may be
+ignored at will (non-binding), so it costs no error rate.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -68,6 +68,10 @@ class Watch:
         if not running:
             return []
         evidence = self.evidence_of(outputs, self.looks)
+        # Arms that are planned and not measured yet belong to Holm's family from the first look on.
+        to_come = sum(bool(rounds) for rounds in self.planned.values()) - len(outputs)
+        past = max(0, evidence.past_tuned_arms) + max(0, to_come)
+        evidence = evidence.model_copy(update={"past_tuned_arms": past})
         shown = {arm.method for arm in passes_fine_tune(evidence)}
         found = [self._stop(one, evidence, shown, outputs) for one in running]
         new = [stop for stop in found if stop is not None]
@@ -105,7 +109,7 @@ class Watch:
         looks = self.looks[arm]
         rest = self._left(arm)
         final = Looks((*looks.rows, *rest), looks.planned).shares
-        # At best all other fine-tunes are shown to be better too, and Holm corrects for none but earlier ones.
+        # At best all other fine-tunes are shown to be better too: Holm then corrects for earlier runs alone.
         alpha = min(LARGEST, evidence.thresholds.alpha / (1 + evidence.past_tuned_arms))
         pairs = (comparison(evidence, arm, other.method) for other in untuned(evidence))
         return min(

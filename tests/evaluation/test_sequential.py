@@ -1,5 +1,7 @@
 """Looking more than once errs no more often than looking once."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
@@ -36,7 +38,7 @@ def answers(right: np.ndarray) -> list[Prediction]:
 def table(count: int) -> tuple[list[Example], Looks]:
     rows = [Example(id=f"{i:03d}", input="", target="b") for i in range(count)]
     cuts = [0, *(round(share * count) for share in SHARES)]
-    parts = [frozenset(row.id for row in rows[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [frozenset(row.id for row in rows[a:b]) for a, b in pairwise(cuts)]
     return rows, Looks(tuple(parts), count)
 
 

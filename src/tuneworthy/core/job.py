@@ -196,8 +196,8 @@ class Job(Frozen):
     )
     budget: str | None = Field(
         None,
-        description="time the whole run may take, such as 10m or 1h; what does not fit is left out, the least "
-        "telling first, and what that costs in certainty is said",
+        description="time the whole run may take, such as 10m or 1h; what does not fit is left out, the "
+        "least telling first, and what that costs in certainty is said",
     )
     sequential: bool = Field(
         False,

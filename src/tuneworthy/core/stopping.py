@@ -1,4 +1,4 @@
-"""`Stop`: a fine-tuned arm that was not measured to the end, because the answer was known or could not change."""
+"""`Stop`: a fine-tuned arm that was not measured to the end: the answer was known or could not change."""
 
 from typing import Literal
 

@@ -1,8 +1,8 @@
 """Looking more than once and still erring in 5%: alpha spending, exact for right-or-wrong rows.
 
-Fine-tuned arms are measured fold by fold, and whether one is better may be asked after each. How much of the
-error rate each look may use is fixed beforehand by a spending function of the share of rows seen (Lan & DeMets
-1983), shaped as O'Brien & Fleming's (1979) boundary: next to nothing early, almost all of it at the end.
+Fine-tuned arms are measured fold by fold, and whether one is better may be asked after each. How much of
+the error rate each look may use is fixed beforehand by a spending function of the share of rows seen (Lan &
+DeMets 1983), shaped as O'Brien & Fleming's (1979) boundary: next to nothing early, almost all at the end.
 """
 
 from collections.abc import Callable, Sequence
@@ -73,8 +73,9 @@ def _steps(count: int) -> NDArray[np.float64]:
 def exact_p(wins: tuple[int, ...], discordant: tuple[int, ...], shares: tuple[float, ...]) -> float:
     """The smallest error rate at which the exact test crosses at the last look (a sequential p value).
 
-    However many looks there were and whatever made them stop, it is alpha or less in at most a share alpha of
-    cases if the first arm is no better (Liu & Anderson 2008). With one look at all rows it is exact McNemar's.
+    However many looks there were and whatever made them stop, it is alpha or less in at most a share alpha
+    of cases if the first arm is no better (Liu & Anderson 2008). With one look at all rows it is exact
+    McNemar's.
 
     Args:
         wins: rows that only the first arm has right, all up to each look.
@@ -87,8 +88,8 @@ def exact_p(wins: tuple[int, ...], discordant: tuple[int, ...], shares: tuple[fl
 def permuted_p(paths: Paths, shares: tuple[float, ...]) -> float:
     """The same from paths of a difference: what was seen first, then what random swaps make of it.
 
-    If the arms do not differ the paths are exchangeable, so that of R + 1 of them a look may let cross as many
-    as its error rate says, counted, whatever the metric (Phipson & Smyth 2010).
+    If the arms do not differ the paths are exchangeable, so that of R + 1 of them a look may let cross as
+    many as its error rate says, counted, whatever the metric (Phipson & Smyth 2010).
 
     Args:
         paths: the difference in favour of the first arm at each look, shape [1 + R, looks].
@@ -128,10 +129,10 @@ def _smallest(crosses: Callable[[float], bool], plain: float) -> float:
 
 @lru_cache(maxsize=256)
 def level_at(alpha: float, shares: tuple[float, ...]) -> float:
-    """One-sided level of an ordinary test or interval at the last look: its tail in a fair walk of many steps.
+    """One-sided level of an ordinary test or interval at the last look, from a fair walk of many steps.
 
-    An interval at this level is a repeated confidence interval: at whichever look it is read, all of them hold
-    the truth with probability 1 - alpha (Jennison & Turnbull 1989).
+    An interval at this level is a repeated confidence interval: at whichever look it is read, all of them
+    hold the truth with probability 1 - alpha (Jennison & Turnbull 1989).
     """
     walk, before, level = np.ones(1), 0, 0.0
     for share, use in zip(shares, allowed(alpha, shares), strict=True):

@@ -158,7 +158,7 @@ def with_rates(machine: Machine) -> Machine:
 
 @lru_cache(maxsize=4)
 def matrix_rate(precision: str, threads: int) -> float:
-    """FLOP/s of this machine's matrix products, the best of a few rounds, with as many threads as torch has."""
+    """FLOP/s of this machine's matrix products on torch's threads, the best of a few rounds."""
     import torch
 
     from tuneworthy.models.hardware import device

@@ -134,7 +134,7 @@ class Foresight:
         """Tokens of all labels, which are scored after every row; of one answer where answers are texts."""
         if self.planner.writes:
             return self._answer
-        return float(sum(dict((row.answer, len(row.answer)) for row in self.planner.typical).values()))
+        return float(sum({row.answer: len(row.answer) for row in self.planner.typical}.values()))
 
 
 def seconds_ahead(

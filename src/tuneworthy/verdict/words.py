@@ -15,8 +15,8 @@ TOO_MANY_ROWS = (
     "model or cleaner labels may change it sooner."
 )
 GIVEN_UP = (
-    "Use {name}. To know how much fine-tuning could gain at most, run again without `sequential`: the rest of the "
-    "rows is measured too, and what is done is taken over."
+    "Use {name}. To know how much fine-tuning could gain at most, run again without `sequential`: the rest "
+    "of the rows is measured too, and what is done is taken over."
 )
 NO_ROOM = (
     "Look at the {rows} whose labels look wrong (`tuneworthy check --fix` writes review.csv) and run again; "
@@ -220,14 +220,14 @@ def stopped(stop: Stop) -> str:
         "shown": "that it beats every untuned arm is shown (gains on which a run stops are a little high on "
         "average)",
         "another_shown": "another fine-tuned arm is shown to beat every untuned one",
-        "out_of_reach": "even if it had all other rows right, it would not be shown to beat every untuned arm",
-        "unlikely": f"even if it were as good as can be hoped, the chance to show in the end that it beats every "
-        f"untuned arm is {stop.chance or 0:.0%}",
+        "out_of_reach": "even with all other rows right it would not be shown to beat every untuned arm",
+        "unlikely": f"even if it were as good as can be hoped, the chance to show in the end that it beats "
+        f"every untuned arm is {stop.chance or 0:.0%}",
     }[stop.why]
     return (
-        f"{stop.method} was stopped after {stop.rows:,} of {stop.planned:,} rows, at look {stop.looks}: {why}; "
-        f"{percent(stop.spent)} of the error rate of {percent(stop.alpha)} was spent by then, and p values and "
-        "intervals hold over all looks."
+        f"{stop.method} was stopped after {stop.rows:,} of {stop.planned:,} rows, at look {stop.looks}: "
+        f"{why}; {percent(stop.spent)} of the error rate of {percent(stop.alpha)} was spent by then, and "
+        "p values and intervals hold over all looks."
     )
 
 
