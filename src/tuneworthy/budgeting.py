@@ -60,8 +60,8 @@ def order_of_sacrifice(items: Sequence[Item], seconds: dict[str, float]) -> list
     1. Learning curves of fine-tunes: no rule of the verdict reads them. 2. The search: defaults are fitted to
     the number of rows already. 3. Further seeds: each fold has one of its own. 4. Learning curves of the
     classifiers. 5. Prompts that take longer than a round of folds, the dearest first. 6. Folds beyond half of
-    the rows, the last first. 7. Fine-tuned arms but the cheapest, the dearest first. 8. Other prompts. 9. What
-    is left of fine-tuning. Constant answers and classifiers stay.
+    the rows, the last first. 7. Fine-tuned arms but the cheapest, the dearest first. 8. Other prompts. 9. The
+    rest of fine-tuning. Constant answers and classifiers stay.
 
     Args:
         items: all that is not decided yet.
