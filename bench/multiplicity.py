@@ -53,7 +53,8 @@ def max_t(difference: Matrix, rng: np.random.Generator) -> float:
     drawn = (
         rng.choice([-1.0, 1.0], size=(SIGNS, len(difference))) @ least / np.where(scale > 0, scale, np.inf)
     )
-    return float(1 + (drawn.max(1) >= z.min(1).max() - 1e-9).sum()) / (1 + SIGNS)
+    beaten = int(np.count_nonzero(drawn.max(1) >= z.min(1).max() - 1e-9))
+    return (1 + beaten) / (1 + SIGNS)
 
 
 def bound(difference: Matrix) -> float:
@@ -66,9 +67,9 @@ def bound(difference: Matrix) -> float:
     least = min(float(blocks[a, :, b, :].min()) for a in range(tuned) for b in range(a))
     low = float(np.tanh(np.arctanh(np.clip(least, -0.99, 0.99)) - 1.645 / np.sqrt(rows - 3)))
     if low <= 0:
-        return min(1.0, tuned * p)
+        return float(min(1.0, tuned * p))
     inside = ndtr((-ndtri(p) - np.sqrt(low) * NODES) / np.sqrt(1 - low)) ** tuned
-    return float(1 - (WEIGHTS * inside).sum() / WEIGHTS.sum())
+    return 1 - float((WEIGHTS * inside).sum() / WEIGHTS.sum())
 
 
 def shares(
@@ -86,7 +87,7 @@ def shares(
         said["holm"] += tuned * exact(difference).max(1).min() <= 0.05
         said["max_t"] += max_t(difference, rng) <= 0.05
         said["bound"] += bound(difference) <= 0.05
-    return {rule: number / options.draws for rule, number in said.items()}
+    return {rule: float(number) / options.draws for rule, number in said.items()}
 
 
 def measure(name: str, options: argparse.Namespace) -> Row:
