@@ -137,7 +137,7 @@ def run_tuned(plan: Plan, course: Course, train: bool, keep: Callable[[Plan], No
 def _tuned(plan: Plan, course: Course, curves: Sequence[Item]) -> list[Unit]:
     """The units of fine-tuned arms that were run, item by item; a sequential test asks after every round."""
     items = tuned_items(plan, course)
-    if course.watch is not None:
+    if course.watch is not None and items:
         declare(course, course.watch, items)
     job, done = course.job, list[Unit]()
     for place, item in enumerate(items):
@@ -332,6 +332,12 @@ def certainty(
     if course.budget is not None and course.dropped:
         names = ", ".join(grouped(course.dropped, len(course.split.folds)))
         told.append(f"The budget of {brief(course.budget.seconds)} left out: {names}.")
+        course.folder.emit("note", text=told[0])
+    if course.budget is not None and course.budget.spent() - course.budget.before_s > course.budget.seconds:
+        course.folder.emit(
+            "note",
+            text="The budget was exceeded: something took longer than was foreseen, or is never left out.",
+        )
     every = len(course.split.test_ids)
     fewest = min((len(output.predictions) for output in tuned), default=every)
     if fewest == every:
@@ -343,8 +349,6 @@ def certainty(
         and len(output.predictions) < every
         and (course.watch is None or course.watch.goes_on(output.method))  # the others have said why
     ]
-    for text in told:
-        course.folder.emit("note", text=text)
     return power_of(fewest), tuple(told)
 
 
