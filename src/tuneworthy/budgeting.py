@@ -128,6 +128,7 @@ class Budget:
         before_s: what the run had taken before it was stopped.
         decisions: by item: whether it is run, and what it was foreseen to take.
         measured, known: seconds of finished units, and the units, by address.
+        there: addresses of units whose output is known to be whole.
     """
 
     seconds: float
@@ -140,6 +141,7 @@ class Budget:
     decisions: dict[str, dict[str, Any]] = field(default_factory=dict)
     measured: dict[str, float] = field(default_factory=dict)
     known: dict[str, Unit] = field(default_factory=dict)
+    there: set[str] = field(default_factory=set)
 
     def spent(self) -> float:
         """Seconds that the run has taken, those before it was stopped among them."""
@@ -240,7 +242,9 @@ class Budget:
             self.folder.path / "units" / unit.address,
             *self.folder.path.parent.glob(f"*/units/{unit.address}"),
         )
-        return any(is_finished(place) for place in places)
+        if unit.address not in self.there and any(is_finished(place) for place in places):
+            self.there.add(unit.address)
+        return unit.address in self.there
 
 
 def _model(unit: Unit) -> str | None:

@@ -5,7 +5,8 @@ have run in the meantime put it right (`budgeting`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -44,15 +45,24 @@ class Foresight:
         shapes: of the models that could be read, by role.
         split: which rows a unit fits and predicts.
         machine: with its rates on one thread.
+        known: seconds worked out before.
     """
 
     planner: Planner
     shapes: Mapping[ModelRole, Shape]
     split: Split
     machine: Machine
+    known: dict[tuple[object, ...], float] = field(default_factory=dict, compare=False)
 
     def seconds(self, unit: Unit) -> float:
-        """Of one unit on its own threads."""
+        """Of one unit on its own threads; units alike in all that takes time are worked out once."""
+        counts = self._count(unit.fit), self._count(unit.predict)
+        key = (unit.method, repr(unit.parameters), counts, unit.threads, unit.dtype)
+        if key not in self.known:
+            self.known[key] = self._seconds(unit)
+        return self.known[key]
+
+    def _seconds(self, unit: Unit) -> float:
         method = METHODS.get(unit.method)
         name = unit.method
         if isinstance(method, Adapting):
@@ -118,18 +128,18 @@ class Foresight:
         rate = self.machine.rates.get(precision) or self.machine.rates["float32"]
         return rate if self.machine.device == "cuda" else rate * unit.threads
 
-    @property
+    @cached_property
     def _own(self) -> float:
         """Tokens of a row that no other row shares, the mean."""
         rows = self.planner.typical
         shared = shared_prefix([row.prompt for row in rows])
         return float(np.mean([max(1, len(row.prompt) - shared) for row in rows]))
 
-    @property
+    @cached_property
     def _answer(self) -> float:
         return float(np.mean([len(row.answer) for row in self.planner.typical]))
 
-    @property
+    @cached_property
     def _answers(self) -> float:
         """Tokens of all labels, which are scored after every row; of one answer where answers are texts."""
         if self.planner.writes:
