@@ -6,7 +6,7 @@ units there and comes to the same end. The steps' details are in `steps.py`.
 
 from pathlib import Path
 
-from tuneworthy import arms, forgetting, growth, judging, similarity, steps, unlabelled
+from tuneworthy import arms, budgeting, forgetting, growth, judging, rounds, similarity, steps, unlabelled
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job, is_own_metric
 from tuneworthy.data.loading import load
@@ -20,11 +20,12 @@ from tuneworthy.metrics import METRICS, is_error, is_share
 from tuneworthy.runfolder.environment import environment
 from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.runfolder.unit_output import remove_leftovers
-from tuneworthy.search.settings import check_search, searched
+from tuneworthy.search.settings import check_search
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.tracking import Trackers, check_tracking
 from tuneworthy.units.adaptation import STAGE, adapted
-from tuneworthy.units.curve import check_curve, curved, draw_parts
+from tuneworthy.units.collect import arm_outputs
+from tuneworthy.units.curve import check_curve, draw_parts
 from tuneworthy.units.executors.local import LocalExecutor
 from tuneworthy.units.memory_ahead import memory_ahead
 from tuneworthy.units.plan import make_plan
@@ -50,6 +51,7 @@ def run(
         TuneworthyError: the user's mistake, one sentence; nothing is written before data and job are sound.
     """
     # 1. Read, split and examine. Nothing is written until data and job are sound.
+    started = budgeting.clock()
     task = TASKS.get(job.task)
     data = load(job, table, form_of(task))
     rows, test_rows = data.trainable(), data.scorable_test()
@@ -102,7 +104,8 @@ def run(
         dtype, cores = steps.hardware()
         plan = adapted(make_plan(job, split, question, refs, dtype, cores), job, texts.address, cores)
         folder.write("environment.json", environment(dtype, cores))
-        frozen = plan.address  # settings that a search fills in later come from validation rows alone
+        # Settings that a search fills in later come from validation rows alone.
+        frozen = rounds.frozen_address(plan, job)
         steps.write_plan(folder, plan, job, data, split, rows)
         folder.emit("planned", stages={one.name: [unit.title for unit in one.units] for one in plan.stages})
         for text in foreseen:
@@ -115,12 +118,15 @@ def run(
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
         executor = LocalExecutor(cores, job.workers)
-        plan = searched(plan, "untuned", job, split, rows, folder, executor, models)
-        untuned = steps.execute(plan.stage("untuned"), folder, executor, models)
+        course = rounds.Course(job, split, rows, folder, executor, models, cores, parts)
+        course.budget = rounds.budget(course, question, task.open, started)
+        plan = rounds.run_untuned(plan, course)
+        untuned = arm_outputs(plan.stage("untuned").units, folder.path)
         lockbox = Lockbox(steps.test_examples(split, rows, test_rows), ledger_path())
         truth = lockbox.open(frozen, job.arms, plan.tuned_methods, folder.path.name)
         metrics = steps.metric_names(task, question.metric)
-        scores = score_arms(untuned, truth, question.labels, question.metric, metrics, job, cores)
+        asked_of = question.labels, question.metric
+        scores = score_arms(untuned, truth, *asked_of, metrics, job, cores)
         assumed, power = power, power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
         if power != assumed:
             steps.tell_power(folder, power, question.metric, share)
@@ -147,21 +153,44 @@ def run(
         skipped = steps.reason_to_skip(job, evidence)
         if not skipped:
             unlabelled.read(plan.stage(STAGE), folder, executor, models)
-            plan = searched(plan, "tuned", job, split, rows, folder, executor, models)
-        plan = curved(plan, parts, job)  # with the settings that the arms are measured with
-        steps.write_plan(folder, plan, job, data, split, rows)
-        tuned = [] if skipped else steps.execute(plan.stage("tuned"), folder, executor, models)
-        if skipped and plan.tuned_methods:
+        asked_for = plan.tuned_methods
+        course.watch = rounds.watch(
+            course,
+            lambda seen, looks: rounds.evidence_with(
+                evidence,
+                score_arms([*untuned, *seen], truth, *asked_of, [question.metric], job, cores, looks),
+            ),
+            truth,
+            task.open,
+        )
+        plan = rounds.run_tuned(
+            plan, course, not skipped, lambda made: steps.write_plan(folder, made, job, data, split, rows)
+        )
+        tuned = [] if skipped else arm_outputs(plan.stage("tuned").units, folder.path)
+        if not skipped and (no_time := rounds.nothing_fits(course, tuned)):
+            skipped, evidence = no_time, evidence.model_copy(update={"fine_tuning": "no_time"})
+        if skipped and asked_for:
             folder.emit("note", text=skipped)
 
         # 6. The evidence with the tuned arms, then the verdict: a pure function of it.
         outputs = [*untuned, *tuned]
-        scores = score_arms(outputs, truth, question.labels, question.metric, metrics, job, cores)
+        looks, stops = rounds.looked(course)
+        scores = score_arms(outputs, truth, *asked_of, metrics, job, cores, looks)
+        power, left_out = rounds.certainty(
+            course,
+            tuned,
+            power,
+            lambda few: power_of(deciding, few, truth, best_untuned(untuned, scores), whole),
+            share,
+        )
         evidence = evidence.model_copy(
             update={
                 "arms": scores.arms,
                 "comparisons": scores.comparisons,
-                "tuned_skipped": skipped if plan.tuned_methods else None,
+                "tuned_skipped": skipped if asked_for else None,
+                "power": power,
+                "left_out": left_out,
+                "stops": stops,
                 "rows_to_settle": rows_to_settle_difference(deciding, scores, outputs, truth),
                 "hardest": hardest_of_best(deciding, scores, outputs, truth, job.verdict.alpha),
                 "curves": growth.learning_curves(

@@ -35,6 +35,14 @@ def command(
     train_anyway: Annotated[
         bool, typer.Option("--train-anyway", help="Fine-tune even when the target score is met without.")
     ] = False,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            help="Time the run may take, e.g. 10m or 1h; what is left out, and what that costs, is said.",
+            metavar="TIME",
+        ),
+    ] = None,
     set: Set = None,
     send_rows: SendRows = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only, no progress.")] = False,
@@ -47,7 +55,7 @@ def command(
         source,
         columns_of(input, target, group, test),
         output,
-        overrides_of(set, arms, accept, train_anyway, task),
+        [*overrides_of(set, arms, accept, train_anyway, task), *([f"budget={budget}"] if budget else [])],
         quiet,
         send_rows=send_rows,
     )

@@ -12,13 +12,14 @@ from pydantic import Field, model_validator
 
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.learning import LearningCurve
+from tuneworthy.core.stopping import Stop
 from tuneworthy.core.unit import ArmKind
 
 Decision = Literal[
     "fine_tune", "prompt", "classifier", "more_data", "fix_data", "not_worth_it", "inconclusive"
 ]
 
-FineTuning = Literal["open", "left_out", "no_weights"]
+FineTuning = Literal["open", "left_out", "no_weights", "no_time"]
 
 
 class Estimate(Frozen):
@@ -213,7 +214,10 @@ class Evidence(Frozen):
         ceiling: the score at most that labels allow of which `doubtful_rows` look wrong; None where no check
             can tell, or it is no share of right answers.
         hardest: the label that the best arm misses far more often than others; None where none stands out.
-        fine_tuning: "left_out" where the job says so, "no_weights" where an endpoint is the base model.
+        fine_tuning: "left_out" where the job says so, "no_weights" where an endpoint is the base model,
+            "no_time" where the budget was too small.
+        left_out: what a budget left out and what that costs in certainty, as sentences.
+        stops: fine-tuned arms that a sequential test ended early; all p values of theirs hold over all looks.
     """
 
     metric: str
@@ -236,6 +240,8 @@ class Evidence(Frozen):
     ceiling: float | None = None
     doubtful_rows: int = 0
     hardest: HardLabel | None = None
+    left_out: tuple[str, ...] = ()
+    stops: tuple[Stop, ...] = ()
 
 
 class Verdict(Frozen):

@@ -7,8 +7,9 @@ name and the method validates them when the plan is made.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from tuneworthy.core.duration import seconds_of
 from tuneworthy.core.evidence import Thresholds
 from tuneworthy.core.frozen import Frozen
 
@@ -195,6 +196,16 @@ class Job(Frozen):
     curve: CurveSpec = Field(
         default_factory=lambda: CurveSpec(), description="learning curves: what more rows would buy"
     )
+    budget: str | None = Field(
+        None,
+        description="time the whole run may take, such as 10m or 1h; what does not fit is left out, the "
+        "least telling first, and what that costs in certainty is said",
+    )
+    sequential: bool = Field(
+        False,
+        description="under crossfit: measure fine-tuned arms fold after fold and stop as soon as the answer "
+        "is shown or can hardly change; the error rate holds over all looks",
+    )
     resamples: int = Field(10_000, ge=100, description="bootstrap and permutation resamples")
     judge: JudgeSpec = Field(
         default_factory=lambda: JudgeSpec(), description="a second opinion on texts by another model"
@@ -238,11 +249,23 @@ class Job(Frozen):
         description="parameters by method; in the file each method is a section of its own",
     )
 
+    @field_validator("budget")
+    @classmethod
+    def _is_a_duration(cls, budget: str | None) -> str | None:
+        if budget is not None:
+            seconds_of(budget)
+        return budget
+
     @property
     def confidence(self) -> float:
         """Of every interval: the verdict's `alpha` is the one knob, so that neither loosens the other."""
         return 1 - self.verdict.alpha
 
     def identity(self) -> dict[str, Any]:
-        """The part of the job that decides the results: how many workers run at a time does not."""
-        return self.model_dump(mode="json", exclude=NO_RESULT_DEPENDS_ON)
+        """The part of the job that decides the results: how many workers run at a time does not.
+
+        What may end a run early counts only where there is such, as with `Unit.address`.
+        """
+        ends = {"budget": self.budget is not None, "sequential": self.sequential}
+        unsaid = {name for name, said in ends.items() if not said}
+        return self.model_dump(mode="json", exclude=NO_RESULT_DEPENDS_ON | unsaid)

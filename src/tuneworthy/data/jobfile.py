@@ -250,6 +250,8 @@ def _in_words(error: ValidationError, where: _Where) -> JobError:
     bound = next((mark for mark in _BOUNDS if mark in context), None)
     if kind == "literal_error":
         expected = str(context["expected"])
+    elif kind == "value_error":
+        expected = str(context["error"])
     elif bound is not None:
         expected = f"{_BOUNDS[bound]} {context[bound]:g}"
     else:

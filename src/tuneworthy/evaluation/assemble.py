@@ -1,8 +1,10 @@
 """From the predictions of all arms to estimates, comparisons, details and costs."""
 
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from tuneworthy.core.unit import ArmKind
 from tuneworthy.evaluation.details import ahead, confusion, row_scores, won
 from tuneworthy.evaluation.groups import group_errors
 from tuneworthy.evaluation.intervals import estimate, field_estimates, label_estimates
+from tuneworthy.evaluation.looks import Looks, compare_looks
 from tuneworthy.evaluation.paired import adjust, compare
 from tuneworthy.evaluation.slices import worse_slices
 from tuneworthy.evaluation.wording import TASKS_OF_PROSE, wordings
@@ -25,7 +28,7 @@ SAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class ArmOutput:
-    """What one arm's units left behind: its predictions over all test rows, and each unit's measured cost.
+    """What one arm's units left behind: its predictions over its test rows, and each unit's measured cost.
 
     `repeats` are its predictions when it was fitted on other seeds; `beside` is the arm from which it differs
     in one thing, with which it is compared whatever their kinds; `untrained` is why it was hardly trained.
@@ -63,24 +66,26 @@ def score_arms(
     metrics: Sequence[str],
     job: Job,
     cores: int,
+    looks: Mapping[str, Looks] = MappingProxyType({}),
 ) -> Scores:
-    """Scores every arm on the same rows.
+    """Scores every arm, and compares any two on the rows that both have answered.
 
     Args:
-        outputs: the arms; all predict the same rows.
+        outputs: the arms; all predict the same rows, or a tuned one the rows of some folds alone.
         rows: the test rows with their targets, by id.
         labels: the closed set of answers.
         primary: the metric that decides.
         metrics: all metrics to estimate, the primary among them.
         job: confidence, resamples, seed and price.
         cores: of this machine, which the price is for.
+        looks: of arms that were looked at while they were measured: their comparisons hold over all looks.
     """
-    examples = [rows[prediction.example_id] for prediction in outputs[0].predictions]
     options: dict[str, Any] = {"confidence": job.confidence, "resamples": job.resamples, "seed": job.seed}
     deciding = METRICS.get(primary)
     estimates: list[Estimate] = []
     arms: list[Arm] = []
     for output in outputs:
+        examples = rows_answered(output, rows)
         own = [
             estimate(
                 METRICS.get(name),
@@ -117,32 +122,67 @@ def score_arms(
             )
         )
     comparisons = [
-        compare(
+        (partial(compare_looks, looks[a.method]) if a.method in looks else compare)(
             METRICS.get(name),
             a.predictions,
             b.predictions,
-            examples,
+            rows_answered(a, rows),
             labels,
             method=a.method,
             against=b.method,
             repeats=(a.repeats, b.repeats),
             **options,
         )
-        for a, b in _pairs(outputs)
+        for a, b in (on_shared_rows(*pair) for pair in _pairs(outputs))
         for name in metrics
         if name in {primary, "accuracy", "macro_f1"}
     ]
     scores = Scores(tuple(arms), tuple(estimates), adjust(comparisons), {})
-    details = _details(scores, outputs, examples, labels, deciding, options)
+    details = _details(scores, outputs, rows, labels, deciding, options)
     by_group = {
         output.method: found
         for output in (() if deciding.open else outputs)
-        if (found := group_errors(output.predictions, examples, job.confidence, job.seed)) is not None
+        if (found := group_errors(output.predictions, rows_answered(output, rows), job.confidence, job.seed))
+        is not None
     }
     details["groups"] = by_group
     if job.task in TASKS_OF_PROSE:
-        details["wording"] = wordings({output.method: output.predictions for output in outputs}, examples)
+        details["wording"] = {
+            name: found
+            for output in sorted(outputs, key=lambda output: len(output.predictions))
+            for name, found in wordings(
+                {output.method: output.predictions}, rows_answered(output, rows)
+            ).items()
+        }
     return Scores(scores.arms, scores.estimates, scores.comparisons, details)
+
+
+def rows_answered(output: ArmOutput, rows: dict[str, Example]) -> list[Example]:
+    """The rows that an arm has answered, with their targets, in the order of its answers."""
+    return [rows[prediction.example_id] for prediction in output.predictions]
+
+
+def on_shared_rows(a: ArmOutput, b: ArmOutput) -> tuple[ArmOutput, ArmOutput]:
+    """Two arms on the rows that both have answered: a difference is paired or it is none.
+
+    Raises:
+        ValueError: they share no row.
+    """
+    known = [{prediction.example_id for prediction in output.predictions} for output in (a, b)]
+    if known[0] == known[1]:
+        return a, b
+    shared = known[0] & known[1]
+    if not shared:
+        raise ValueError(f"{a.method} and {b.method} have answered no row in common")
+
+    def on(output: ArmOutput) -> ArmOutput:
+        answers = [
+            [prediction for prediction in given if prediction.example_id in shared]
+            for given in (output.predictions, *output.repeats)
+        ]
+        return replace(output, predictions=answers[0], repeats=tuple(answers[1:]))
+
+    return on(a), on(b)
 
 
 def goodness(arm: Arm) -> float:
@@ -171,7 +211,7 @@ def _pairs(outputs: Sequence[ArmOutput]) -> list[tuple[ArmOutput, ArmOutput]]:
 def _details(
     scores: Scores,
     outputs: Sequence[ArmOutput],
-    examples: Sequence[Example],
+    rows: dict[str, Example],
     labels: Sequence[str],
     metric: Metric,
     options: dict[str, Any],
@@ -180,7 +220,7 @@ def _details(
     by_method = {output.method: output for output in outputs}
     details: dict[str, Any] = {
         "confusion": {
-            name: confusion(output.predictions, examples, labels)
+            name: confusion(output.predictions, rows_answered(output, rows), labels)
             for name, output in by_method.items()
             if not metric.open
         }
@@ -188,7 +228,9 @@ def _details(
     pair = leading_pair(scores)
     if pair:
         winner, against = pair
-        ours, theirs = by_method[winner].predictions, by_method[against].predictions
+        pair_outputs = on_shared_rows(by_method[winner], by_method[against])
+        ours, theirs = (output.predictions for output in pair_outputs)
+        examples = rows_answered(pair_outputs[0], rows)
         details["won"] = (
             won(ours, theirs, examples, winner=winner, against=against)
             if not metric.open

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tuneworthy.core.evidence import Power
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.evaluation.assemble import ArmOutput, Scores, disagreement, goodness, spread
+from tuneworthy.evaluation.assemble import ArmOutput, Scores, disagreement, on_shared_rows, spread
 from tuneworthy.evaluation.power import power_table, rows_to_settle, rows_to_settle_means, spread_table
 from tuneworthy.metrics import Metric, is_error
 from tuneworthy.metrics._own import OwnMetric
@@ -50,9 +50,14 @@ def rows_to_settle_difference(
     tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
     if tuned is None or untuned is None:
         return None
-    by_method = {output.method: output.predictions for output in outputs}
-    pair = by_method[tuned.method], by_method[untuned.method]
-    difference = goodness(tuned) - goodness(untuned)
+    by_method = {output.method: output for output in outputs}
+    shared = on_shared_rows(by_method[tuned.method], by_method[untuned.method])
+    pair = shared[0].predictions, shared[1].predictions
+    difference = next(
+        found.difference
+        for found in scores.comparisons
+        if (found.method, found.against, found.metric) == (tuned.method, untuned.method, metric.name)
+    )
     if _by_spread(metric):
         return rows_to_settle_means(difference, spread(metric, *pair, truth))
     rate = disagreement(*pair, truth)

@@ -148,19 +148,22 @@ def this_machine() -> Machine:
 
 def with_rates(machine: Machine) -> Machine:
     """This machine with its rates, from products that take less than a second."""
-    share = UTILISATION[machine.device]
-    rates = {precision: share * matrix_rate(precision) for precision in {"float32", machine.precision}}
+    import torch
+
+    share, threads = UTILISATION[machine.device], torch.get_num_threads()
+    rates = {one: share * matrix_rate(one, threads) for one in {"float32", machine.precision}}
     because = f"Speed is an estimate: {share:.0%} of the rate of matrix products, which was measured."
     return machine.model_copy(update={"rates": rates, "because": because})
 
 
 @lru_cache(maxsize=4)
-def matrix_rate(precision: str) -> float:
-    """FLOP/s of this machine's matrix products, the best of a few rounds."""
+def matrix_rate(precision: str, threads: int) -> float:
+    """FLOP/s of this machine's matrix products on torch's threads, the best of a few rounds."""
     import torch
 
     from tuneworthy.models.hardware import device
 
+    assert threads == torch.get_num_threads()
     where = device()
     size = 512 if where.type == "cpu" else 8192  # short products: the best round is undisturbed
     a = torch.randn(size, size, device=where).to(getattr(torch, precision))

@@ -17,6 +17,7 @@ from tuneworthy.reports.growth import growth_sentence
 from tuneworthy.reports.views_judge import judge_sentence
 from tuneworthy.reports.views_scores import asked, metric_heading, tone
 from tuneworthy.verdict.forgetting import forgetting_sentence
+from tuneworthy.verdict.words import stopped
 
 NARROWEST_HEADER = 12
 LONGEST_LINE = 10_000  # columns: more than any table takes
@@ -58,6 +59,7 @@ def verdict_table(contents: Contents) -> RenderableType:
     if contents.forgetting is not None:
         style = "yellow" if contents.forgetting.worse else "dim"
         parts.append(_safe(forgetting_sentence(contents.forgetting), style))
+    parts.extend(_ended_early(contents))
     if contents.judgement is not None:
         parts.append(_safe(f"Judge, not in the verdict: {judge_sentence(contents.judgement)}", "dim"))
     parts.append(_panel(contents))
@@ -107,6 +109,12 @@ def _growth(contents: Contents) -> Iterator[Text]:
     for curve in contents.evidence.curves:
         if curve.growth is not None:
             yield _safe(f"{curve.method}: {growth_sentence(curve)}", "dim")
+
+
+def _ended_early(contents: Contents) -> Iterator[Text]:
+    """A line for each arm that a sequential test stopped, and for what a budget left out."""
+    for text in (*map(stopped, contents.evidence.stops), *contents.evidence.left_out):
+        yield _safe(text, "dim")
 
 
 def _broken(contents: Contents) -> Iterator[Text]:

@@ -18,6 +18,18 @@ def tuned(evidence: Evidence) -> tuple[Arm, ...]:
     return tuple(arm for arm in evidence.arms if arm.kind == "tuned")
 
 
+def cut_short(evidence: Evidence) -> bool:
+    """Whether a budget left some rows of a fine-tuned arm unmeasured."""
+    fewer = any(arm.estimate.n < evidence.test_rows for arm in tuned(evidence))
+    return fewer and bool(evidence.left_out)
+
+
+def given_up(evidence: Evidence) -> bool:
+    """Whether a sequential test ended every fine-tuned arm because a gain could hardly be shown."""
+    futile = {stop.method for stop in evidence.stops if stop.why in ("out_of_reach", "unlikely")}
+    return bool(futile) and all(arm.method in futile for arm in tuned(evidence))
+
+
 def trained(evidence: Evidence) -> tuple[Arm, ...]:
     """The fine-tuned arms that were trained: what the others fail to gain says nothing of fine-tuning."""
     return tuple(arm for arm in tuned(evidence) if arm.untrained is None)
@@ -34,7 +46,14 @@ def goodness(evidence: Evidence, value: float) -> float:
 
 
 def gain(evidence: Evidence, arm: Arm, against: Arm) -> float:
-    """How much better `arm` scored than `against`; negative when it is worse."""
+    """How much better `arm` scored than `against`; negative when it is worse.
+
+    On the rows that both have answered: where one has answered fewer, that is the comparison's difference.
+    """
+    if arm.estimate.n != against.estimate.n:
+        found = comparison(evidence, arm.method, against.method)
+        if found is not None:
+            return goodness(evidence, found.difference)
     return goodness(evidence, arm.estimate.value) - goodness(evidence, against.estimate.value)
 
 

@@ -283,6 +283,9 @@ def inconclusive(evidence: Evidence) -> Verdict:
         because = _unsettled(evidence, rival, against)
         headline = f"Inconclusive: use {name} for now."
         next_action = words.more_rows(evidence, arm)
+        if facts.given_up(evidence):
+            headline = f"Stopped early, a gain can hardly be shown: use {name}."
+            next_action = words.GIVEN_UP.format(name=name)
     return _verdict(
         evidence,
         rule="inconclusive",

@@ -1,0 +1,329 @@
+"""What a job leaves out to end in time: an order of sacrifice, the clock, and a record of every decision.
+
+Work is offered in items, each decided when its turn comes: by then what ran before has told how fast this
+machine is. A decision is kept in `budget.json` and never taken again, so that a run that was stopped goes on
+as it had begun. `docs/decisions/0050` has the order and its reasons.
+"""
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tuneworthy.core.duration import brief, seconds_of
+from tuneworthy.core.job import Job
+from tuneworthy.core.unit import Unit
+from tuneworthy.methods import METHODS
+from tuneworthy.runfolder.folder import RunFolder
+from tuneworthy.runfolder.unit_output import is_finished, read_metrics
+from tuneworthy.units.seconds_ahead import Foresight
+
+FILE = "budget.json"
+REPORT_S = 15.0  # intervals, tests, verdict and report at the end (a few seconds; as many arms as there are)
+START_S = 5.0  # until worker processes stand ready for an item
+OTHERS = (0.5, 3.0)  # how far another model's pace may change what is foreseen (ours)
+NEEDED = 0.5  # share of the rows of which fine-tunes are measured before other things are given up for more
+
+ItemKind = Literal["needed", "prompt", "search", "fold", "seed", "curve", "tuned_curve"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """Work that is done or left out as a whole.
+
+    Attributes:
+        kind: what it is, which decides when it is given up.
+        name: what a sentence calls it.
+        method: its arm; empty for the search, which is for all of them.
+        units: what it runs.
+        number: of a round of folds.
+        folds: those of a round, from 0.
+        until: of a fold, the share of the rows on which its arm is measured once it is done.
+        fits: of the search, what it takes in fits of each unit.
+    """
+
+    kind: ItemKind
+    name: str
+    method: str
+    units: tuple[Unit, ...]
+    number: int = -1
+    folds: tuple[int, ...] = ()
+    until: float = 1.0
+    fits: float = 1.0
+
+
+def order_of_sacrifice(items: Sequence[Item], seconds: dict[str, float]) -> list[Item]:
+    """The items that may be given up, the first to go first.
+
+    1. Learning curves of fine-tunes: no rule of the verdict reads them. 2. The search: defaults are fitted to
+    the number of rows already. 3. Further seeds: each fold has one of its own. 4. Learning curves of the
+    classifiers. 5. Prompts that take longer than a round of folds, the dearest first. 6. Folds beyond half of
+    the rows, the last first. 7. Fine-tuned arms but the cheapest, the dearest first. 8. Other prompts. 9. The
+    rest of fine-tuning. Constant answers and classifiers stay.
+
+    Args:
+        items: all that is not decided yet.
+        seconds: what each takes, by name.
+    """
+    rounds = [item for item in items if item.kind == "fold"]
+    round_s = min((seconds[item.name] for item in rounds), default=0.0)
+    arms = dict.fromkeys(item.method for item in rounds)
+    of_arm = {arm: max(seconds[item.name] for item in rounds if item.method == arm) for arm in arms}
+    cheapest = min(of_arm, key=lambda arm: of_arm[arm], default="")
+    early = {"tuned_curve": 1, "search": 2, "seed": 3, "curve": 4}
+
+    def rank(item: Item) -> int:
+        if item.kind == "prompt":
+            return 5 if seconds[item.name] > round_s else 8
+        if item.kind == "fold":
+            enough = item.until - NEEDED > 1e-9 and item.until > _least(item, rounds)
+            return 6 if enough else 9 if item.method == cheapest else 7
+        return early[item.kind]
+
+    going = [item for item in items if item.kind != "needed"]
+    places = {item.name: place for place, item in enumerate(going)}
+
+    def first(item: Item) -> tuple[int, float, float, int]:
+        place = rank(item)
+        late = -item.until if place in (6, 9) else 0.0
+        return place, late, -seconds[item.name], -places[item.name]
+
+    return sorted(going, key=first)
+
+
+def _least(item: Item, rounds: Sequence[Item]) -> float:
+    """The smallest share of the rows at which an arm's folds pass half of them."""
+    shares = [other.until for other in rounds if other.method == item.method and other.until >= NEEDED]
+    return min(shares, default=1.0)
+
+
+def given_up(items: Sequence[Item], seconds: dict[str, float], room_s: float) -> list[Item]:
+    """What does not fit, the first to go first; what fits again once larger things are gone stays."""
+    total = sum(seconds[item.name] for item in items)
+    gone: list[Item] = []
+    for item in order_of_sacrifice(items, seconds):
+        if total <= room_s:
+            break
+        gone.append(item)
+        total -= seconds[item.name]
+    for item in reversed(gone[:]):
+        if total + seconds[item.name] <= room_s:
+            gone.remove(item)
+            total += seconds[item.name]
+    return gone
+
+
+@dataclass
+class Budget:
+    """The time that a run may take, what is left of it, and what was decided.
+
+    Attributes:
+        seconds: in all.
+        foresight: what units take before anything ran.
+        folder: of the run, where decisions are kept.
+        cores, workers: of the machine and the job: how many units run side by side.
+        started: `clock()` when this process began.
+        before_s: what the run had taken before it was stopped.
+        decisions: by item: whether it is run, and what it was foreseen to take.
+        measured, known: seconds of finished units, and the units, by address.
+        there: addresses of units whose output is known to be whole.
+    """
+
+    seconds: float
+    foresight: Foresight
+    folder: RunFolder
+    cores: int
+    workers: int | None
+    started: float
+    before_s: float = 0.0
+    decisions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
+    known: dict[str, Unit] = field(default_factory=dict)
+    there: set[str] = field(default_factory=set)
+
+    def spent(self) -> float:
+        """Seconds that the run has taken, those before it was stopped among them."""
+        return self.before_s + clock() - self.started
+
+    def offer(self, item: Item, later: Sequence[Item]) -> bool:
+        """Whether an item is done, decided once and kept.
+
+        Args:
+            item: whose turn it is.
+            later: what is not decided yet and comes after it.
+        """
+        known = self.decisions.get(item.name)
+        if known is not None:
+            return bool(known["kept"])
+        offered = [item, *later]
+        seconds = {one.name: self.of_item(one) for one in offered}
+        kept = item not in given_up(offered, seconds, self.left(later))
+        self.decisions[item.name] = {"kept": kept, "foreseen_s": round(seconds[item.name], 1)}
+        self.write()
+        return kept
+
+    def refuse(self, item: Item) -> None:
+        """Leaves an item out, unless that was decided before."""
+        self.decisions.setdefault(item.name, {"kept": False, "foreseen_s": round(self.of_item(item), 1)})
+        self.write()
+
+    def left(self, later: Sequence[Item] = ()) -> float:
+        """Seconds left for items: not what the final fit and the report will take."""
+        return self.seconds - self.spent() - REPORT_S - self.final_fit(later)
+
+    def final_fit(self, later: Sequence[Item]) -> float:
+        """Seconds of the fit on all rows, should a fine-tune win: a fold's, on all cores."""
+        tuned = [unit for item in later if item.kind == "fold" for unit in item.units[:1]]
+        tuned += [unit for unit in self.known.values() if METHODS.get(unit.method).kind == "tuned"]
+        each = {unit.method: self.of_unit(unit) * unit.threads / self.cores for unit in tuned}
+        return max(each.values(), default=0.0)
+
+    def forecast(self, items: Sequence[Item]) -> tuple[float, list[Item]]:
+        """Seconds that all items would take, and which of them would have to go as things stand now."""
+        seconds = {item.name: self.of_item(item) for item in items}
+        undecided = [item for item in items if item.name not in self.decisions]
+        gone = given_up(undecided, seconds, self.left(items))
+        gone += [item for item in items if not self.decisions.get(item.name, {"kept": True})["kept"]]
+        return sum(seconds.values()), gone
+
+    def of_item(self, item: Item) -> float:
+        """Seconds of an item, its units side by side."""
+        missing = [unit for unit in item.units if not self._at_hand(unit)]
+        if not missing:
+            return 0.0
+        together = self.workers or max(1, self.cores // max(unit.threads for unit in missing))
+        waves = math.ceil(len(missing) / together)
+        each = sum(self.of_unit(unit) for unit in missing) / len(missing)
+        return START_S * (waves < len(missing)) + waves * each * item.fits
+
+    def of_unit(self, unit: Unit) -> float:
+        """Seconds of a unit: as foreseen, put right by what units of its arm, or of its model, have taken.
+
+        What another model took says how busy the machine is, and little more: it counts within bounds.
+        """
+        foreseen = self.foresight.seconds(unit)
+        own = [one for one in self.known.values() if one.method == unit.method]
+        if own:
+            return foreseen * self._slower(own)
+        same = [one for one in self.known.values() if one.models and _model(one) == _model(unit)]
+        if same:
+            return foreseen * self._slower(same)
+        others = [one for one in self.known.values() if one.models] if unit.models else []
+        return foreseen * (min(OTHERS[1], max(OTHERS[0], self._slower(others))) if others else 1.0)
+
+    def _slower(self, units: Sequence[Unit]) -> float:
+        """How many times what was foreseen these units have taken, the median: other work comes and goes."""
+        times = [
+            self.measured[one.address] / foreseen
+            for one in units
+            if (foreseen := self.foresight.seconds(one)) > 0
+        ]
+        return statistics.median(times) if times else 1.0
+
+    def learn(self, units: Sequence[Unit]) -> None:
+        """Reads what finished units took, which corrects what is foreseen of the others."""
+        for unit in units:
+            cost = read_metrics(self.folder.path / "units" / unit.address)["cost"]
+            if cost:
+                self.known[unit.address] = unit
+                self.measured[unit.address] = float(cost["fit_s"]) + float(cost["predict_s"])
+        self.write()
+
+    def write(self) -> None:
+        """Keeps the decisions and the time spent."""
+        stored = {"budget_s": self.seconds, "spent_s": round(self.spent(), 1), "decisions": self.decisions}
+        self.folder.write(FILE, stored)
+
+    def _at_hand(self, unit: Unit) -> bool:
+        """Whether a unit's output is there, or can be taken over from another run."""
+        places = (
+            self.folder.path / "units" / unit.address,
+            *self.folder.path.parent.glob(f"*/units/{unit.address}"),
+        )
+        if unit.address not in self.there and any(is_finished(place) for place in places):
+            self.there.add(unit.address)
+        return unit.address in self.there
+
+
+def _model(unit: Unit) -> str | None:
+    """The weights that decide a unit's pace: a prompter and a decoder may be the same."""
+    role = next(iter(METHODS.get(unit.method).models), None)
+    return None if role is None else unit.models[role].digest
+
+
+def clock() -> float:
+    """Seconds of a clock that never goes back."""
+    return time.monotonic()
+
+
+def budget_of(job: Job, foresight: Foresight, folder: RunFolder, cores: int, started: float) -> Budget:
+    """The job's budget, with what an earlier start of this run has decided and spent."""
+    stored = folder.read(FILE) if folder.exists(FILE) else {}
+    assert job.budget is not None
+    return Budget(
+        seconds=seconds_of(job.budget),
+        foresight=foresight,
+        folder=folder,
+        cores=cores,
+        workers=job.workers,
+        started=started,
+        before_s=float(stored.get("spent_s", 0.0)),
+        decisions=dict(stored.get("decisions", {})),
+    )
+
+
+def told_forecast(budget: Budget, total: float, gone: Sequence[Item], so_far: str, folds: int) -> str:
+    """What would have to go, in a sentence.
+
+    Args:
+        budget: of the run.
+        total: seconds of all that is asked for.
+        gone: what would go.
+        so_far: what the forecast rests on.
+        folds: of the run.
+    """
+    head = f"Budget {brief(budget.seconds)}: what is asked for takes about {brief(total)} more ({so_far})"
+    if not gone:
+        return f"{head}; nothing has to be left out."
+    names = "; ".join(
+        f"{name} ({brief(sum(budget.of_item(item) for item in items))})"
+        for name, items in grouped(gone, folds).items()
+    )
+    return f"{head}. To be left out, if it goes on like that: {names}."
+
+
+def grouped(items: Sequence[Item], folds: int) -> dict[str, list[Item]]:
+    """The items under what a sentence calls them: an arm's rounds of folds together.
+
+    Args:
+        items: of any kind.
+        folds: of the run; an arm that loses all of them is named alone.
+    """
+    rounds: dict[str, list[Item]] = {}
+    for item in items:
+        if item.kind == "fold":
+            rounds.setdefault(item.method, []).append(item)
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        own = rounds.get(item.method, []) if item.kind == "fold" else [item]
+        lost = sorted(fold for one in own for fold in one.folds)
+        if item.kind != "fold":
+            name = item.name
+        elif len(lost) == folds:
+            name = item.method
+        else:
+            name = named_folds(item.method, lost)
+        found[name] = own
+    return found
+
+
+def named_folds(arm: str, folds: Sequence[int]) -> str:
+    """What folds are called.
+
+    >>> named_folds("lora", [2]), named_folds("lora", [1, 2, 4])
+    ('fold 3 of lora', 'folds 2, 3 and 5 of lora')
+    """
+    *most, last = (str(fold + 1) for fold in folds)
+    return f"folds {', '.join(most)} and {last} of {arm}" if most else f"fold {last} of {arm}"

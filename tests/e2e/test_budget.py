@@ -1,0 +1,154 @@
+"""A run that may take so long and no longer: what it leaves out, and what it says of it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tuneworthy as tw
+from toy import toy_rows, write_csv
+from tuneworthy import budgeting
+from tuneworthy.core.errors import JobError
+
+UNIT_S = 100.0  # what the clock of these tests says a unit takes
+ARMS = ["majority", "tfidf", "lora"]
+
+
+@dataclass
+class Runs:
+    """The same job without a budget, and with several; each takes over what the ones before it did."""
+
+    cut: tw.Run
+    again: tw.Run
+    again_events: list[dict[str, Any]]
+    more: tw.Run
+    more_events: list[dict[str, Any]]
+    free: tw.Run
+    none: tw.Run
+    seeds: tw.Run
+
+
+@pytest.fixture(scope="module")
+def runs(
+    tmp_path_factory: pytest.TempPathFactory, decoder_folder: Path, embedder_folder: Path
+) -> Iterator[Runs]:
+    """All runs of this module, in one workspace, on a clock that moves when a unit ends."""
+    now = [0.0]
+    cost = {"cost": {"fit_s": UNIT_S, "predict_s": 0.0}}
+
+    def listen(event: dict[str, Any]) -> None:
+        if event["event"] == "unit_finished":
+            now[0] += UNIT_S
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("budget"))
+        patch.setattr(budgeting, "clock", lambda: now[0])
+        patch.setattr(budgeting, "read_metrics", lambda folder: cost)
+        table = write_csv(Path("rows.csv"), toy_rows(64))
+        again_events: list[dict[str, Any]] = []
+        more_events: list[dict[str, Any]] = []
+
+        def run(budget: str | None, listener: Any, **more: Any) -> tw.Run:
+            settings: dict[str, Any] = {
+                "base_model": str(decoder_folder),
+                "embedding_model": str(embedder_folder),
+                "protocol": "crossfit",
+                "folds": 4,
+                "workers": 1,
+                "threads": 1,
+                "resamples": 200,
+                "arms": ARMS,
+                "lora": {"max_steps": 3},
+                "curve": {"arms": []},
+                **({} if budget is None else {"budget": budget}),
+                **more,
+            }
+            return tw.open_run(tw.run(table, listener=listener, **settings).path.resolve())
+
+        # Eight cheap units, then two folds of lora; the final fit and the report are still to come.
+        cut = run("1150s", listen)
+        yield Runs(
+            cut,
+            run("1150s", again_events.append),
+            again_events,
+            run("10h", more_events.append),
+            more_events,
+            run(None, None),
+            run("1s", listen),
+            run("450s", listen, seeds=2, curve={"arms": ["tfidf"], "shares": [0.45, 0.6, 0.8]}),
+        )
+
+
+def read(run: tw.Run, name: str) -> Any:
+    return json.loads((run.path / name).read_text(encoding="utf-8"))
+
+
+def started(events: list[dict[str, Any]]) -> set[str]:
+    titles = {event["title"] for event in events if event["event"] == "unit_started"}
+    return {title for title in titles if "final" not in title}
+
+
+def rows_of(run: tw.Run, method: str) -> int:
+    (found,) = (one for one in run.estimates if (one.method, one.metric) == (method, "accuracy"))
+    return found.n
+
+
+def test_folds_that_do_not_fit_are_left_out_and_the_rest_is_compared_on_the_rows_it_has(runs: Runs) -> None:
+    assert (rows_of(runs.cut, "lora"), rows_of(runs.cut, "tfidf")) == (32, 64)
+    assert {one.n for one in runs.cut.comparisons if one.method == "lora"} == {32}
+
+
+def test_what_is_left_out_and_what_it_costs_in_certainty_is_said(runs: Runs) -> None:
+    told = " ".join(runs.cut.verdict.reasons)
+    assert "left out: folds 3 and 4 of lora" in told
+    assert "lora is measured on 32 of 64 rows, too few to show any difference" in told
+    assert "all of them find 13.5 points 80% of the time" in told
+    assert "folds 3 and 4 of lora" in runs.cut.report.read_text(encoding="utf-8")
+
+
+def test_power_is_that_of_the_rows_that_fine_tunes_were_measured_on(runs: Runs) -> None:
+    assert {row["n"] for row in read(runs.cut, "evidence.json")["power"]} == {32}
+    assert {row["n"] for row in read(runs.free, "evidence.json")["power"]} == {64}
+
+
+def test_units_that_were_left_out_leave_the_plan(runs: Runs) -> None:
+    stages = read(runs.cut, "plan.json")["stages"]
+    assert [u["fold"] for one in stages for u in one["units"] if u["method"] == "lora"] == [0, 1]
+
+
+def test_a_run_again_takes_the_same_decisions_and_redoes_no_unit(runs: Runs) -> None:
+    assert runs.again.path == runs.cut.path
+    assert not started(runs.again_events)
+    assert runs.again.verdict == runs.cut.verdict
+    assert [one["kept"] for one in read(runs.again, "budget.json")["decisions"].values()].count(False) == 2
+
+
+def test_more_time_takes_over_what_is_done_and_is_another_look_at_the_rows(runs: Runs) -> None:
+    assert started(runs.more_events) == {"lora fold 3", "lora fold 4"}
+    assert read(runs.more, "evidence.json")["past_tuned_arms"] == 1
+
+
+def test_a_budget_that_suffices_measures_what_a_run_without_one_does(runs: Runs) -> None:
+    assert runs.more.path != runs.free.path
+    assert runs.more.estimates == runs.free.estimates
+    assert runs.more.comparisons == runs.free.comparisons
+    assert read(runs.more, "evidence.json")["left_out"] == []
+
+
+def test_no_time_at_all_leaves_the_classifiers_and_says_so(runs: Runs) -> None:
+    assert {one.method for one in runs.none.estimates} == {"majority", "tfidf"}
+    assert "leave no time for it" in " ".join(runs.none.verdict.reasons)
+    assert "larger budget" in runs.none.verdict.next_action
+
+
+def test_curves_and_further_seeds_go_before_any_fold_does(runs: Runs) -> None:
+    assert rows_of(runs.seeds, "lora") == 64
+    assert "left out: seed 2 of lora, the learning curve of tfidf" in " ".join(runs.seeds.verdict.reasons)
+
+
+def test_a_budget_that_is_no_time_is_one_sentence(toy_csv: Path, quick: dict[str, Any]) -> None:
+    with pytest.raises(JobError, match="budget should be a time such as 10m"):
+        tw.run(toy_csv, budget="ten minutes", **quick)
