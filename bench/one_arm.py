@@ -24,6 +24,7 @@ from tuneworthy.metrics import METRICS
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.search.settings import searched
 from tuneworthy.tasks import TASKS
+from tuneworthy.units.collect import arm_outputs
 from tuneworthy.units.executors.local import LocalExecutor
 from tuneworthy.units.plan import Question, make_plan
 
@@ -105,7 +106,9 @@ def one_arm(job: Job, arm: str, output: Path) -> Measured:
         plan = make_plan(job, split, question, refs, dtype, cores)
         stage = next(stage.name for stage in plan.stages if stage.units)
         plan = searched(plan, stage, job, split, rows, run, executor, models)
-        [found] = steps.execute(plan.stage(stage), run, executor, models)
+        units = plan.stage(stage).units
+        executor.run(units, run, models)
+        [found] = arm_outputs(units, run.path)
     return Measured(arm, found, test, question, output, round((time.perf_counter() - started) / 60, 2))
 
 

@@ -21,7 +21,7 @@ from tuneworthy.data.jobfile import dump_job
 from tuneworthy.data.loading import Loaded
 from tuneworthy.data.lockbox import Lockbox
 from tuneworthy.data.splits import Split
-from tuneworthy.evaluation.assemble import ArmOutput, Scores
+from tuneworthy.evaluation.assemble import Scores
 from tuneworthy.methods import METHODS
 from tuneworthy.metrics import METRICS, is_share
 from tuneworthy.metrics._own import bring_own
@@ -31,13 +31,12 @@ from tuneworthy.reports.views_judge import judge_sentence
 from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.tasks import TASKS, Schema, Structured, Task, as_answered
 from tuneworthy.tasks._prompted import read_prompt, with_prompt
-from tuneworthy.units.collect import arm_outputs, unit_metrics
+from tuneworthy.units.collect import unit_metrics
 from tuneworthy.units.execute import OWN_METRIC
-from tuneworthy.units.executors.local import Executor, LocalExecutor
+from tuneworthy.units.executors.local import LocalExecutor
 from tuneworthy.units.plan import (
     Plan,
     Question,
-    Stage,
     announced,
     method_of,
     needed_roles,
@@ -303,13 +302,6 @@ def tell_power(folder: RunFolder, table: Sequence[Power], metric: str, share: bo
     if not table:
         return
     folder.emit("power", table=[row.model_dump() for row in table], text=power(table, metric, share))
-
-
-def execute(stage: Stage, folder: RunFolder, executor: Executor, models: Models) -> list[ArmOutput]:
-    """Runs a stage's units and reads what they left."""
-    folder.emit("stage_started", stage=stage.name, units=[unit.title for unit in stage.units])
-    executor.run(stage.units, folder, models)
-    return arm_outputs(stage.units, folder.path)
 
 
 def test_examples(split: Split, rows: Sequence[Example], test_rows: Sequence[Example]) -> list[Example]:
