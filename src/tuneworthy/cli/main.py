@@ -36,9 +36,22 @@ def _options(
 
 
 def _register() -> None:
-    from tuneworthy.cli import adapt, audit, baseline, check, init, models, plan, predict, report, run, schema
+    from tuneworthy.cli import (
+        adapt,
+        audit,
+        baseline,
+        check,
+        init,
+        models,
+        plan,
+        predict,
+        report,
+        run,
+        schema,
+        serve,
+    )
 
-    for verb in (run, check, plan, baseline, init, audit, adapt, predict, report, schema):
+    for verb in (run, check, plan, baseline, init, audit, adapt, predict, serve, report, schema):
         app.command(name=verb.__name__.rsplit(".", 1)[1])(verb.command)
     app.add_typer(models.app, name="models")
 

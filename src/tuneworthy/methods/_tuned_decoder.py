@@ -32,7 +32,7 @@ from tuneworthy.methods._prompting import UNSHARED, Label, Matrix, answers, name
 from tuneworthy.methods._tuning import choose_checkpoint, frozen_training, training_facts, validated
 from tuneworthy.methods._writing import longest_answer, write_answers
 from tuneworthy.models.adapters import load_adapter, save_adapter
-from tuneworthy.models.decoder import Decoder, load_decoder, save_decoder
+from tuneworthy.models.decoder import Decoder, base_for_adapter, save_decoder
 from tuneworthy.tasks import Schema
 
 WRITTEN = 32  # validation rows for which texts are written; each is hundreds of forward passes
@@ -205,7 +205,7 @@ def reopened(
 
 def with_adapter(base: Path, four_bits: bool, adapter: Path) -> Decoder:
     """A base that multiplies in float32, with a saved adapter: near-ties flip in bfloat16."""
-    decoder = load_decoder(base, "float32", four_bits)
+    decoder = base_for_adapter(base, "float32", four_bits)
     load_adapter(decoder, adapter)
     return decoder
 

@@ -45,7 +45,8 @@ class Predictor:
         # A metric of the user's own is not needed to predict: code that came with a folder is not run.
         unit = unit.model_copy(update={"metric": TASKS.get(unit.task).metrics[0]})
         models = _models(unit, final.get("folders", {}))
-        setting = setting_of(unit, starting_models(unit, run, models), None, report)
+        self.models = starting_models(unit, run, models)
+        setting = setting_of(unit, self.models, None, report)
         asked = map(read_endpoint, models.values())
         self.endpoints: list[Endpoint] = [endpoint for endpoint in asked if endpoint is not None]
         self._fitted = method.load(setting, parameters, folder / "model")
