@@ -24,7 +24,8 @@ def command(
         int, typer.Option("--queue-rows", min=1, help="Most texts that wait; more get 429 and Retry-After.")
     ] = 1024,
     most_rows: Annotated[int, typer.Option("--most-rows", min=1, help="Most texts of one request.")] = 256,
-    most_bytes: Annotated[int, typer.Option("--most-bytes", min=1, help="Largest body of a request.")] = 2**20,
+    most_bytes: Annotated[int, typer.Option("--most-bytes", min=1, help="Largest body of a request.")] = 2
+    ** 20,
     most_tokens: Annotated[int, typer.Option("--most-tokens", min=1, help="Longest text.")] = 8192,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Threads of the model; default all cores.")

@@ -1,4 +1,4 @@
-"""Temperature scaling: one number, fitted on rows a model never saw, that makes its probabilities mean what they say.
+"""Temperature scaling: one number, fitted on unseen rows, that makes probabilities mean what they say.
 
 p(label)^(1/T), normalised. It changes no answer: the order of a row's labels stays as it is.
 """
@@ -119,8 +119,8 @@ def softened(scores: Array, temperature: float) -> Array:
 def fit_temperature(scores: Array, truth: NDArray[np.int64]) -> float:
     """The temperature of least log-loss (Guo et al. 2017, "On Calibration of Modern Neural Networks", 4.2).
 
-    With a normal prior on log T around 0 with a standard deviation of 1: on rows that are all answered rightly
-    the least log-loss is at T = 0, which a few rows cannot support. On hundreds of rows it changes little.
+    With a normal prior on log T around 0 with a standard deviation of 1: on rows that are all answered
+    rightly the least log-loss is at T = 0, which a few rows cannot support. On hundreds of rows it changes little.
 
     Args:
         scores: log p up to a constant a row, shape [rows, labels].
@@ -142,10 +142,11 @@ def debiased_calibration_error(
 ) -> Estimate:
     """How far confidence is from being right as often as it says, less what chance adds.
 
-    Ten bins of equally many rows. In a bin of n rows, abs(mean confidence - share right) is above zero by chance
-    alone; what a normal error of variance p(1 - p)/n adds to it on average (the folded normal's mean, less
-    the distance itself) is taken off, as Kumar et al. 2019 ("Verified Uncertainty Calibration") do by
-    simulation. The interval is the normal one from the folded normal's variance, cut at 0.
+    The root of the mean square over ten bins of equally many rows, each bin's squared distance of mean
+    confidence and share right less the variance p(1 - p)/n that the share has by chance: the debiased L2
+    error of Kumar et al. 2019 ("Verified Uncertainty Calibration", 4.2). On 300 rows of a perfectly
+    calibrated arm of three labels the plain expected error is 0.06 and this one 0.02. The interval is the
+    normal one of the mean square, whose bins have variance 2s^4 + 4d^2 s^2, cut at 0.
 
     Args:
         confidence: probability of the answer given, shape [rows].
@@ -154,25 +155,28 @@ def debiased_calibration_error(
         level: confidence of the interval.
     """
     order = np.argsort(confidence, kind="stable")
-    value = variance = 0.0
+    square = variance = 0.0
     for rows in np.array_split(order, min(BINS, len(order))):
-        gap = float(abs(confidence[rows].mean() - right[rows].mean()))
-        share = (float(right[rows].sum()) + 1) / (len(rows) + 2)  # Laplace: a bin without errors has noise too
-        noise = float(np.sqrt(share * (1 - share) / len(rows)))
-        folded = noise * np.sqrt(2 / np.pi) * np.exp(-((gap / noise) ** 2) / 2)
-        folded += gap * (1 - 2 * norm.cdf(-gap / noise))
+        gap = float(confidence[rows].mean() - right[rows].mean())
+        share = (float(right[rows].sum()) + 1) / (
+            len(rows) + 2
+        )  # Laplace: a bin without errors has noise too
+        noise = share * (1 - share) / len(rows)
         weight = len(rows) / len(order)
-        value += weight * (2 * gap - folded)
-        variance += weight**2 * max(gap**2 + noise**2 - folded**2, 0.0)
+        square += weight * (gap**2 - noise)
+        variance += weight**2 * (2 * noise**2 + 4 * max(0.0, gap**2 - noise) * noise)
     reach = float(norm.ppf((1 + level) / 2) * np.sqrt(variance))
+    value, low, high = (
+        float(np.sqrt(max(0.0, x))) for x in (square, square - reach, max(reach, square + reach))
+    )
     return Estimate(
         method=method,
         metric="debiased_calibration_error",
         split=split,
-        value=max(0.0, float(value)),
-        low=max(0.0, float(value) - reach),
-        high=max(reach, float(value) + reach),
+        value=value,
+        low=low,
+        high=high,
         n=len(order),
         confidence=level,
-        interval="folded_normal",
+        interval="normal",
     )

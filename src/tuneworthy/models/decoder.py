@@ -202,7 +202,7 @@ def shared_decoder(folder: Path, dtype: str) -> Decoder:
 
 
 def base_for_adapter(folder: Path, dtype: str, four_bits: bool) -> Decoder:
-    """A decoder to put a saved adapter on: one of its own, or where bases are shared one on shared weights."""
+    """A decoder to put a saved adapter on: its own, or where bases are shared one on their weights."""
     if not sharing():
         return load_decoder(folder, dtype, four_bits)
     base = (

@@ -11,7 +11,7 @@ _kept: dict[Hashable, Any] | None = None
 
 @contextmanager
 def bases_shared() -> Iterator[None]:
-    """Within it a base model that is only read is loaded once a process, and kept; nothing trains meanwhile."""
+    """Within it a base model that is only read is loaded once and kept; nothing trains meanwhile."""
     global _kept
     _kept = {}
     try:

@@ -1,1 +1,1 @@
-"""A finished run behind HTTP: typed predictions, System One and OpenAI decisions, chat by an existing server."""
+"""A finished run behind HTTP: typed predictions, System One and OpenAI decisions, chat."""

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from tuneworthy import __version__
 from tuneworthy.serving import decisions, predictions
 from tuneworthy.serving.gate import Gate, Gatekeeper
-from tuneworthy.serving.problems import Problem, unreadable
+from tuneworthy.serving.problems import ProblemError, unreadable
 from tuneworthy.serving.service import Service
 from tuneworthy.serving.wire import ErrorResponse
 
@@ -49,7 +49,7 @@ def build_app(service: Service, keeper: Gatekeeper, more: Sequence[APIRouter] = 
     )
     for routes in (predictions.router(service), decisions.router(service), about(service, keeper), *more):
         app.include_router(routes)
-    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _bug)
@@ -89,7 +89,7 @@ def about(service: Service, keeper: Gatekeeper) -> APIRouter:
 
 
 def _problem(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Problem)
+    assert isinstance(error, ProblemError)
     return error.response(request.url.path)
 
 
@@ -97,7 +97,9 @@ def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     unknown = error.status_code == 404
     message = f"no route {request.method} {request.url.path}: see /docs." if unknown else str(error.detail)
-    return Problem(error.status_code, message, headers=dict(error.headers or {})).response(request.url.path)
+    return ProblemError(error.status_code, message, headers=dict(error.headers or {})).response(
+        request.url.path
+    )
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -107,4 +109,6 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 def _bug(request: Request, error: Exception) -> JSONResponse:
     """A bug: the traceback goes to the server's log, not to the client."""
-    return Problem(500, "the server failed at this request; its log says how.").response(request.url.path)
+    return ProblemError(500, "the server failed at this request; its log says how.").response(
+        request.url.path
+    )

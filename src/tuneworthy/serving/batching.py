@@ -19,7 +19,7 @@ Observe = Callable[[str, int, float], None]
 SLOWEST_RETRY_S = 60
 
 
-class QueueFull(Exception):
+class QueueFullError(Exception):
     """No room for these rows now.
 
     Attributes:
@@ -93,14 +93,14 @@ class Batcher:
         """Predictions of one request, in its order.
 
         Raises:
-            QueueFull: there is no room for so many rows.
+            QueueFullError: there is no room for so many rows.
         """
         loop = asyncio.get_running_loop()
         request = _Request(texts, loop.create_future(), loop)
         with self._changed:
             if self._waiting + len(texts) > self._room:
                 seconds = self._waiting * self._seconds_per_row
-                raise QueueFull(min(SLOWEST_RETRY_S, 1 + int(seconds)))
+                raise QueueFullError(min(SLOWEST_RETRY_S, 1 + int(seconds)))
             self._waiting += len(texts)
             self._queues[name].append(request)
             self._changed.notify()
@@ -132,7 +132,8 @@ class Batcher:
 
     def _taken(self, name: str) -> list[_Request]:
         """The oldest requests of a model, as many as a batch takes, at least one."""
-        queue, batch, rows = self._queues[name], [], 0
+        queue, rows = self._queues[name], 0
+        batch: list[_Request] = []
         while queue and (not batch or rows + len(queue[0].texts) <= self._rows):
             batch.append(queue.popleft())
             rows += len(batch[-1].texts)

@@ -1,4 +1,4 @@
-"""`POST /v1/systemone` as `transformers serve` speaks it, and `POST /v1/decisions` as the openai client does."""
+"""`POST /v1/systemone` as `transformers serve` speaks it, `POST /v1/decisions` as the openai client does."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from tuneworthy.serving.problems import SYSTEMONE, Problem
+from tuneworthy.serving.problems import SYSTEMONE, ProblemError
 from tuneworthy.serving.questions import (
     Asked,
     QuestionError,
@@ -34,14 +34,16 @@ def router(service: Service) -> APIRouter:
         [prediction] = await service.predict(run, [text])
         found = run.probabilities(prediction)
         if found is None:
-            raise Problem(400, f"'{run.name}' gives no probabilities: ask it by POST /predict.", param="model")
+            raise ProblemError(
+                400, f"'{run.name}' gives no probabilities: ask it by POST /predict.", param="model"
+            )
         service.measures.answered(run.name, "decided")
         return found, tokens
 
     def labelled(name: str | None) -> ServedRun:
         run = service.run(name)
         if run.open:
-            raise Problem(
+            raise ProblemError(
                 400, f"'{run.name}' answers no question with options: POST /predict.", param="model"
             )
         return run
@@ -52,7 +54,7 @@ def router(service: Service) -> APIRouter:
         run = labelled(request.model)
         asked = parsed(request.questions, run.labels)
         if request.assets:
-            raise Problem(400, "Images need a model whose processor handles them.", param="assets")
+            raise ProblemError(400, "Images need a model whose processor handles them.", param="assets")
         shares, tokens = await shares_of(run, request.state, "state")
         answers = {
             name: systemone_answer(one, shares, request.questions[name].get("criteria"))
@@ -70,7 +72,9 @@ def router(service: Service) -> APIRouter:
             try:
                 asked.append(openai_asked(question, run.labels))
             except QuestionError as error:
-                raise Problem(400, str(error), param=f"questions[{place}]", code="unknown_option") from None
+                raise ProblemError(
+                    400, str(error), param=f"questions[{place}]", code="unknown_option"
+                ) from None
         shares, tokens = await shares_of(run, openai_input(request.input), "input")
         answers = [
             openai_answer(question, one, shares)
@@ -89,7 +93,7 @@ def router(service: Service) -> APIRouter:
 
 
 def parsed(questions: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Asked]:
-    """System One questions in the run's terms; raises Problem that names every one that cannot be answered."""
+    """System One questions in the run's terms; raises ProblemError that names every one that cannot be answered."""
     found, wrong = {}, []
     for name, question in questions.items():
         try:
@@ -97,7 +101,7 @@ def parsed(questions: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Ask
         except QuestionError as error:
             wrong.append(f"Question {name!r}: {error}")
     if wrong:
-        raise Problem(422, "\n".join(wrong), param="questions", code="unknown_option")
+        raise ProblemError(422, "\n".join(wrong), param="questions", code="unknown_option")
     return found
 
 
@@ -159,7 +163,9 @@ def openai_asked(question: OpenAIQuestion, labels: Sequence[str]) -> Asked:
     return score([level.label for level in question.levels], labels)
 
 
-def openai_answer(question: OpenAIQuestion, asked: Asked, probabilities: Mapping[str, float]) -> dict[str, Any]:
+def openai_answer(
+    question: OpenAIQuestion, asked: Asked, probabilities: Mapping[str, float]
+) -> dict[str, Any]:
     """The answer as the openai client's `Decision` reads it."""
     shares = asked.shares(probabilities)
     named: dict[str, Any] = {"type": question.type, "name": question.name}
@@ -183,7 +189,7 @@ def openai_input(given: str | Sequence[Mapping[str, Any]]) -> str:
     """The text of an OpenAI input: a string, or what messages and tools say, a blank line between them.
 
     Raises:
-        Problem: it holds an image.
+        ProblemError: it holds an image.
     """
     if isinstance(given, str):
         return given
@@ -194,7 +200,7 @@ def openai_input(given: str | Sequence[Mapping[str, Any]]) -> str:
             if isinstance(part, str):
                 said.append(part)
             elif part.get("type") == "input_image":
-                raise Problem(400, "images cannot be read: this run reads text.", param="input")
+                raise ProblemError(400, "images cannot be read: this run reads text.", param="input")
             elif "text" in part:
                 said.append(str(part["text"]))
             else:

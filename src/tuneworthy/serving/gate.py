@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tuneworthy.serving.problems import Problem
+from tuneworthy.serving.problems import ProblemError
 
 OPEN = ("/health", "/docs", "/openapi.json")  # answered without a key: they hold nothing of the user's
 METHODS = ("GET", "POST", "HEAD", "OPTIONS")  # counted by name: others could be anything
@@ -33,8 +33,8 @@ class Gatekeeper:
     """What the gate knows, and how the server and the gate tell each other.
 
     Attributes:
-        hosts: names that a request may address the server by; empty for any. A page on the internet whose name
-            is rebound to 127.0.0.1 sends its own name here, and is refused.
+        hosts: names that a request may address the server by; empty for any. A page on the internet whose
+            name is rebound to 127.0.0.1 sends its own name here, and is refused.
         key: the API key, or None where none is asked for.
         most_bytes: of a body.
         draining: whether what is new is refused.
@@ -48,25 +48,29 @@ class Gatekeeper:
     active: int = 0
     told: Told = field(default=lambda method, route, status, seconds: None)
 
-    def refuse(self, scope: Scope) -> Problem | None:
+    def refuse(self, scope: Scope) -> ProblemError | None:
         """Why a request is not let in, or None."""
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
         if self.hosts and not self._addressed(headers.get("host", "")):
-            return Problem(
-                421, "this server answers to its own name alone: use http://127.0.0.1 or localhost.", code="host"
+            return ProblemError(
+                421,
+                "this server answers to its own name alone: use http://127.0.0.1 or localhost.",
+                code="host",
             )
         path = str(scope["path"])
         if path == "/health":
             return None
         if self.draining:
-            return Problem(
+            return ProblemError(
                 503,
                 "the server is shutting down.",
                 code="draining",
                 headers={"Retry-After": "5", "Connection": "close"},
             )
         if self.key is not None and path not in OPEN and not self._knows_key(headers):
-            return Problem(
+            return ProblemError(
                 401,
                 "the API key is missing or wrong: send it as 'Authorization: Bearer KEY'.",
                 code="invalid_api_key",
@@ -77,10 +81,12 @@ class Gatekeeper:
             return self.too_large()
         return None
 
-    def too_large(self) -> Problem:
+    def too_large(self) -> ProblemError:
         """A body over the limit."""
-        return Problem(
-            413, f"the body is larger than {self.most_bytes} bytes: send fewer texts a request.", code="too_large"
+        return ProblemError(
+            413,
+            f"the body is larger than {self.most_bytes} bytes: send fewer texts a request.",
+            code="too_large",
         )
 
     def _addressed(self, host: str) -> bool:

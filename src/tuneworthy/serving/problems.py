@@ -1,4 +1,4 @@
-"""Errors on the wire: OpenAI's shape on every route, and FastAPI's `detail` besides where System One has it."""
+"""Errors on the wire: OpenAI's shape on every route, and `detail` besides where System One has it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ SYSTEMONE = "/v1/systemone"
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """An answer that is no answer.
 
     Attributes:
@@ -52,7 +52,7 @@ def unreadable(path: str, errors: Sequence[Any]) -> JSONResponse:
     """A body that is no such request; what was in it is not repeated."""
     said = [f"{'.'.join(map(str, error['loc'][1:])) or 'body'}: {error['msg']}" for error in errors]
     first = ".".join(map(str, errors[0]["loc"][1:])) if errors else ""
-    problem = Problem(422, "; ".join(said), param=first or None, code="invalid_request")
+    problem = ProblemError(422, "; ".join(said), param=first or None, code="invalid_request")
     content = problem.content(path)
     if path == SYSTEMONE:
         content["detail"] = [{key: error[key] for key in ("loc", "msg", "type")} for error in errors]

@@ -42,9 +42,9 @@ class Asked:
         return [p / whole for p in found] if whole > 0 else [1 / len(found)] * len(found)
 
 
-def choice(options: Sequence[str], labels: Sequence[str]) -> Asked:
+def choice(options: Sequence[str | bool], labels: Sequence[str]) -> Asked:
     """One of several options; raises QuestionError where one is no label of the run."""
-    return Asked("choice", tuple(options), _named(options, labels))
+    return Asked("choice", tuple(map(str, options)), _named(options, labels))
 
 
 def score(levels: Sequence[Any], labels: Sequence[str]) -> Asked:
@@ -107,13 +107,13 @@ def shown(names: Sequence[str], most: int = 8) -> str:
 
 
 def choice_confidence(shares: Sequence[float]) -> float:
-    """0 at equal shares, 1 at certainty: (p - 1/n) / (1 - 1/n) of the best option (as transformers has it)."""
+    """0 at equal shares, 1 at certainty: (p - 1/n) / (1 - 1/n) of the best option, as in transformers."""
     n = len(shares)
     return 1.0 if n == 1 else max(0.0, (max(shares) - 1 / n) / (1 - 1 / n))
 
 
 def score_and_confidence(shares: Sequence[float]) -> tuple[float, float]:
-    """The mean level, and 1 - mean distance from the likeliest level / that of equal shares from the middle."""
+    """The mean level, and 1 - mean distance from the likeliest / that of equal shares from the middle."""
     n = len(shares)
     best = max(range(n), key=lambda level: shares[level])
     mean = sum(level * p for level, p in enumerate(shares))

@@ -120,7 +120,7 @@ def load_served(run: Path, name: str, most_tokens: int, send_rows: bool) -> Serv
     away = [one for one in predictor.endpoints if not one.is_local]
     if away and not send_rows:
         raise JobError(
-            f"{run} answers by {away[0].title}, so every text served would be sent there: --send-rows allows it."
+            f"{run} answers by {away[0].title}, so every text would be sent there: --send-rows allows it."
         )
     facts = RunFolder(run).read("dataset.json")
     unit = predictor.unit

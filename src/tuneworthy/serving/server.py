@@ -1,4 +1,4 @@
-"""`serve`: loads runs, binds a port, answers until it is told to stop, and then finishes what it has taken."""
+"""`serve`: loads runs, binds a port, answers until told to stop, then finishes what it has taken."""
 
 import os
 import socket
@@ -87,7 +87,9 @@ def serving(names: dict[str, Path], settings: Settings, key: str | None) -> Iter
             measures.batch,
             prepare=lambda: _prepare(loaded.values(), settings.threads or cores()),
         )
-        service = Service(loaded, batcher, measures, settings.most_rows, since_now())
+        service = Service(
+            loaded, batcher, measures, min(settings.most_rows, settings.queue_rows), since_now()
+        )
         hosts = loopback_names(settings.host) if is_loopback(settings.host) else frozenset[str]()
         keeper = Gatekeeper(hosts, key, settings.most_bytes)
         server = DrainingServer(service, keeper)
@@ -142,7 +144,8 @@ def api_key(host: str) -> str | None:
     key = os.environ.get(KEY, "").strip() or None
     if key is None and not is_loopback(host):
         raise JobError(
-            f"other machines can reach {host}, so a key is needed: set {KEY} in the environment, or leave --host out."
+            f"other machines can reach {host}, so a key is needed: set {KEY} in the environment, or leave "
+            "--host out."
         )
     return key
 
@@ -161,11 +164,13 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        raise JobError(f"{host}:{port} cannot be listened on ({error}): name another --port or --host.") from None
+        raise JobError(
+            f"{host}:{port} cannot be listened on ({error}): name another --port or --host."
+        ) from None
 
 
 def _prepare(runs: Iterable[ServedRun], threads: int) -> None:
-    """Threads of the model, set in the thread that computes; and a first answer, which is slower than others."""
+    """Threads of the model, set in the thread that computes; and a first answer, which is the slowest."""
     import torch
 
     torch.set_num_threads(threads)

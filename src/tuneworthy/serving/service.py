@@ -7,9 +7,9 @@ from typing import Any
 
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.serving.batching import Batcher, QueueFull
+from tuneworthy.serving.batching import Batcher, QueueFullError
 from tuneworthy.serving.measures import Measures
-from tuneworthy.serving.problems import Problem
+from tuneworthy.serving.problems import ProblemError
 from tuneworthy.serving.served import ServedRun
 from tuneworthy.serving.wire import Predicted
 
@@ -33,14 +33,14 @@ class Service:
     since: int
 
     def run(self, name: str | None) -> ServedRun:
-        """The run of a request; raises Problem where it is unknown, or unsaid among several."""
+        """The run of a request; raises ProblemError where it is unknown, or unsaid among several."""
         known = ", ".join(self.runs)
         if name is None:
             if len(self.runs) == 1:
                 return next(iter(self.runs.values()))
-            raise Problem(422, f"several runs are served: name one as `model`: {known}.", param="model")
+            raise ProblemError(422, f"several runs are served: name one as `model`: {known}.", param="model")
         if name not in self.runs:
-            raise Problem(
+            raise ProblemError(
                 404,
                 f"no model '{name}' is served here; known: {known or 'none'}.",
                 param="model",
@@ -49,20 +49,22 @@ class Service:
         return self.runs[name]
 
     def read(self, run: ServedRun, given: Any, param: str) -> str:
-        """A text as the run reads it; raises Problem where it cannot be read or is too long."""
+        """A text as the run reads it; raises ProblemError where it cannot be read or is too long."""
         try:
             text = run.read(given)
             run.check_length(text)
         except OverflowError as error:
-            raise Problem(413, f"{error}: shorten it.", param=param, code="too_long") from None
+            raise ProblemError(413, f"{error}: shorten it.", param=param, code="too_long") from None
         except (DataError, ValueError) as error:
-            raise Problem(422, f"{error}.".replace("..", "."), param=param, code="invalid_input") from None
+            raise ProblemError(
+                422, f"{error}.".replace("..", "."), param=param, code="invalid_input"
+            ) from None
         return text
 
     async def predict(self, run: ServedRun, texts: Sequence[str]) -> list[Prediction]:
-        """The run's predictions, in order; raises Problem where there is no room or it failed."""
+        """The run's predictions, in order; raises ProblemError where there is no room or it failed."""
         if len(texts) > self.most_rows:
-            raise Problem(
+            raise ProblemError(
                 413,
                 f"{len(texts)} texts are more than the {self.most_rows} that one request may hold.",
                 param="inputs",
@@ -70,21 +72,23 @@ class Service:
             )
         try:
             return await self.batcher.predict(run.name, texts)
-        except QueueFull as full:
-            raise Problem(
+        except QueueFullError as full:
+            raise ProblemError(
                 429, f"{full}.", code="queue_full", headers={"Retry-After": str(full.retry_after)}
             ) from None
 
     def predicted(self, run: ServedRun, prediction: Prediction, abstain_below: float) -> Predicted:
         """A prediction as it goes out."""
         if run.open:
-            self.measures.answered(run.name, "answered" if prediction.value is not None else prediction.status)
+            self.measures.answered(
+                run.name, "answered" if prediction.value is not None else prediction.status
+            )
             answer = None if prediction.value is None else run.form.as_json(prediction.value)
             return Predicted(answer=answer, status=prediction.status)
         shares = run.probabilities(prediction)
         confidence = shares[prediction.value] if shares and prediction.value is not None else None
         if abstain_below and shares is None:
-            raise Problem(
+            raise ProblemError(
                 422,
                 "this run's arm gives no confidence to abstain by: leave abstain_below out.",
                 param="abstain_below",

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Given = Annotated[
     Any,
     Field(
-        description="the text; or an object with the run's input columns; or whatever the input column held in "
-        "training (a list of tokens, the turns of a chat)",
+        description="the text; or an object with the run's input columns; or whatever the input column held "
+        "in training (a list of tokens, the turns of a chat)",
         examples=["Where is my parcel?"],
     ),
 ]
@@ -16,7 +16,8 @@ Model = Annotated[
     str | None, Field(description="a name out of /v1/models; may be left out where one run is served")
 ]
 AbstainBelow = Annotated[
-    float, Field(ge=0, le=1, description="below this confidence the label is withheld and `abstained` is true")
+    float,
+    Field(ge=0, le=1, description="below this confidence the label is withheld and `abstained` is true"),
 ]
 
 
@@ -108,7 +109,7 @@ class OpenAIQuestion(BaseModel):
 
 
 class OpenAIDecisionRequest(BaseModel):
-    """What the `openai` client's `decisions.create` sends; fields that say how to compute are not needed here."""
+    """What the openai client's `decisions.create` sends; fields on caching are not needed here."""
 
     model: Model = None
     input: str | list[dict[str, Any]]

@@ -1,5 +1,6 @@
 """The temperature of a run's final model, from what its arm answered on rows it never saw."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from tuneworthy.core.errors import RunFolderError
@@ -41,15 +42,13 @@ def calibration_of(run: Path, final: Unit) -> Calibration:
         final.labels,
         "crossfit" if crossfit else "holdout",
     )
-    try:
+    with suppress(RunFolderError):  # a folder that is only read: the same numbers again next time
         folder.write(FILE, {"unit": final.address, **found.model_dump(mode="json")})
-    except RunFolderError:
-        pass  # a folder that is only read: the same numbers again next time
     return found
 
 
 def unseen_predictions(folder: RunFolder, final: Unit) -> list[Prediction]:
-    """What the final model's arm answered when it was measured: one prediction a row, of each fold's first fit."""
+    """What the final model's arm answered when it was measured, of each fold's first fit."""
     first: dict[int | None, Unit] = {}
     for stage in folder.read("plan.json")["stages"]:
         for entry in stage["units"]:
