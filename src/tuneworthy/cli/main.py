@@ -41,6 +41,7 @@ def _register() -> None:
         audit,
         baseline,
         check,
+        export,
         init,
         models,
         plan,
@@ -49,9 +50,24 @@ def _register() -> None:
         run,
         schema,
         serve,
+        verify,
     )
 
-    for verb in (run, check, plan, baseline, init, audit, adapt, predict, serve, report, schema):
+    for verb in (
+        run,
+        check,
+        plan,
+        baseline,
+        init,
+        audit,
+        adapt,
+        predict,
+        export,
+        verify,
+        serve,
+        report,
+        schema,
+    ):
         app.command(name=verb.__name__.rsplit(".", 1)[1])(verb.command)
     app.add_typer(models.app, name="models")
 

@@ -61,6 +61,11 @@ SendRows = Annotated[
 ]
 RunPath = Annotated[Path, typer.Argument(help="A run folder, e.g. runs/clauses-1a2b3c4d.", metavar="RUN")]
 
+GateRows = Annotated[
+    int | None,
+    typer.Option("--rows", min=8, help="Rows of the run that the gate asks; default 64.", metavar="N"),
+]
+
 
 def columns_of(
     input: Sequence[str] | None, target: str | None, group: str | None, test: Path | None

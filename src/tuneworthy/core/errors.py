@@ -53,3 +53,9 @@ class MissingExtraError(TuneworthyError, ImportError):
 
 class AuditError(TuneworthyError, ValueError):
     """The training rows would not teach what they should (masking, stop token, truncation)."""
+
+
+class ParityError(TuneworthyError, AssertionError):
+    """An exported model does not answer as the fit that it was made from."""
+
+    exit_code = 1

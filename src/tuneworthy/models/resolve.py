@@ -46,7 +46,7 @@ def resolve(name: str, say: Say = lambda _: None) -> Path:
     local = Path(name).expanduser()
     if local.is_dir():
         return _with_safetensors(local)
-    if _is_hub_id(name):
+    if is_hub_id(name):
         return _with_safetensors(_from_hub(name, say))
     raise NotFoundError(
         f"no model '{name}': {did_you_mean(name, sorted(catalogue()))} A Hugging Face id (owner/name) or a "
@@ -66,14 +66,15 @@ def at_hand(name: str) -> Path | None:
         folder = model_folder(name)
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
-    elif _is_hub_id(name) and (found := _fetched_before(name)) is not None:
+    elif is_hub_id(name) and (found := _fetched_before(name)) is not None:
         folder = found
     else:
         return None
     return folder if (folder / "config.json").exists() and _safetensors_are_whole(folder) else None
 
 
-def _is_hub_id(name: str) -> bool:
+def is_hub_id(name: str) -> bool:
+    """Whether it has the form of a Hugging Face id, owner/name."""
     return name.count("/") == 1 and not name.startswith((".", "/", "~"))
 
 

@@ -29,10 +29,9 @@ def calibration_of(run: Path, final: Unit) -> Calibration:
         RunFolderError: the run's own files are missing or damaged.
     """
     folder = RunFolder(run)
-    if folder.exists(FILE):
-        stored = folder.read(FILE)
-        if stored.pop("unit", None) == final.address:
-            return Calibration.model_validate(stored)
+    known = folder.read(FILE) if folder.exists(FILE) else {}
+    if final.address in known:
+        return Calibration.model_validate(known[final.address])
     predictions = unseen_predictions(folder, final)
     rows, _ = run_rows(str(run))
     crossfit = folder.read("split.json")["protocol"] == "crossfit"
@@ -43,7 +42,7 @@ def calibration_of(run: Path, final: Unit) -> Calibration:
         "crossfit" if crossfit else "holdout",
     )
     with suppress(RunFolderError):  # a folder that is only read: the same numbers again next time
-        folder.write(FILE, {"unit": final.address, **found.model_dump(mode="json")})
+        folder.write(FILE, {**known, final.address: found})
     return found
 
 

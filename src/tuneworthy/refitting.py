@@ -1,0 +1,112 @@
+"""The final fit of an arm: what a finished run has kept, or a new one of an arm it did not recommend."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tuneworthy.arms import model_names
+from tuneworthy.core.errors import NotFoundError
+from tuneworthy.core.job import Job
+from tuneworthy.core.registry import did_you_mean
+from tuneworthy.core.unit import Unit
+from tuneworthy.data.jobfile import load_job
+from tuneworthy.data.splits import Split
+from tuneworthy.methods import METHODS, Report
+from tuneworthy.runfolder.folder import Listener, RunFolder
+from tuneworthy.runfolder.unit_output import is_finished
+from tuneworthy.units.collect import unit_metrics
+from tuneworthy.units.executors.local import LocalExecutor
+from tuneworthy.units.plan import refit_unit
+from tuneworthy.units.refit import Refit, base_models, fits_of, read_unit, recommended
+
+Say = Callable[[str], None]
+
+
+def final_fit(
+    run: Path,
+    arm: str | None = None,
+    say: Say = lambda text: None,
+    listener: Listener | None = None,
+    report: Report = lambda done, total, facts: None,
+) -> Refit:
+    """The fit of an arm on all rows, made now where the run has none of it.
+
+    Args:
+        run: a finished run.
+        arm: one of the run's arms; the recommended one where it is None.
+        say: told in a sentence that something is fitted.
+        listener: told the events of that fit.
+        report: told done and total while the fit predicts.
+
+    Raises:
+        RunFolderError: the run is not finished, or damaged.
+        NotFoundError: the run has measured no such arm.
+        ModelError: a base model is not the one the run used.
+    """
+    unit, folders = recommended(run)
+    if arm is None or arm == unit.method:
+        return Refit(run, unit, base_models(unit, folders), report)
+    fits = _fits(run, arm)
+    folders = {**_named_folders(run, fits[0]), **folders}
+    models = base_models(fits[0], folders)
+    wanted = _refit_of(run, fits)
+    if not is_finished(run / "units" / wanted.address):
+        say(
+            f"The run recommends {unit.method} and has no {arm} on all rows: fitting it now, with the "
+            "settings its folds chose."
+        )
+        with RunFolder(run) as folder:
+            if listener is not None:
+                folder.listen(listener)
+            LocalExecutor(wanted.threads).run([wanted], folder, models)
+    return Refit(run, read_unit(run, wanted.address), models, report)
+
+
+def fit_at(run: Path, address: str) -> Refit | None:
+    """The run's fit of this address; None where it has none."""
+    if not is_finished(run / "units" / address):
+        return None
+    unit = read_unit(run, address)
+    final, folders = recommended(run)
+    if final.address != address:
+        folders = {**_named_folders(run, unit), **folders}
+    return Refit(run, unit, base_models(unit, folders))
+
+
+def _job(run: Path) -> Job:
+    return load_job(run / "job.yaml", (), METHODS.names())
+
+
+def _fits(run: Path, arm: str) -> list[Unit]:
+    """The arm's evaluated fits, in the order of the plan."""
+    stages = json.loads((run / "plan.json").read_text(encoding="utf-8"))["stages"]
+    planned = [unit for stage in stages for unit in stage["units"]]
+    folders = [run / "units" / unit["address"] for unit in planned if unit["method"] == arm]
+    texts = [(folder / "unit.json") for folder in folders if (folder / "unit.json").exists()]
+    units = fits_of([Unit.model_validate_json(text.read_text(encoding="utf-8")) for text in texts], arm)
+    if not units:
+        known = sorted({unit["method"] for unit in planned})
+        if arm in known:
+            raise NotFoundError(
+                f"{run} has skipped {arm}: run it again with --train-anyway, then it can be exported."
+            )
+        raise NotFoundError(f"{run} has measured no arm '{arm}': {did_you_mean(arm, known)}")
+    return units
+
+
+def _refit_of(run: Path, fits: list[Unit]) -> Unit:
+    """What the run would have fitted had it recommended this arm."""
+    stored = json.loads((run / "split.json").read_text(encoding="utf-8"))
+    split = Split.model_validate({name: stored[name] for name in Split.model_fields})
+    facts = [unit_metrics(unit, run)["facts"] for unit in fits]
+    from tuneworthy.models.hardware import cores
+
+    return refit_unit(fits, facts, split, _job(run).threads or cores())
+
+
+def _named_folders(run: Path, unit: Unit) -> dict[str, str]:
+    """The base models' folders as the job names them; fetched when absent."""
+    from tuneworthy.models.resolve import resolve
+
+    names = model_names(_job(run))
+    return {role: str(resolve(names[role])) for role in unit.models}

@@ -1,0 +1,148 @@
+"""A finished refit: the fit of one arm on all rows, found in its run folder and loaded on first use."""
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tuneworthy.core.errors import ModelError, RunFolderError
+from tuneworthy.core.example import Example
+from tuneworthy.core.unit import ModelRole, Unit
+from tuneworthy.methods import METHODS, Fitted, Method, Report, Setting
+from tuneworthy.runfolder.unit_output import is_finished
+from tuneworthy.tasks import TASKS
+from tuneworthy.units.adaptation import starting_models
+from tuneworthy.units.execute import run_rows, setting_of
+
+
+class Refit:
+    """One arm's final model. `fitted` loads it; everything else is known from files.
+
+    Attributes:
+        run: the run folder.
+        unit: what was fitted.
+        folder: the unit's output.
+        models: the base models' folders by role, as the unit started from them.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        unit: Unit,
+        models: dict[ModelRole, Path],
+        report: Report = lambda done, total, facts: None,
+    ) -> None:
+        self.run = run
+        self.unit = unit
+        self.folder = run / "units" / unit.address
+        self.models = starting_models(unit, run, models)
+        self._report = report
+        self._fitted: Fitted | None = None
+
+    @property
+    def model(self) -> Path:
+        """Where the method has saved what it fitted."""
+        return self.folder / "model"
+
+    @cached_property
+    def method(self) -> Method:
+        """The arm's method."""
+        return METHODS.get(self.unit.method)
+
+    @property
+    def arm(self) -> str:
+        """The method whose model it is: of an arm that adapts, the one fitted afterwards."""
+        return (
+            str(self.unit.parameters.get("then", self.unit.method)) if self.unit.start else self.unit.method
+        )
+
+    @cached_property
+    def parameters(self) -> Any:
+        """The method's parameters."""
+        return self.method.Parameters.model_validate(self.unit.parameters)
+
+    @cached_property
+    def setting(self) -> Setting:
+        """What the method may use.
+
+        The metric is the task's first: one of the user's own is not needed to predict, and code that came
+        with a folder is not run.
+        """
+        unit = self.unit.model_copy(update={"metric": TASKS.get(self.unit.task).metrics[0]})
+        return setting_of(unit, self.models, None, self._report)
+
+    @property
+    def fitted(self) -> Fitted:
+        """The model in this process, loaded once until `release`."""
+        if self._fitted is None:
+            self._fitted = self.method.load(self.setting, self.parameters, self.model)
+        return self._fitted
+
+    def release(self) -> None:
+        """Lets go of the loaded model; the next use loads it again."""
+        self._fitted = None
+
+    def rows(self) -> list[Example]:
+        """The run's labelled rows: the table's, then those of a test file."""
+        rows, _ = run_rows(str(self.run))
+        return [row for row in rows.values() if row.target is not None]
+
+
+def read_unit(run: Path, address: str) -> Unit:
+    """A unit of the run by its address; raises RunFolderError where it or what it starts from is damaged."""
+    folder = run / "units" / address
+    try:
+        unit = Unit.model_validate_json((folder / "unit.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(
+            f"{folder} is missing or damaged: run the job again to redo this unit."
+        ) from error
+    parts = [folder] if unit.start is None else [folder, run / "units" / unit.start]
+    for part in parts:
+        if not is_finished(part):
+            raise RunFolderError(f"the model in {part} is damaged: run the job again to redo this unit.")
+    return unit
+
+
+def recommended(run: Path) -> tuple[Unit, dict[str, str]]:
+    """The refit that the verdict recommends, and the folders of its base models as the run used them.
+
+    Raises:
+        RunFolderError: the run is not finished, or its model is damaged.
+    """
+    try:
+        final = json.loads((run / "model.json").read_text(encoding="utf-8"))
+        address, folders = str(final["unit"]), dict(final.get("folders", {}))
+        Unit.model_validate_json((run / "units" / address / "unit.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError) as error:
+        raise RunFolderError(
+            f"{run} holds no finished run: run `tuneworthy run {run / 'job.yaml'} --output {run}` first."
+        ) from error
+    return read_unit(run, address), folders
+
+
+def base_models(unit: Unit, folders: dict[str, str]) -> dict[ModelRole, Path]:
+    """The base models, by the folder the run used or by name; their digest must be the run's.
+
+    Raises:
+        ModelError: a base model is not the one the run used.
+    """
+    from tuneworthy.models.resolve import model_ref, resolve
+
+    found: dict[ModelRole, Path] = {}
+    for role, ref in unit.models.items():
+        stored = Path(folders.get(role, ""))
+        folder = stored if folders.get(role) and (stored / "config.json").exists() else resolve(ref.name)
+        if model_ref(ref.name, folder).digest != ref.digest:
+            raise ModelError(
+                f"{folder} is not the {role} this run was made with (its files differ): bring that version "
+                "back, or run the job again."
+            )
+        found[role] = folder
+    return found
+
+
+def fits_of(units: Sequence[Unit], method: str) -> list[Unit]:
+    """The evaluated fits of one method, from which its refit takes its settings."""
+    return [unit for unit in units if unit.method == method and unit.purpose == "evaluate"]
