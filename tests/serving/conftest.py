@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -11,18 +11,20 @@ import httpx
 import pytest
 
 import tuneworthy as tw
-from serving.made import refit_as
 from toy import toy_rows, write_csv
+from tuneworthy.refitting import final_fit
+from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.serving.server import DrainingServer, Settings, listen, serving
 
 
-@dataclass(frozen=True)
+@dataclass
 class Served:
     """A server in a thread."""
 
     url: str
     server: DrainingServer
     client: httpx.Client
+    own: dict[str, Any] = field(default_factory=dict)  # what the run answers without a server
 
     def post(self, path: str, body: Any, **more: Any) -> httpx.Response:
         return self.client.post(path, json=body, **more)
@@ -62,10 +64,18 @@ def runs(tmp_path_factory: pytest.TempPathFactory, models: dict[str, Path]) -> d
         lora={"max_steps": 4, "learning_rate": 0.01},
         curve={"arms": []},
     )
+    lora = final_fit(made.path, "lora").unit
     for name in ("lora", "twin"):
         shutil.copytree(made.path, place / name)
-        refit_as(place / name, "lora", models)
-    refit_as(made.path, "probe", models)
+    for name, method, unit in (
+        ("probe", "probe", final_fit(made.path, "probe").unit),
+        ("lora", "lora", lora),
+        ("twin", "lora", lora),
+    ):
+        folders = {role: str(models[role]) for role in unit.models}
+        RunFolder(place / name).write(
+            "model.json", {"unit": unit.address, "method": method, "folders": folders}
+        )
     return {name: place / name for name in ("probe", "lora", "twin")}
 
 
@@ -75,9 +85,8 @@ def serve(runs: dict[str, Path]) -> Iterator[Any]:
     started: list[tuple[Any, Served, Thread]] = []
 
     def start(*names: str, key: str | None = None, **settings: Any) -> Served:
-        context = serving(
-            {name: runs[name] for name in names}, Settings(port=0, **{"threads": 1, **settings}), key
-        )
+        fits = {name: final_fit(runs[name]) for name in names}
+        context = serving(fits, {}, Settings(port=0, **{"threads": 1, **settings}), key)
         server = context.__enter__()
         listener = listen("127.0.0.1", 0)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -1,5 +1,6 @@
 """What is served is what the run answers, to one client and to many."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -75,10 +76,10 @@ def test_a_row_may_come_as_its_columns(both: Any) -> None:
 
 
 def test_the_fitted_temperature_is_kept_in_the_run_folder(both: Any, runs: Any) -> None:
-    import json
-
+    run = both.server.service.runs["probe"]
     kept = json.loads((runs["probe"] / "calibration.json").read_text(encoding="utf-8"))
-    assert kept["temperature"] == both.server.service.runs["probe"].calibration.temperature
+    kept = kept[run.predictor.unit.address]
+    assert kept["temperature"] == run.calibration.temperature
     assert (kept["source"], kept["rows"]) == ("crossfit", 60)
     assert {one["method"] for one in kept["estimates"]} == {"as it was", "calibrated"}
 

@@ -16,7 +16,8 @@ import pytest
 from serving.conftest import client_of
 from toy import toy_rows
 from tuneworthy.core.errors import JobError
-from tuneworthy.serving.server import Settings, api_key, run_names, serve
+from tuneworthy.hosting import host
+from tuneworthy.serving.server import Settings, api_key, run_names
 
 TEXTS = [row["text"] for row in toy_rows(40, seed=3)]
 SECRET = "privateword"
@@ -118,7 +119,7 @@ def test_two_folders_of_one_name_cannot_be_told_apart(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_a_sentence(both: Any, runs: Any) -> None:
     port = int(both.url.rsplit(":", 1)[1])
     with pytest.raises(JobError, match=f":{port} cannot be listened on"):
-        serve([runs["probe"]], Settings(port=port), print)
+        host([runs["probe"]], Settings(port=port), None, "transformers", print)
 
 
 def test_told_to_stop_it_finishes_what_it_took_refuses_what_is_new_and_has_logged_no_text(

@@ -27,6 +27,18 @@ def command(
     most_bytes: Annotated[int, typer.Option("--most-bytes", min=1, help="Largest body of a request.")] = 2
     ** 20,
     most_tokens: Annotated[int, typer.Option("--most-tokens", min=1, help="Longest text.")] = 8192,
+    arm: Annotated[
+        str | None,
+        typer.Option("--arm", help="Serve this arm instead of the recommended one.", metavar="ARM"),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="What serves runs that write texts: transformers, vllm, llamacpp.",
+            metavar="ENGINE",
+        ),
+    ] = "transformers",
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Threads of the model; default all cores.")
     ] = None,
@@ -36,7 +48,8 @@ def command(
     from tuneworthy.serving.needs import require_server
 
     require_server()
-    from tuneworthy.serving.server import Settings, serve
+    from tuneworthy.hosting import host as serve
+    from tuneworthy.serving.server import Settings
 
     settings = Settings(
         host=host,
@@ -50,4 +63,4 @@ def command(
         threads=threads,
         send_rows=send_rows,
     )
-    serve(runs, settings, typer.echo)
+    serve(runs, settings, arm, engine, typer.echo)

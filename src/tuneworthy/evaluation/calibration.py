@@ -120,7 +120,8 @@ def fit_temperature(scores: Array, truth: NDArray[np.int64]) -> float:
     """The temperature of least log-loss (Guo et al. 2017, "On Calibration of Modern Neural Networks", 4.2).
 
     With a normal prior on log T around 0 with a standard deviation of 1: on rows that are all answered
-    rightly the least log-loss is at T = 0, which a few rows cannot support. On hundreds of rows it changes little.
+    rightly the least log-loss is at T = 0, which a few rows cannot support. On hundreds of rows it changes
+    little.
 
     Args:
         scores: log p up to a constant a row, shape [rows, labels].

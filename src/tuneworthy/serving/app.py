@@ -1,6 +1,5 @@
 """The application: routes, the gate before them, and errors in one shape."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -11,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from tuneworthy import __version__
-from tuneworthy.serving import decisions, predictions
+from tuneworthy.serving import chat, decisions, predictions
 from tuneworthy.serving.gate import Gate, Gatekeeper
 from tuneworthy.serving.problems import ProblemError, unreadable
 from tuneworthy.serving.service import Service
@@ -31,24 +30,23 @@ ABOUT = (
 )
 
 
-def build_app(service: Service, keeper: Gatekeeper, more: Sequence[APIRouter] = ()) -> FastAPI:
-    """The FastAPI application.
-
-    Args:
-        service: the runs and the queue.
-        keeper: who is let in.
-        more: other routes.
-    """
+def build_app(service: Service, keeper: Gatekeeper) -> FastAPI:
+    """The FastAPI application of these runs, with this keeper at the gate."""
     app = FastAPI(
         title="tuneworthy",
         version=__version__,
         description=ABOUT,
         redoc_url=None,
+        lifespan=service.chats.lifespan,
         responses=ERRORS,
         dependencies=[Depends(HTTPBearer(auto_error=False))],
     )
-    for routes in (predictions.router(service), decisions.router(service), about(service, keeper), *more):
-        app.include_router(routes)
+    if service.runs:
+        app.include_router(predictions.router(service))
+        app.include_router(decisions.router(service))
+    if service.chats.runs:
+        app.include_router(chat.router(service.chats))
+    app.include_router(about(service, keeper))
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -68,6 +66,8 @@ def about(service: Service, keeper: Gatekeeper) -> APIRouter:
         """200 while requests are taken, 503 while the server shuts down."""
         if keeper.draining:
             return JSONResponse({"status": "draining"}, 503)
+        if not service.chats.well:
+            return JSONResponse({"status": "engine_down"}, 503)
         return JSONResponse({"status": "ok"})
 
     @routes.get("/metrics", response_class=PlainTextResponse)
@@ -78,12 +78,13 @@ def about(service: Service, keeper: Gatekeeper) -> APIRouter:
     @routes.get("/v1/models")
     def models() -> dict[str, Any]:
         """The runs that are served, by name."""
-        return {"object": "list", "data": [service.described(run) for run in service.runs.values()]}
+        return {"object": "list", "data": service.models()}
 
     @routes.get("/v1/models/{name}")
     def model(name: str) -> dict[str, Any]:
         """One of them."""
-        return service.described(service.run(name))
+        found = next((one for one in service.models() if one["id"] == name), None)
+        return found or service.described(service.run(name))
 
     return routes
 

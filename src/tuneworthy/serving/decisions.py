@@ -93,7 +93,7 @@ def router(service: Service) -> APIRouter:
 
 
 def parsed(questions: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Asked]:
-    """System One questions in the run's terms; raises ProblemError that names every one that cannot be answered."""
+    """System One questions in the run's terms; raises ProblemError that names all that are wrong."""
     found, wrong = {}, []
     for name, question in questions.items():
         try:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.calibration import calibration_of
 from tuneworthy.units.predictor import Predictor
+from tuneworthy.units.refit import Refit
 
 BYTES_PER_TOKEN = 16  # more than texts have: what is longer is refused without being counted
 
@@ -103,20 +103,19 @@ class ServedRun:
         return dict(zip(self.labels, np.round(table, 6).tolist(), strict=True))
 
 
-def load_served(run: Path, name: str, most_tokens: int, send_rows: bool) -> ServedRun:
+def load_served(refit: Refit, name: str, most_tokens: int, send_rows: bool) -> ServedRun:
     """Loads one run.
 
     Args:
-        run: its folder.
+        refit: its final fit.
         name: what requests call it.
         most_tokens: the longest text that is accepted.
         send_rows: texts may be sent to an endpoint on another machine.
 
     Raises:
-        RunFolderError, ModelError: it is not finished, or damaged; or its base model has changed.
         JobError: its arm asks an endpoint on another machine, and `send_rows` does not allow it.
     """
-    predictor = Predictor(run)
+    run, predictor = refit.run, Predictor(refit.run, refit=refit)
     away = [one for one in predictor.endpoints if not one.is_local]
     if away and not send_rows:
         raise JobError(

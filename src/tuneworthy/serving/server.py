@@ -1,9 +1,9 @@
-"""`serve`: loads runs, binds a port, answers until told to stop, then finishes what it has taken."""
+"""The server: loads fits, answers until told to stop, then finishes what it has taken."""
 
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,12 @@ from tuneworthy.models.hardware import cores
 from tuneworthy.models.sharing import bases_shared
 from tuneworthy.serving.app import build_app
 from tuneworthy.serving.batching import Batcher
+from tuneworthy.serving.chat import ChatRun, Chats
 from tuneworthy.serving.gate import Gatekeeper, is_loopback, loopback_names
 from tuneworthy.serving.measures import Measures
 from tuneworthy.serving.served import ServedRun, load_served
-from tuneworthy.serving.service import Service, since_now
+from tuneworthy.serving.service import Service
+from tuneworthy.units.refit import Refit
 
 KEY = "TUNEWORTHY_SERVE_KEY"
 LONGEST_DRAIN_S = 60.0
@@ -38,6 +40,7 @@ class Settings:
         most_rows: of one request.
         most_bytes: of one request.
         most_tokens: of one text.
+        chats: most chats that are answered or wait.
         threads: of the model; default all cores.
         send_rows: texts may go to an endpoint on another machine.
     """
@@ -50,33 +53,30 @@ class Settings:
     most_rows: int = 256
     most_bytes: int = 2**20
     most_tokens: int = 8192
+    chats: int = 64
     threads: int | None = None
     send_rows: bool = False
 
 
-def serve(runs: Sequence[Path], settings: Settings, say: Callable[[str], None]) -> None:
-    """Serves until SIGTERM or Ctrl-C.
+@contextmanager
+def serving(
+    fits: Mapping[str, Refit], chats: Mapping[str, ChatRun], settings: Settings, key: str | None
+) -> Iterator["DrainingServer"]:
+    """A server, ready to run; its queue is emptied at the end.
+
+    Args:
+        fits: what predicts here, by name.
+        chats: what writes behind an engine, by name.
+        settings: how to serve.
+        key: the API key; None where none is asked for.
 
     Raises:
-        TuneworthyError: a run cannot be served, the port is taken, or a key is missing; one sentence.
+        TuneworthyError: a fit cannot be loaded, or answers by another machine and may not.
     """
-    key = api_key(settings.host)
-    names = run_names(runs)
-    listener = listen(settings.host, settings.port)
-    say(f"loading {', '.join(names)} ...")
-    with listener, serving(names, settings, key) as server:
-        for line in told(server.service.runs, settings.host, listener.getsockname()[1], key):
-            say(line)
-        server.run(sockets=[listener])
-
-
-@contextmanager
-def serving(names: dict[str, Path], settings: Settings, key: str | None) -> Iterator["DrainingServer"]:
-    """A server of these runs, ready to run; its queue is emptied at the end."""
     with bases_shared():
         loaded = {
-            name: load_served(run, name, settings.most_tokens, settings.send_rows)
-            for name, run in names.items()
+            name: load_served(fit, name, settings.most_tokens, settings.send_rows)
+            for name, fit in fits.items()
         }
         measures = Measures()
         batcher = Batcher(
@@ -87,15 +87,14 @@ def serving(names: dict[str, Path], settings: Settings, key: str | None) -> Iter
             measures.batch,
             prepare=lambda: _prepare(loaded.values(), settings.threads or cores()),
         )
-        service = Service(
-            loaded, batcher, measures, min(settings.most_rows, settings.queue_rows), since_now()
-        )
+        most_rows = min(settings.most_rows, settings.queue_rows)
+        queued = Chats(chats, settings.chats)
+        service = Service(loaded, batcher, measures, most_rows, int(time.time()), queued)
         hosts = loopback_names(settings.host) if is_loopback(settings.host) else frozenset[str]()
         keeper = Gatekeeper(hosts, key, settings.most_bytes)
-        server = DrainingServer(service, keeper)
         batcher.start()
         try:
-            yield server
+            yield DrainingServer(service, keeper)
         finally:
             batcher.stop()
 
@@ -179,16 +178,17 @@ def _prepare(runs: Iterable[ServedRun], threads: int) -> None:
             run.predict(["a text"])
 
 
-def told(runs: Mapping[str, ServedRun], host: str, port: int, key: str | None) -> list[str]:
+def told(service: Service, host: str, port: int, key: str | None) -> list[str]:
     """What is said once the server is up."""
     shown = f"[{host}]" if ":" in host else host
     lines = [f"serving on http://{shown}:{port} (OpenAPI page: /docs; Ctrl-C stops)"]
-    for name, run in runs.items():
-        unit = run.predictor.unit
-        what = f"{len(run.labels)} labels" if run.labels else "texts"
-        scaled = run.calibration
-        by = "" if run.open else f", temperature {scaled.temperature:.2f} from {scaled.rows} rows"
-        by = by if not scaled.reason or run.open else f", probabilities as they are ({scaled.reason})"
-        lines.append(f"  {name}: {unit.method}, {unit.task}, {what}{by}")
+    for name, run in service.runs.items():
+        unit, scaled = run.predictor.unit, run.calibration
+        by = f"temperature {scaled.temperature:.2f} from {scaled.rows} rows"
+        by = f"probabilities as they are ({scaled.reason})" if scaled.reason else by
+        what = "texts" if run.open else f"{len(run.labels)} labels, {by}"
+        lines.append(f"  {name}: {unit.method}, {unit.task}, {what}")
+    for name, chat in service.chats.runs.items():
+        lines.append(f"  {name}: {chat.method}, {chat.task.name}, chat by {chat.engine.kind}")
     lines.append(f"  key: {'asked for' if key else 'none, this machine alone can ask'}")
     return lines

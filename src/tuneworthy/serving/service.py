@@ -1,13 +1,13 @@
 """`Service`: the runs by name, the queue in front of them, and what every route does alike."""
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.serving.batching import Batcher, QueueFullError
+from tuneworthy.serving.chat import ChatRun, Chats
 from tuneworthy.serving.measures import Measures
 from tuneworthy.serving.problems import ProblemError
 from tuneworthy.serving.served import ServedRun
@@ -24,6 +24,7 @@ class Service:
         measures: what is counted.
         most_rows: of one request.
         since: when the server started, in seconds of Unix time.
+        chats: the runs that write, which other servers serve.
     """
 
     runs: Mapping[str, ServedRun]
@@ -31,10 +32,15 @@ class Service:
     measures: Measures
     most_rows: int
     since: int
+    chats: Chats = field(default_factory=Chats)
 
     def run(self, name: str | None) -> ServedRun:
         """The run of a request; raises ProblemError where it is unknown, or unsaid among several."""
         known = ", ".join(self.runs)
+        if name in self.chats.runs or (name is None and not self.runs):
+            raise ProblemError(
+                400, "this run writes texts: ask it by POST /v1/chat/completions.", param="model"
+            )
         if name is None:
             if len(self.runs) == 1:
                 return next(iter(self.runs.values()))
@@ -104,23 +110,34 @@ class Service:
             abstained=hides,
         )
 
+    def models(self) -> list[dict[str, Any]]:
+        """The entries of /v1/models."""
+        return [
+            *(self.described(run) for run in self.runs.values()),
+            *(self.written(run) for run in self.chats.runs.values()),
+        ]
+
+    def written(self, run: ChatRun) -> dict[str, Any]:
+        """The entry of a run that writes."""
+        return {
+            **self._model(run.name, run.task.name, run.method),
+            "engine": run.engine.kind,
+            "instruction": run.instruction,
+            "longest_answer_tokens": run.longest,
+            "context_tokens": run.context,
+        }
+
+    def _model(self, name: str, task: str, method: str) -> dict[str, Any]:
+        entry = {"id": name, "object": "model", "created": self.since, "owned_by": "tuneworthy"}
+        return {**entry, "task": task, "method": method}
+
     def described(self, run: ServedRun) -> dict[str, Any]:
-        """An entry of /v1/models, with what a client may want to know of a run."""
+        """The entry of a run that labels, with what a client may want to know of it."""
         unit = run.predictor.unit
         return {
-            "id": run.name,
-            "object": "model",
-            "created": self.since,
-            "owned_by": "tuneworthy",
-            "task": unit.task,
-            "method": unit.method,
+            **self._model(run.name, unit.task, unit.method),
             "labels": list(run.labels),
             "input_columns": list(run.columns),
             "temperature": run.calibration.temperature,
             "most_tokens": run.most_tokens,
         }
-
-
-def since_now() -> int:
-    """Seconds of Unix time."""
-    return int(time.time())
