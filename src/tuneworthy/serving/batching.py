@@ -1,8 +1,9 @@
 """Dynamic batching: requests of many clients go through the model together.
 
 One thread computes. While it does, requests pile up; then it takes what waits for the model whose turn it is,
-up to so many rows, or what has come within a few milliseconds where that is fewer. The queue is bounded: a
-request that finds it full is refused at once instead of waiting for an answer nobody wants any more.
+up to so many rows, or what has come within a few milliseconds where that is fewer. A client that asks alone,
+one request after the other, is not kept waiting for company. The queue is bounded: a request that finds it full
+is refused at once instead of waiting for an answer nobody wants any more.
 """
 
 import asyncio
@@ -68,6 +69,7 @@ class Batcher:
         self._observe, self._prepare = observe, prepare
         self._queues: dict[str, deque[_Request]] = {name: deque() for name in models}
         self._waiting = 0
+        self._company = dict.fromkeys(models, False)  # whether the last batch had several requests
         self._seconds_per_row = 0.01
         self._changed = threading.Condition()
         self._stopping = False
@@ -124,6 +126,8 @@ class Batcher:
     def _let_company_come(self, name: str) -> None:
         """Waits, the lock released, until the batch is full or its first row has waited long enough."""
         queue = self._queues[name]
+        if len(queue) == 1 and not self._company[name]:
+            return
         until = queue[0].came + self._wait_s
         while not self._stopping and sum(len(one.texts) for one in queue) < self._rows:
             left = until - time.monotonic()
@@ -138,6 +142,7 @@ class Batcher:
             batch.append(queue.popleft())
             rows += len(batch[-1].texts)
         self._waiting -= rows
+        self._company[name] = len(batch) > 1
         return batch
 
     def _answer(self, name: str, batch: Sequence[_Request]) -> None:
