@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import tuneworthy as tw
 from tiny_models import save_decoder, save_embedder
 from toy import toy_rows, write_csv
 
@@ -28,6 +29,30 @@ def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def embedder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random BERT."""
     return save_embedder(tmp_path_factory.mktemp("embedder"))
+
+
+@pytest.fixture(scope="session")
+def finished_run(
+    decoder_folder: Path, embedder_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A whole run of sixty easy rows whose arms can be exported; tfidf is recommended."""
+    run = tw.run(
+        toy_rows(),
+        target="label",
+        output=tmp_path_factory.mktemp("runs") / "finished",
+        base_model=str(decoder_folder),
+        embedding_model=str(embedder_folder),
+        protocol="holdout",
+        workers=1,
+        threads=1,
+        seeds=1,
+        resamples=200,
+        arms=["majority", "tfidf", "probe", "encoder", "lora"],
+        lora={"max_steps": 12, "learning_rate": 0.01},
+        encoder={"max_steps": 8},
+        curve={"arms": []},
+    )
+    return run.path
 
 
 @pytest.fixture

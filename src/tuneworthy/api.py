@@ -19,6 +19,8 @@ from tuneworthy.methods import METHODS
 from tuneworthy.runfolder.folder import Listener, RunFolder
 
 if TYPE_CHECKING:
+    from tuneworthy.core.parity import Parity
+    from tuneworthy.exporting import Exported
     from tuneworthy.units.predictor import Predictor
 
 JOB_SUFFIXES = (".yaml", ".yml")
@@ -65,6 +67,43 @@ class Run:
         cells = [cell_text(text, f"text {number}") or "" for number, text in enumerate(given, start=1)]
         asked = [read(Cells(cell, None)).input for cell in cells]
         return self._predictor.predict(asked, send_rows=send_rows)
+
+    def export(
+        self,
+        *to: str,
+        arm: str | None = None,
+        output: str | os.PathLike[str] | None = None,
+        rows: int | None = None,
+        tools: Mapping[str, str | os.PathLike[str]] | None = None,
+    ) -> "list[Exported]":
+        """Exports the recommended model, each artefact re-scored before it gets its name.
+
+        Args:
+            to: formats, such as "merged" or "gguf:q8_0"; none for the usual one of the arm.
+            arm: an arm other than the recommended one; fitted on all rows first where the run has not.
+            output: where the artefacts' folders go; `exports` in the run folder when absent.
+            rows: how many rows of the run the gate asks.
+            tools: programs of your own by name: "converter", "quantizer".
+
+        Returns:
+            For each format its `folder`, and what the gate found, `parity`.
+
+        Raises:
+            ParityError: an artefact does not answer as the fit; it is not kept.
+        """
+        from tuneworthy.exporters.gate import USUAL_ROWS
+        from tuneworthy.exporting import Wanted, export_run
+
+        named = {name: Path(path) for name, path in (tools or {}).items()}
+        place = None if output is None else Path(output)
+        return export_run(self.path, Wanted(to, arm, place, rows or USUAL_ROWS, named))
+
+    def verify(self, artefact: str | os.PathLike[str], rows: int | None = None) -> "Parity":
+        """The parity gate alone: whether an exported model still answers as its fit (`passed`, `causes`)."""
+        from tuneworthy.exporters.gate import USUAL_ROWS
+        from tuneworthy.exporting import verify
+
+        return verify(Path(artefact), self.path, rows or USUAL_ROWS)
 
     @cached_property
     def _predictor(self) -> "Predictor":

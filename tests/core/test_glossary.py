@@ -22,6 +22,7 @@ CORE = (
     "endpoint",
     "judgement",
     "learning",
+    "parity",
     "ranking",
     "forecast",
     "study",

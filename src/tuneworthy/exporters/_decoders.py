@@ -60,7 +60,16 @@ def stop_of(speaker: Decoder, subject: Subject) -> int:
 
 
 def expected_side(subject: Subject, rows: Sequence[Example]) -> Side:
-    """What the fit makes of the rows: label scores, or texts as it writes them freely."""
+    """What the fit makes of the rows, worked out once for all forms that it is exported in."""
+    key = ("decoder", *(row.id for row in rows))
+    if key not in subject.refit.known:
+        subject.refit.known[key] = _fitted_side(subject, rows)
+    side: Side = subject.refit.known[key]
+    return side
+
+
+def _fitted_side(subject: Subject, rows: Sequence[Example]) -> Side:
+    """Label scores, or texts as the fit writes them freely."""
     fitted, setting = fitted_decoder(subject), subject.refit.setting
     decoder = fitted.decoder
     prompts = fitted.prompts(rows)

@@ -27,6 +27,7 @@ USUAL_ROWS = 64  # an exact test sees five rows lost and none won: 8% of them
 SIGNIFICANT = 0.05  # one-sided: only a drop fails an export
 FLOOR = -30.0  # nats: below it a log-probability says "impossible", and how impossible does not count
 RESAMPLES = 2_000
+OF_PROBABILITIES = ("log_loss", "calibration_error", "auroc")  # not every export gives those of all labels
 AROUND = 40  # characters shown on each side of the place where two prompts part
 TRAITS = {
     "base_model": "the base model is another one",
@@ -119,8 +120,8 @@ def _unasked(
 
 
 def _metric_of(refit: Refit) -> Metric:
-    """The run's metric, or the task's first in place of one of the user's own."""
-    known = refit.unit.metric in METRICS.names()
+    """The run's metric, or the task's first in place of one of the user's own, or of probabilities."""
+    known = refit.unit.metric in METRICS.names() and refit.unit.metric not in OF_PROBABILITIES
     return METRICS.get(refit.unit.metric) if known else refit.setting.metric
 
 

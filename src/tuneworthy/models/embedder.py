@@ -88,16 +88,28 @@ def _loaded(folder: Path) -> Embedder:
     except (OSError, ValueError, KeyError) as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise ModelError(f"{folder} cannot be loaded as an encoder: {first}") from error
-    pooling_file = folder / "1_Pooling" / "config.json"
-    says_cls = pooling_file.exists() and json.loads(pooling_file.read_text()).get("pooling_mode_cls_token")
-    length_file = folder / "sentence_bert_config.json"
-    stated = json.loads(length_file.read_text()).get("max_seq_length") if length_file.exists() else None
-    limit = int(getattr(model.config, "max_position_embeddings", 512))
+    pooling, length = read_pooling(folder, int(getattr(model.config, "max_position_embeddings", 512)))
     where = device()
     return Embedder(
         model=model.to(where).eval(),
         tokenizer=tokenizer,
-        pooling="cls" if says_cls else "mean",
-        max_length=min(int(stated or 512), limit),
+        pooling=pooling,
+        max_length=length,
         device=where,
     )
+
+
+def read_pooling(folder: Path, limit: int) -> tuple[Literal["mean", "cls"], int]:
+    """How tokens become one vector, and how many are read, as sentence-transformers' files say."""
+    pooling_file = folder / "1_Pooling" / "config.json"
+    says_cls = pooling_file.exists() and json.loads(pooling_file.read_text()).get("pooling_mode_cls_token")
+    length_file = folder / "sentence_bert_config.json"
+    stated = json.loads(length_file.read_text()).get("max_seq_length") if length_file.exists() else None
+    return "cls" if says_cls else "mean", min(int(stated or 512), limit)
+
+
+def embedding_of(folder: Path) -> dict[str, Any]:
+    """The same in plain words, for whoever embeds without this package."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    pooling, length = read_pooling(folder, int(config.get("max_position_embeddings", 512)))
+    return {"layer": -1, "pooling": pooling, "max_length": length, "normalise": True}

@@ -15,7 +15,13 @@ from tuneworthy.reports import formats
 from tuneworthy.reports.contents import Contents
 
 LIBRARIES = {"adapter": "peft", "merged": "transformers", "encoder": "transformers", "sklearn": "sklearn"}
-RELATIONS = {"adapter": "adapter", "gguf": "quantized", "ollama": "quantized"}
+RELATIONS = {
+    "adapter": "adapter",
+    "merged": "finetune",
+    "encoder": "finetune",
+    "gguf": "quantized",
+    "ollama": "quantized",
+}
 PIPELINES = {  # the Hub's tags, where they are not the task's name
     "multi-label": "text-classification",
     "regression": "text-classification",
@@ -23,6 +29,18 @@ PIPELINES = {  # the Hub's tags, where they are not the task's name
 }
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 ESCAPED = re.compile(r"([\\`*_{}\[\]|~$])")
+HUB_LICENCES = (  # those of the Hub's identifiers that our catalogue has
+    "apache-2.0",
+    "mit",
+    "gemma",
+    "cc-by-4.0",
+    "cc-by-nc-4.0",
+    "cc-by-sa-4.0",
+    "cc-by-nc-sa-4.0",
+    "llama3.1",
+    "llama3.2",
+    "llama3.3",
+)
 SHOWN_LABELS = 60
 
 
@@ -100,11 +118,13 @@ def _header(contents: Contents, unit: Unit, parity: Parity) -> str:
     entries = [entry_of(ref.name) for ref in unit.models.values()]
     licences = [entry.licence for entry in entries if entry is not None]
     if licences and len(licences) == len(unit.models):
-        fields["license"] = licences[0] if len(set(licences)) == 1 else "other"
+        named = licences[0].lower() if len(set(licences)) == 1 else "other"
+        fields["license"] = named if named in HUB_LICENCES else "other"
     ids = [entry.id if entry else ref.name for entry, ref in zip(entries, unit.models.values(), strict=True)]
     if ids and all(HUB_ID.fullmatch(one) for one in ids):
         fields["base_model"] = ids
-        fields["base_model_relation"] = RELATIONS.get(exporter, "finetune")
+        if exporter in RELATIONS:
+            fields["base_model_relation"] = RELATIONS[exporter]
     fields["library_name"] = LIBRARIES.get(exporter, exporter)
     fields["pipeline_tag"] = PIPELINES.get(unit.task, unit.task)
     fields["tags"] = ["tuneworthy", unit.method]

@@ -2,8 +2,8 @@
 
 One thread computes. While it does, requests pile up; then it takes what waits for the model whose turn it is,
 up to so many rows, or what has come within a few milliseconds where that is fewer. A client that asks alone,
-one request after the other, is not kept waiting for company. The queue is bounded: a request that finds it full
-is refused at once instead of waiting for an answer nobody wants any more.
+one request after the other, is not kept waiting for company. The queue is bounded: a request that finds it
+full is refused at once instead of waiting for an answer nobody wants any more.
 """
 
 import asyncio

@@ -24,6 +24,7 @@ class Refit:
         unit: what was fitted.
         folder: the unit's output.
         models: the base models' folders by role, as the unit started from them.
+        known: what has been worked out about the fit, for whoever asks the same again.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Refit:
         self.folder = run / "units" / unit.address
         self.models = starting_models(unit, run, models)
         self._report = report
+        self.known: dict[Any, Any] = {}
         self._fitted: Fitted | None = None
 
     @property
