@@ -1,13 +1,13 @@
 """What `tuneworthy serve` does for many clients: 50 at a time against one request after the other.
 
-    python bench/delivery.py --data FOLDER [--requests 10000] [--arms probe lora] [--quick]
+    python bench/delivery.py --data FOLDER [--requests 10000] [--arms probe lora] [--threads N] [--quick]
 
 FOLDER holds `tos_clause_type/train.csv` and `test.csv` (columns company, clause, clause_type): clauses of
 github.com/nlp-unibo/Multilingual-Unfair-Clause-Detection (English, CC BY 4.0). Each arm is fitted on
-rows of the training file, lora for a few steps only: a server's speed does not depend on what was learned. The
-server is `tuneworthy serve` in a process of its own; clients are coroutines on kept connections in this one, on
-the same cores. Every answer is compared with the run's own prediction of that text in this process: label and
-calibrated probabilities. One by one is measured before and after, so that other work weighs alike.
+rows of the training file, lora for a few steps only: a server's speed does not depend on what was learned.
+The server is `tuneworthy serve` in a process of its own; clients are coroutines on kept connections in this
+one, on the same cores. Every answer is compared with the run's own prediction of that text in this process: label
+and calibrated probabilities. One by one is measured before and after, so that other work weighs alike.
 """
 
 import argparse
@@ -61,7 +61,7 @@ class Load:
 
 LOADS = {
     "probe": Load(300, {"protocol": "crossfit"}, 1.0, 200),
-    "lora": Load(60, {"protocol": "holdout", "lora": {"max_steps": 8}, "train_anyway": True}, 0.3, 25),
+    "lora": Load(60, {"protocol": "holdout", "lora": {"max_steps": 4}, "train_anyway": True}, 0.3, 12),
 }
 
 
@@ -98,7 +98,7 @@ def made(arm: str, data: Path) -> Path:
 class Server:
     """`tuneworthy serve` of one arm, in a process of its own."""
 
-    def __init__(self, run: Path, arm: str, log: Path) -> None:
+    def __init__(self, run: Path, arm: str, log: Path, threads: int) -> None:
         command = [
             sys.executable,
             "-m",
@@ -110,6 +110,7 @@ class Server:
             "--port",
             "0",
         ]
+        command += ["--threads", str(threads)] if threads else []
         with log.open("w") as out:
             self._process = subprocess.Popen(
                 command, stdout=out, stderr=out, env={**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -181,7 +182,7 @@ def wrong(one: Asked, own: dict[str, float]) -> bool:
     return apart > NEAR_TIE or (one.body["label"] != best and own[best] - own[one.body["label"]] > NEAR_TIE)
 
 
-def measured(arm: str, data: Path, requests: int) -> dict[str, Any]:
+def measured(arm: str, data: Path, requests: int, threads: int) -> dict[str, Any]:
     """Figures of one arm."""
     run, load = made(arm, data), LOADS[arm]
     served = load_served(final_fit(run, arm), arm, 8192, False)
@@ -192,7 +193,7 @@ def measured(arm: str, data: Path, requests: int) -> dict[str, Any]:
     texts = [pool[i] for i in rng.integers(len(pool), size=count)]
     own = expected(served, pool)
     del served
-    server = Server(run, arm, PLACE / arm / "log")
+    server = Server(run, arm, PLACE / arm / "log", threads)
     try:
         asked(server.port, texts[: 2 * CLIENTS], CLIENTS)  # warm
         alone, alone_s = asked(server.port, texts[: load.alone], 1)
@@ -247,12 +248,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--arms", nargs="+", choices=list(LOADS), default=list(LOADS))
+    parser.add_argument("--threads", type=int, default=0, help="of the model; 0: all cores")
     parser.add_argument("--quick", action="store_true", help="1,000 requests in place of 10,000")
     options = parser.parse_args()
     requests = min(options.requests, 1000) if options.quick else options.requests
     figures: dict[str, Any] = {}
     for arm in options.arms:
-        figures |= measured(arm, options.data.resolve(), requests)
+        figures |= measured(arm, options.data.resolve(), requests, options.threads)
     if "probe" in options.arms:
         figures |= calibration(PLACE / "probe" / "run", "probe")
     print(closing_line(figures))

@@ -28,6 +28,7 @@ from tuneworthy.engine.training import ValidationScore
 from tuneworthy.engine.training import train as run_training
 from tuneworthy.methods import Setting
 from tuneworthy.methods._constrained import schema_of
+from tuneworthy.methods._options import Lettered
 from tuneworthy.methods._prompting import UNSHARED, Label, Matrix, answers, named, quiet_unless, softmax
 from tuneworthy.methods._tuning import choose_checkpoint, frozen_training, training_facts, validated
 from tuneworthy.methods._writing import longest_answer, write_answers
@@ -95,6 +96,8 @@ class FittedDecoder:
         """Token ids of each row's prompt and of each label."""
         setting = self.setting
         labels = encode_labels(self.decoder, setting.task, setting.instruction, setting.labels)
+        if isinstance(setting.task, Lettered):  # the pipeline reads the letter and not what follows it
+            labels = [label[:1] for label in labels]
         return self.prompts(examples), labels
 
     def prompts(self, examples: Sequence[Example]) -> list[list[int]]:
