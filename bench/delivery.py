@@ -6,8 +6,8 @@ FOLDER holds `tos_clause_type/train.csv` and `test.csv` (columns company, clause
 github.com/nlp-unibo/Multilingual-Unfair-Clause-Detection (English, CC BY 4.0). Each arm is fitted on
 rows of the training file, lora for a few steps only: a server's speed does not depend on what was learned.
 The server is `tuneworthy serve` in a process of its own; clients are coroutines on kept connections in this
-one, on the same cores. Every answer is compared with the run's own prediction of that text in this process: label
-and calibrated probabilities. One by one is measured before and after, so that other work weighs alike.
+one, on the same cores. Every answer is compared with the run's own prediction of that text in this process:
+label and calibrated probabilities. One by one is measured before and after, so that other work weighs alike.
 """
 
 import argparse

@@ -1,8 +1,11 @@
 """Finished runs behind HTTP: which of them predict here, and which write behind an engine."""
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tuneworthy.core.errors import JobError
@@ -38,7 +41,7 @@ def host(runs: Sequence[Path], settings: Settings, arm: str | None, engine: str,
     key = api_key(settings.host)
     names = run_names(runs)
     fits = {name: final_fit(run, arm, say) for name, run in names.items()}
-    with listen(settings.host, settings.port) as listener, ExitStack() as stack:
+    with listen(settings.host, settings.port) as listener, _left_by_the_door(), ExitStack() as stack:
         chats = {}
         for name, fit in fits.items():
             if writes(fit):
@@ -52,6 +55,22 @@ def host(runs: Sequence[Path], settings: Settings, arm: str | None, engine: str,
         for line in told(server.service, settings.host, listener.getsockname()[1], key):
             say(line)
         server.run(sockets=[listener])
+
+
+@contextmanager
+def _left_by_the_door() -> Iterator[None]:
+    """Within it SIGTERM ends this process as an exception does, so that engines are stopped.
+
+    While the server runs it has handlers of its own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def writes(fit: Refit) -> bool:

@@ -1,5 +1,6 @@
 """The application: routes, the gate before them, and errors in one shape."""
 
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -9,7 +10,6 @@ from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
-from tuneworthy import __version__
 from tuneworthy.serving import chat, decisions, predictions
 from tuneworthy.serving.gate import Gate, Gatekeeper
 from tuneworthy.serving.problems import ProblemError, unreadable
@@ -34,7 +34,7 @@ def build_app(service: Service, keeper: Gatekeeper) -> FastAPI:
     """The FastAPI application of these runs, with this keeper at the gate."""
     app = FastAPI(
         title="tuneworthy",
-        version=__version__,
+        version=version("tuneworthy"),
         description=ABOUT,
         redoc_url=None,
         lifespan=service.chats.lifespan,

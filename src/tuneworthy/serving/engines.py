@@ -5,12 +5,14 @@ They see no other machine: whoever asks comes through our gate.
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -113,13 +115,18 @@ class Engine:
     def stop(self) -> None:
         """Ends the process, politely first."""
         if self.alive:
-            self._process.terminate()
+            self._signal(signal.SIGTERM)
             try:
                 self._process.wait(LONGEST_STOP_S)
             except subprocess.TimeoutExpired:
-                self._process.kill()
+                self._signal(signal.SIGKILL)
                 self._process.wait()
         self._log.close()
+
+    def _signal(self, number: int) -> None:
+        """To the engine and to processes that it has started: it leads a group of its own."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
 
 def _free_port() -> int:
