@@ -29,8 +29,11 @@ import psutil
 import tuneworthy as tw
 from common import closing_line, figure
 from tasks import SETS, drawn, read, written
+from tuneworthy.models.resolve import resolve
 from tuneworthy.refitting import final_fit
+from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.serving.served import ServedRun, load_served
+from tuneworthy.units.refit import read_unit
 
 PLACE = Path(__file__).parents[1] / ".bench" / "delivery"
 SET = "tos_clause_type"
@@ -51,17 +54,19 @@ class Load:
         settings: of its job.
         share: of the requests that 50 clients send.
         alone: requests one by one.
+        refit: whether the arm is fitted on all rows once more; else the measured fit is served.
     """
 
     rows: int
     settings: dict[str, Any]
     share: float
     alone: int
+    refit: bool
 
 
 LOADS = {
-    "probe": Load(300, {"protocol": "crossfit"}, 1.0, 200),
-    "lora": Load(60, {"protocol": "holdout", "lora": {"max_steps": 4}, "train_anyway": True}, 0.3, 12),
+    "probe": Load(300, {"protocol": "crossfit"}, 1.0, 200, True),
+    "lora": Load(60, {"protocol": "holdout", "lora": {"max_steps": 4}, "train_anyway": True}, 0.3, 12, False),
 }
 
 
@@ -91,25 +96,23 @@ def made(arm: str, data: Path) -> Path:
         arms=["majority", arm],
         **settings,
     )
-    final_fit(run.path, arm, print)
+    folder = RunFolder(run.path)
+    if load.refit:
+        unit = final_fit(run.path, arm, print).unit
+    else:
+        units = [entry for stage in folder.read("plan.json")["stages"] for entry in stage["units"]]
+        [fit] = [entry["address"] for entry in units if entry["method"] == arm]
+        unit = read_unit(run.path, fit)
+    folders = {role: str(resolve(ref.name)) for role, ref in unit.models.items()}
+    folder.write("model.json", {"unit": unit.address, "method": arm, "folders": folders})
     return run.path
 
 
 class Server:
     """`tuneworthy serve` of one arm, in a process of its own."""
 
-    def __init__(self, run: Path, arm: str, log: Path, threads: int) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "tuneworthy.cli.main",
-            "serve",
-            str(run),
-            "--arm",
-            arm,
-            "--port",
-            "0",
-        ]
+    def __init__(self, run: Path, log: Path, threads: int) -> None:
+        command = [sys.executable, "-m", "tuneworthy.cli.main", "serve", str(run), "--port", "0"]
         command += ["--threads", str(threads)] if threads else []
         with log.open("w") as out:
             self._process = subprocess.Popen(
@@ -185,7 +188,7 @@ def wrong(one: Asked, own: dict[str, float]) -> bool:
 def measured(arm: str, data: Path, requests: int, threads: int) -> dict[str, Any]:
     """Figures of one arm."""
     run, load = made(arm, data), LOADS[arm]
-    served = load_served(final_fit(run, arm), arm, 8192, False)
+    served = load_served(final_fit(run), arm, 8192, False)
     count = max(CLIENTS, round(requests * load.share))
     rng = np.random.default_rng(0)
     pool = [str(row["clause"]) for row in read(data / SET, "test")]
@@ -193,7 +196,7 @@ def measured(arm: str, data: Path, requests: int, threads: int) -> dict[str, Any
     texts = [pool[i] for i in rng.integers(len(pool), size=count)]
     own = expected(served, pool)
     del served
-    server = Server(run, arm, PLACE / arm / "log", threads)
+    server = Server(run, PLACE / arm / "log", threads)
     try:
         asked(server.port, texts[: 2 * CLIENTS], CLIENTS)  # warm
         alone, alone_s = asked(server.port, texts[: load.alone], 1)
@@ -226,7 +229,7 @@ def measured(arm: str, data: Path, requests: int, threads: int) -> dict[str, Any
 
 def calibration(run: Path, arm: str) -> dict[str, Any]:
     """What the temperature does to probabilities of rows that neither fit nor temperature have seen."""
-    served = load_served(final_fit(run, arm), arm, 8192, False)
+    served = load_served(final_fit(run), arm, 8192, False)
     figures = {}
     for one in served.calibration.estimates:
         ends = f"[{one.low or 0:.3f}, {one.high or 0:.3f}]"
