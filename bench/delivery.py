@@ -198,7 +198,7 @@ def measured(arm: str, data: Path, requests: int, threads: int) -> dict[str, Any
     del served
     server = Server(run, PLACE / arm / "log", threads)
     try:
-        asked(server.port, texts[: 2 * CLIENTS], CLIENTS)  # warm
+        asked(server.port, texts[: load.alone], load.alone)  # warm
         alone, alone_s = asked(server.port, texts[: load.alone], 1)
         before = server.memory_mib
         together, together_s = asked(server.port, texts, CLIENTS)

@@ -23,7 +23,7 @@ from tuneworthy.units.refit import Refit
 PASSPORT, CARD = "tuneworthy.json", "README.md"
 TOOLS = ("converter", "quantizer")
 FORMAT = 1  # of the passport
-USUAL = ("merged", "encoder", "sklearn")  # the first that suits is exported where none is named
+USUAL = ("merged", "encoder", "sklearn", "decision")  # the first that suits is exported where none is named
 Say = Callable[[str], None]
 
 
