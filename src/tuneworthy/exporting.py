@@ -14,7 +14,7 @@ from tuneworthy.core.hashing import file_digest
 from tuneworthy.core.parity import Parity
 from tuneworthy.exporters import EXPORTERS, Exporter, Subject, named
 from tuneworthy.exporters.gate import USUAL_ROWS, choose_rows, examine
-from tuneworthy.refitting import final_fit, fit_at
+from tuneworthy.refitting import final_fit, fit_at, likeness
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.model_card import render_card
 from tuneworthy.runfolder.folder import Listener, to_json, write_text
@@ -23,6 +23,7 @@ from tuneworthy.units.refit import Refit
 PASSPORT, CARD = "tuneworthy.json", "README.md"
 TOOLS = ("converter", "quantizer")
 FORMAT = 1  # of the passport
+SHOWN_BYTES, SHOWN_TOKENS = 60, 8  # of the first row that differs, at the end of its prompt
 USUAL = ("merged", "encoder", "sklearn", "decision")  # the first that suits is exported where none is named
 Say = Callable[[str], None]
 
@@ -71,18 +72,17 @@ def export_run(
         TuneworthyError: the run is not finished, or a tool is missing.
     """
     asked = [_parted(text) for text in wanted.to]
+    alike = likeness(run, wanted.arm)  # a form that does not suit is said before anything is fitted
+    asked = asked or [_usual(alike)]
+    for exporter, variant in asked:
+        if why := exporter.unsuited(Subject(alike, variant, wanted.tools)):
+            raise JobError(f"{alike.unit.method} cannot be exported to {exporter.name}: {why}.")
     refit = final_fit(run, wanted.arm, say, listener)
-    subjects = [
-        (exporter, Subject(refit, variant, wanted.tools)) for exporter, variant in asked or [_usual(refit)]
-    ]
-    for exporter, subject in subjects:
-        if why := exporter.unsuited(subject):
-            raise JobError(f"{refit.unit.method} cannot be exported to {exporter.name}: {why}.")
     place = wanted.output or run / "exports"
     done = []
-    for exporter, subject in subjects:
-        target = place / named(exporter.name, subject.variant)
-        done.append(_export(exporter, subject, target, wanted.rows, say))
+    for exporter, variant in asked:
+        target = place / named(exporter.name, variant)
+        done.append(_export(exporter, Subject(refit, variant, wanted.tools), target, wanted.rows, say))
     return done
 
 
@@ -174,14 +174,20 @@ def _export(exporter: Exporter, subject: Subject, target: Path, rows: int, say: 
         failed.unlink(missing_ok=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    say(f"{name}: passed, {parity.same} of {parity.rows} answers the same")
     return Exported(target, parity)
 
 
 def failure(parity: Parity, tail: str = "") -> str:
     """Why the gate fails, the first differing row named."""
     text = f"{parity.artefact} does not answer as the fit it was made from: {'; '.join(parity.causes)}."
-    if (first := parity.first) is not None and first.expected != first.found:
-        text += f" The first row that differs is {first.row} ({first.expected!r} became {first.found!r})."
+    if (first := parity.first) is not None:
+        text += f" The first row that differs is {first.row} ({first.expected!r} became {first.found!r})"
+        if first.found_prompt is not None and first.found_tokens is not None:
+            last = ", ".join(map(str, first.found_tokens[-SHOWN_TOKENS:]))
+            prompt = first.found_prompt.encode("utf-8", "replace")[-SHOWN_BYTES:]
+            text += f"; its prompt ends in {prompt!r}, {len(first.found_tokens)} tokens, the last {last}"
+        text += "."
     return text + tail
 
 

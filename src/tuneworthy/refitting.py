@@ -62,6 +62,19 @@ def final_fit(
     return Refit(run, read_unit(run, wanted.address), models, report)
 
 
+def likeness(run: Path, arm: str | None = None) -> Refit:
+    """A fit of the arm that is there already: enough to tell in which forms it could leave.
+
+    Raises:
+        RunFolderError, NotFoundError, ModelError: as `final_fit`.
+    """
+    unit, folders = recommended(run)
+    if arm is None or arm == unit.method:
+        return Refit(run, unit, base_models(unit, folders))
+    fit = _fits(run, arm)[0]
+    return Refit(run, fit, base_models(fit, {**_named_folders(run, fit), **folders}))
+
+
 def fit_at(run: Path, address: str) -> Refit | None:
     """The run's fit of this address; None where it has none."""
     if not is_finished(run / "units" / address):

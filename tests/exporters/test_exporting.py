@@ -141,6 +141,13 @@ def test_what_cannot_be_exported_is_one_sentence(finished_run: Path, wanted: Wan
         export_run(finished_run, wanted)
 
 
+def test_a_form_that_does_not_suit_is_said_before_anything_is_fitted(finished_run: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(JobError, match="encoder cannot be exported to merged"):
+        export_run(finished_run, Wanted(("merged",), "encoder"), said.append)
+    assert said == []
+
+
 def test_an_unknown_arm_names_the_nearest(finished_run: Path) -> None:
     with pytest.raises(NotFoundError, match="did you mean 'lora'"):
         export_run(finished_run, Wanted((), "loar"))

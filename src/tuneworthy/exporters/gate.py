@@ -95,7 +95,7 @@ def examine(
         precision=found.precision,
         causes=tuple(causes),
         notes=_notes(same, len(rows), causes),
-        first=_first(expected, found, rows),
+        first=_first(expected, found, rows, bool(causes)),
         seconds=round(seconds, 2),
     )
 
@@ -254,16 +254,19 @@ def _notes(same: int, rows: int, causes: Sequence[str]) -> tuple[str, ...]:
     return (f"{rows - same} of {rows} answers differ, within the tolerance",)
 
 
-def _first(expected: Side, found: Side, rows: Sequence[Example]) -> Difference | None:
-    """The first row that is answered otherwise; where none is, the first that is asked otherwise."""
+def _first(expected: Side, found: Side, rows: Sequence[Example], failed: bool) -> Difference | None:
+    """The first row that is answered otherwise; where none is, the first that is asked otherwise.
+
+    Where the gate fails and neither is so, the row whose log-probabilities are furthest apart.
+    """
     triples = list(zip(expected.given, found.given, rows, strict=True))
     different = [t for t in triples if t[0].value != t[1].value]
     different += [t for t in triples if None not in (t[0].prompt, t[1].prompt) and t[0].prompt != t[1].prompt]
+    if not different and failed:
+        different = sorted(triples, key=lambda t: _furthest(t[0], t[1]) or 0.0, reverse=True)
     if not different:
         return None
     ours, theirs, row = different[0]
-    shared = [name for name in ours.scores if name in theirs.scores]
-    distances = [abs(max(ours.scores[k], FLOOR) - max(theirs.scores[k], FLOOR)) for k in shared]
     return Difference(
         example_id=row.id,
         row=row.row,
@@ -273,5 +276,11 @@ def _first(expected: Side, found: Side, rows: Sequence[Example]) -> Difference |
         found_prompt=theirs.prompt,
         expected_tokens=ours.tokens,
         found_tokens=theirs.tokens,
-        nats=max(distances) if distances else None,
+        nats=_furthest(ours, theirs),
     )
+
+
+def _furthest(ours: Given, theirs: Given) -> float | None:
+    """The largest distance of two log-probabilities of one row, in nats."""
+    shared = [name for name in ours.scores if name in theirs.scores]
+    return max((abs(max(ours.scores[k], FLOOR) - max(theirs.scores[k], FLOOR)) for k in shared), default=None)

@@ -37,6 +37,7 @@ HUB_LICENCES = (  # those of the Hub's identifiers that our catalogue has
     "cc-by-nc-4.0",
     "cc-by-sa-4.0",
     "cc-by-nc-sa-4.0",
+    "llama2",
     "llama3.1",
     "llama3.2",
     "llama3.3",
@@ -118,7 +119,7 @@ def _header(contents: Contents, unit: Unit, parity: Parity) -> str:
     entries = [entry_of(ref.name) for ref in unit.models.values()]
     licences = [entry.licence for entry in entries if entry is not None]
     if licences and len(licences) == len(unit.models):
-        named = licences[0].lower() if len(set(licences)) == 1 else "other"
+        named = licences[0].lower().replace("llama-", "llama") if len(set(licences)) == 1 else "other"
         fields["license"] = named if named in HUB_LICENCES else "other"
     ids = [entry.id if entry else ref.name for entry, ref in zip(entries, unit.models.values(), strict=True)]
     if ids and all(HUB_ID.fullmatch(one) for one in ids):

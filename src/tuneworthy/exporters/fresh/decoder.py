@@ -55,17 +55,21 @@ def answer_tokens(tokenizer: Any, messages: list[dict[str, str]], prompt: str, a
 def score(model: Any, prompt: list[int], answers: list[list[int]]) -> list[float]:
     """Summed log-probability in nats of each answer after the prompt, which is read once."""
     where = model.device
-    read = model(input_ids=torch.tensor([prompt], device=where), use_cache=True)
+    tokens = torch.tensor([prompt], device=where)
+    try:
+        read = model(input_ids=tokens, use_cache=True, logits_to_keep=1)
+    except TypeError:  # an architecture that computes them all
+        read = model(input_ids=tokens, use_cache=True)
     first = read.logits[0, -1].float().log_softmax(-1)
     longest = max(map(len, answers))
     if longest == 1:
         return [float(first[answer[0]]) for answer in answers]
     cache = read.past_key_values
     cache.batch_repeat_interleave(len(answers))
-    tokens = torch.zeros((len(answers), longest - 1), dtype=torch.long)
+    after = torch.zeros((len(answers), longest - 1), dtype=torch.long)
     for row, answer in enumerate(answers):
-        tokens[row, : len(answer) - 1] = torch.tensor(answer[:-1], dtype=torch.long)
-    logits = model(input_ids=tokens.to(where), past_key_values=cache).logits.float().log_softmax(-1)
+        after[row, : len(answer) - 1] = torch.tensor(answer[:-1], dtype=torch.long)
+    logits = model(input_ids=after.to(where), past_key_values=cache).logits.float().log_softmax(-1)
     sums = []
     for row, answer in enumerate(answers):
         later = sum(float(logits[row, at, token]) for at, token in enumerate(answer[1:]))

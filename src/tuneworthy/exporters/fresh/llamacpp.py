@@ -17,7 +17,8 @@ from typing import Any
 
 import xllamacpp
 
-USUAL, MOST = 1000, 1_000_000  # tokens whose probability is asked: of the likeliest, or of all
+USUAL, MOST = 300, 1_000_000  # tokens whose probability is asked: of the likeliest, or of all
+IMPOSSIBLE = -100.0  # nats
 
 
 class Model:
@@ -45,33 +46,46 @@ class Model:
         body = {"content": text, "add_special": special, "parse_special": True}
         return [int(token) for token in self.post("/tokenize", body)["tokens"]]
 
-    def next(self, tokens: list[int], wanted: set[int]) -> dict[int, float]:
-        """Log-probabilities of the next token, of those wanted."""
-        for count in (USUAL, MOST):
-            body = {"prompt": tokens, "n_predict": 1, "n_probs": count, "temperature": 0.0}
-            [first] = self.post("/completion", body)["completion_probabilities"]
-            found = {int(one["id"]): float(one["logprob"]) for one in first["top_logprobs"]}
-            if wanted <= set(found):
-                break
-        return {token: found.get(token, -100.0) for token in wanted}
+    def next(self, tokens: list[int], count: int = USUAL) -> tuple[dict[int, float], float]:
+        """Log-probabilities of the likeliest next tokens, and what every other one is at most."""
+        body = {"prompt": tokens, "n_predict": 1, "n_probs": count, "temperature": 0.0}
+        [first] = self.post("/completion", body)["completion_probabilities"]
+        found = {int(one["id"]): float(one["logprob"]) for one in first["top_logprobs"]}
+        return found, min(found.values())
+
+    def exact(self, tokens: list[int], token: int) -> float:
+        """The log-probability of one next token, however unlikely it is."""
+        found, _ = self.next(tokens)
+        return found[token] if token in found else self.next(tokens, MOST)[0].get(token, IMPOSSIBLE)
 
     def best(self, prompt: list[int], answers: list[list[int]]) -> tuple[int, float]:
-        """The answer with the highest summed log-probability, and that sum: best first, and so exact."""
-        waiting: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
+        """The answer with the highest summed log-probability, and that sum.
+
+        Best first: a token beyond the likeliest counts as likely as it may be at most, and is looked up when
+        it is its turn, so that the answer is exact.
+        """
+        waiting: list[tuple[float, tuple[int, ...], bool]] = [(0.0, (), True)]
         while waiting:
-            cost, path = heapq.heappop(waiting)
+            cost, path, known = heapq.heappop(waiting)
+            if not known:
+                before = [*prompt, *path[:-1]]
+                bound = self.next(before)[1]
+                heapq.heappush(waiting, (cost + bound - self.exact(before, path[-1]), path, True))
+                continue
             for number, answer in enumerate(answers):
                 if tuple(answer) == path:
                     return number, -cost
-            wanted = {a[len(path)] for a in answers if tuple(a[: len(path)]) == path and len(a) > len(path)}
-            for token, log_p in self.next([*prompt, *path], wanted).items():
-                heapq.heappush(waiting, (cost - log_p, (*path, token)))
+            found, bound = self.next([*prompt, *path])
+            starts = [a for a in answers if tuple(a[: len(path)]) == path and len(a) > len(path)]
+            for token in {answer[len(path)] for answer in starts}:
+                entry = (cost - found.get(token, bound), (*path, token), token in found)
+                heapq.heappush(waiting, entry)
         raise ValueError("there is no answer to choose")
 
     def forced(self, prompt: list[int], answer: list[int]) -> float:
         """The summed log-probability of an answer, token by token."""
         steps = range(len(answer))
-        return sum(self.next([*prompt, *answer[:at]], {answer[at]})[answer[at]] for at in steps)
+        return sum(self.exact([*prompt, *answer[:at]], answer[at]) for at in steps)
 
     def write(self, prompt: list[int], longest: int) -> str:
         """The greedy answer."""
