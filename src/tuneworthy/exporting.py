@@ -24,7 +24,7 @@ PASSPORT, CARD = "tuneworthy.json", "README.md"
 TOOLS = ("converter", "quantizer")
 FORMAT = 1  # of the passport
 SHOWN_BYTES, SHOWN_TOKENS = 60, 8  # of the first row that differs, at the end of its prompt
-USUAL = ("merged", "encoder", "sklearn")  # the first that suits is exported where none is named
+USUAL = ("merged", "encoder", "sklearn", "decision")  # the first that suits is exported where none is named
 Say = Callable[[str], None]
 
 

@@ -45,7 +45,14 @@ def no_decoder(subject: Subject, form: str) -> str:
             f"{form} holds a fine-tuned language model, which {subject.refit.unit.method} does not make: "
             f"export an arm among {', '.join(ARMS)}"
         )
-    return ""
+    return answers_by_letter(subject)
+
+
+def answers_by_letter(subject: Subject) -> str:
+    """Why a fit that answers by the letter of an option leaves as a decision model only; empty where none."""
+    own = subject.refit.unit.parameters
+    by_letter = own.get("settings", own).get("answer_format") == "option"
+    return "it answers by letters, which the decision pipeline reads: export decision" if by_letter else ""
 
 
 def fitted_decoder(subject: Subject) -> FittedDecoder:

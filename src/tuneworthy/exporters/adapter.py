@@ -26,7 +26,7 @@ class Adapter:
             return decoders.no_decoder(subject, self.name)
         if subject.refit.unit.start is not None:
             return "its base model has read your unlabelled text and is in this run only: export merged"
-        return ""
+        return decoders.answers_by_letter(subject)
 
     def write(self, subject: Subject, folder: Path) -> None:
         """Weights, a configuration that names the base model, tokenizer, template, stop tokens."""

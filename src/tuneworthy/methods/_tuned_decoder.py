@@ -28,11 +28,12 @@ from tuneworthy.engine.training import ValidationScore
 from tuneworthy.engine.training import train as run_training
 from tuneworthy.methods import Setting
 from tuneworthy.methods._constrained import schema_of
+from tuneworthy.methods._options import Lettered
 from tuneworthy.methods._prompting import UNSHARED, Label, Matrix, answers, named, quiet_unless, softmax
 from tuneworthy.methods._tuning import choose_checkpoint, frozen_training, training_facts, validated
 from tuneworthy.methods._writing import longest_answer, write_answers
 from tuneworthy.models.adapters import load_adapter, save_adapter
-from tuneworthy.models.decoder import Decoder, load_decoder, save_decoder
+from tuneworthy.models.decoder import Decoder, base_for_adapter, save_decoder
 from tuneworthy.tasks import Schema
 
 WRITTEN = 32  # validation rows for which texts are written; each is hundreds of forward passes
@@ -108,6 +109,8 @@ class FittedDecoder:
         """Token ids of each row's prompt and of each label."""
         setting = self.setting
         labels = encode_labels(self.decoder, setting.task, setting.instruction, setting.labels)
+        if isinstance(setting.task, Lettered):  # the pipeline reads the letter and not what follows it
+            labels = [label[:1] for label in labels]
         return self.prompts(examples), labels
 
     def prompts(self, examples: Sequence[Example]) -> list[list[int]]:
@@ -218,7 +221,7 @@ def reopened(
 
 def with_adapter(base: Path, four_bits: bool, adapter: Path) -> Decoder:
     """A base that multiplies in float32, with a saved adapter: near-ties flip in bfloat16."""
-    decoder = load_decoder(base, "float32", four_bits)
+    decoder = base_for_adapter(base, "float32", four_bits)
     load_adapter(decoder, adapter)
     return decoder
 

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,7 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.engine.recipe import default_epochs, default_learning_rate
 from tuneworthy.methods import Answers, Setting, Space
+from tuneworthy.methods._options import lettered
 from tuneworthy.methods._tuned_decoder import (
     DecoderParameters,
     FittedDecoder,
@@ -42,6 +43,11 @@ class LoraParameters(DecoderParameters):
     )
     alpha: int | None = Field(None, ge=1, description="adapter scale; default 2 x rank")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout on adapter inputs")
+    answer_format: Literal["label", "option"] = Field(
+        "label",
+        description="what is written: the label, or the letter of a lettered option, which transformers' "
+        "decision pipeline reads (needed by the decision export; 26 labels at most)",
+    )
     learning_rate: float | None = Field(
         None, gt=0, description="peak; default 5e-4 x (2000/hidden)^0.781, halved below 500 rows (Tinker)"
     )
@@ -76,6 +82,7 @@ class Lora:
         validation: Sequence[Example],
     ) -> FittedDecoder:
         """Trains the adapters; scores with them on the base multiplied in float32 afterwards."""
+        setting = asked(setting, parameters)
         decoder = load_decoder(setting.models["decoder"], setting.dtype, self.four_bits)
         rank = usual_rank(setting, parameters)
         add_lora(decoder, rank, parameters.alpha or 2 * rank, parameters.dropout, setting.seed)
@@ -114,11 +121,16 @@ class Lora:
     def load(self, setting: Setting, parameters: LoraParameters, folder: Path) -> FittedDecoder:
         """The base that multiplies in float32, with the saved adapter."""
         decoder = self.tuned_decoder(setting.models["decoder"], folder)
-        return reopened(setting, parameters, decoder, folder)
+        return reopened(asked(setting, parameters), parameters, decoder, folder)
 
     def tuned_decoder(self, base: Path, folder: Path) -> Decoder:
         """The base that multiplies in float32, with the saved adapter."""
         return with_adapter(base, self.four_bits, folder / "adapter")
+
+
+def asked(setting: Setting, parameters: LoraParameters) -> Setting:
+    """The setting as the parameters ask for answers."""
+    return lettered(setting) if parameters.answer_format == "option" else setting
 
 
 def usual_rank(setting: Setting, parameters: LoraParameters) -> int:

@@ -12,3 +12,12 @@ def hidden_size(folder: Path) -> int:
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     return int(config.get_text_config().hidden_size)
+
+
+def context_length(folder: Path) -> int:
+    """Tokens that a causal language model reads and writes in all."""
+    quiet()
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return int(getattr(config.get_text_config(), "max_position_embeddings", 2048))

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tuneworthy.models.decoder import Decoder, shared_decoder
 from tuneworthy.models.quiet import quiet
 
-MOST_OPTIONS = 26  # letters that the pipeline names options by
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # what the pipeline names options by
+MOST_OPTIONS = len(LETTERS)
 
 
 @dataclass(slots=True)
@@ -40,3 +42,25 @@ def load_decider(folder: Path) -> Decider:
     model, tokenizer = decoder.model, decoder.tokenizer
     decide = pipeline("decision", model=model, tokenizer=tokenizer, decision_config=DecisionConfig())
     return Decider(decide, decoder)
+
+
+def lettered_question(state: str, instruction: str, options: Sequence[str]) -> str:
+    """The user turn in which the pipeline asks a model without a decision template of its own."""
+    prompt, question = _generic_prompt()
+    asked = question(
+        name="label",
+        type="choice",
+        instructions=instruction,
+        options=list(options),
+        labels=list(LETTERS[: len(options)]),
+        descriptions=[None] * len(options),
+    )
+    return str(prompt.render(state=state, question=asked))
+
+
+@lru_cache(maxsize=1)
+def _generic_prompt() -> tuple[Any, Any]:
+    from transformers.decision import DECISION_PROMPT, Question
+    from transformers.utils.chat_template_utils import _compile_jinja_template
+
+    return _compile_jinja_template(DECISION_PROMPT), Question

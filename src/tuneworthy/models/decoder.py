@@ -1,7 +1,7 @@
 """`Decoder`: a causal language model with its tokenizer and chat template."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,7 @@ from tuneworthy.models.hardware import device
 from tuneworthy.models.packed_linear import pack_weights
 from tuneworthy.models.quiet import quiet
 from tuneworthy.models.rms_norm import quicken_norms
+from tuneworthy.models.sharing import kept, sharing, twin
 from tuneworthy.models.tree_attention import NAME as TREE_ATTENTION
 from tuneworthy.models.tree_attention import register_tree_attention
 from tuneworthy.tasks import Message
@@ -193,9 +194,31 @@ def new_cache(decoder: Decoder) -> Any:
     return DynamicCache(config=decoder.model.config)
 
 
-@lru_cache(maxsize=1)
 def shared_decoder(folder: Path, dtype: str) -> Decoder:
     """The last loaded decoder again, for methods that only read it; never put an adapter on it."""
+    if sharing():
+        return kept(("decoder", folder, dtype), lambda: _packed(folder, dtype))
+    return _last_decoder(folder, dtype)
+
+
+def base_for_adapter(folder: Path, dtype: str, four_bits: bool) -> Decoder:
+    """A decoder to put a saved adapter on: its own, or where bases are shared one on their weights."""
+    if not sharing():
+        return load_decoder(folder, dtype, four_bits)
+    base = (
+        kept(("decoder", folder, dtype, four_bits), lambda: load_decoder(folder, dtype, four_bits))
+        if four_bits
+        else shared_decoder(folder, dtype)
+    )
+    return replace(base, model=twin(base.model))
+
+
+@lru_cache(maxsize=1)
+def _last_decoder(folder: Path, dtype: str) -> Decoder:
+    return _packed(folder, dtype)
+
+
+def _packed(folder: Path, dtype: str) -> Decoder:
     decoder = load_decoder(folder, dtype)
     pack_weights(decoder.model)
     return decoder

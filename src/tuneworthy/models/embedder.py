@@ -15,6 +15,7 @@ from tuneworthy.core.errors import ModelError
 from tuneworthy.models.hardware import device
 from tuneworthy.models.padded import masked_mean, padded_batches
 from tuneworthy.models.quiet import quiet
+from tuneworthy.models.sharing import kept
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ def load_embedder(folder: Path) -> Embedder:
         if folder not in _kept:
             _kept[folder] = replace(_loaded(folder), known={})
         return _kept[folder]
-    return _loaded(folder)
+    return kept(("embedder", folder), lambda: _loaded(folder))
 
 
 def _loaded(folder: Path) -> Embedder:

@@ -15,19 +15,23 @@ from tuneworthy.units.untuned import written
 class Predictor:
     """Predicts with the recommended method's refit, exactly as it was measured: same prompt, same labels."""
 
-    def __init__(self, run: Path, report: Report = lambda done, total, facts: None) -> None:
-        """Loads the model.
+    def __init__(
+        self, run: Path, report: Report = lambda done, total, facts: None, refit: Refit | None = None
+    ) -> None:
+        """Loads the model: of the recommended method, or of the refit that is given.
 
         Raises:
             RunFolderError: the run is not finished, or its model is damaged.
             ModelError: the base model is not the one the run used.
         """
-        unit, folders = recommended(run)
-        self.unit = unit
-        models = base_models(unit, folders)
-        asked = map(read_endpoint, models.values())
+        if refit is None:
+            unit, folders = recommended(run)
+            refit = Refit(run, unit, base_models(unit, folders), report)
+        self.unit = refit.unit
+        self.models = refit.models
+        asked = map(read_endpoint, self.models.values())
         self.endpoints: list[Endpoint] = [endpoint for endpoint in asked if endpoint is not None]
-        self._fitted = Refit(run, unit, models, report).fitted
+        self._fitted = refit.fitted
 
     def predict(
         self, texts: Sequence[str], label_only: bool = False, send_rows: bool = False

@@ -1,0 +1,66 @@
+"""`tuneworthy serve`: finished runs behind HTTP."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuneworthy.cli.options import SendRows
+
+
+def command(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; requests name them as `model`.")],
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; other machines need TUNEWORTHY_SERVE_KEY.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    batch_rows: Annotated[
+        int, typer.Option("--batch-rows", min=1, help="Most texts of several requests computed together.")
+    ] = 32,
+    batch_wait_ms: Annotated[
+        float, typer.Option("--batch-wait-ms", min=0, help="How long a text waits for company.")
+    ] = 5.0,
+    queue_rows: Annotated[
+        int, typer.Option("--queue-rows", min=1, help="Most texts that wait; more get 429 and Retry-After.")
+    ] = 1024,
+    most_rows: Annotated[int, typer.Option("--most-rows", min=1, help="Most texts of one request.")] = 256,
+    most_bytes: Annotated[int, typer.Option("--most-bytes", min=1, help="Largest body of a request.")] = 2
+    ** 20,
+    most_tokens: Annotated[int, typer.Option("--most-tokens", min=1, help="Longest text.")] = 8192,
+    arm: Annotated[
+        str | None,
+        typer.Option("--arm", help="Serve this arm instead of the recommended one.", metavar="ARM"),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="What serves runs that write texts: transformers, vllm, llamacpp.",
+            metavar="ENGINE",
+        ),
+    ] = "transformers",
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads of the model; default all cores.")
+    ] = None,
+    send_rows: SendRows = False,
+) -> None:
+    """Serve finished runs: predictions, decisions with calibrated probabilities, chat; Ctrl-C stops."""
+    from tuneworthy.serving.needs import require_server
+
+    require_server()
+    from tuneworthy.hosting import host as serve
+    from tuneworthy.serving.server import Settings
+
+    settings = Settings(
+        host=host,
+        port=port,
+        batch_rows=batch_rows,
+        batch_wait_s=batch_wait_ms / 1000,
+        queue_rows=queue_rows,
+        most_rows=most_rows,
+        most_bytes=most_bytes,
+        most_tokens=most_tokens,
+        threads=threads,
+        send_rows=send_rows,
+    )
+    serve(runs, settings, arm, engine, typer.echo)

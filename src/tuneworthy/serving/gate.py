@@ -1,0 +1,161 @@
+"""What stands before every route: who may ask, how much, and whether the server still takes anything."""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tuneworthy.serving.problems import ProblemError
+
+OPEN = ("/health", "/docs", "/openapi.json")  # answered without a key: they hold nothing of the user's
+METHODS = ("GET", "POST", "HEAD", "OPTIONS")  # counted by name: others could be anything
+Told = Callable[[str, str, int, float], None]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass
+class Gatekeeper:
+    """What the gate knows, and how the server and the gate tell each other.
+
+    Attributes:
+        hosts: names that a request may address the server by; empty for any. A page on the internet whose
+            name is rebound to 127.0.0.1 sends its own name here, and is refused.
+        key: the API key, or None where none is asked for.
+        most_bytes: of a body.
+        draining: whether what is new is refused.
+        active: requests that are being answered.
+    """
+
+    hosts: frozenset[str]
+    key: str | None
+    most_bytes: int
+    draining: bool = False
+    active: int = 0
+    told: Told = field(default=lambda method, route, status, seconds: None)
+
+    def refuse(self, scope: Scope) -> ProblemError | None:
+        """Why a request is not let in, or None."""
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        if self.hosts and not self._addressed(headers.get("host", "")):
+            return ProblemError(
+                421,
+                "this server answers to its own name alone: use http://127.0.0.1 or localhost.",
+                code="host",
+            )
+        path = str(scope["path"])
+        if path == "/health":
+            return None
+        if self.draining:
+            return ProblemError(
+                503,
+                "the server is shutting down.",
+                code="draining",
+                headers={"Retry-After": "5", "Connection": "close"},
+            )
+        if self.key is not None and path not in OPEN and not self._knows_key(headers):
+            return ProblemError(
+                401,
+                "the API key is missing or wrong: send it as 'Authorization: Bearer KEY'.",
+                code="invalid_api_key",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > self.most_bytes:
+            return self.too_large()
+        return None
+
+    def too_large(self) -> ProblemError:
+        """A body over the limit."""
+        return ProblemError(
+            413,
+            f"the body is larger than {self.most_bytes} bytes: send fewer texts a request.",
+            code="too_large",
+        )
+
+    def _addressed(self, host: str) -> bool:
+        try:
+            return (urlsplit(f"//{host}").hostname or "") in self.hosts
+        except ValueError:
+            return False
+
+    def _knows_key(self, headers: dict[str, str]) -> bool:
+        """Compares in constant time, whatever was sent and however long it is."""
+        scheme, _, sent = headers.get("authorization", "").partition(" ")
+        given = sent.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        return hmac.compare_digest(_digest(given), _digest(self.key or ""))
+
+
+def loopback_names(host: str, more: Iterable[str] = ()) -> frozenset[str]:
+    """What a server bound to this machine alone is called."""
+    return frozenset({"localhost", "127.0.0.1", "::1", host, *more})
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+class Gate:
+    """The keeper's rules around an application."""
+
+    def __init__(self, app: ASGIApp, keeper: Gatekeeper) -> None:
+        self._app, self._keeper = app, keeper
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Lets a request in or refuses it, and counts what is under way."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        keeper, started = self._keeper, time.monotonic()
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = int(message["status"])
+            await send(message)
+
+        problem = keeper.refuse(scope)
+        try:
+            if problem is not None:
+                await problem.response(scope["path"])(scope, receive, watched)
+                return
+            keeper.active += 1
+            try:
+                await self._app(scope, self._measured(receive), watched)
+            finally:
+                keeper.active -= 1
+        finally:
+            route = getattr(scope.get("route"), "path", "refused" if problem else "unknown")
+            method = scope["method"] if scope["method"] in METHODS else "OTHER"
+            keeper.told(method, str(route), status, time.monotonic() - started)
+
+    def _measured(self, receive: Receive) -> Receive:
+        """A body that is counted as it comes, for clients that do not say how long it is."""
+        keeper, seen = self._keeper, 0
+
+        async def measured() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > keeper.most_bytes:
+                raise HTTPException(413, keeper.too_large().message)
+            return message
+
+        return measured

@@ -1,0 +1,11 @@
+"""What serving needs besides the package itself."""
+
+from importlib.util import find_spec
+
+from tuneworthy.core.errors import MissingExtraError
+
+
+def require_server() -> None:
+    """Raises MissingExtraError with the pip line where a library is missing."""
+    if any(find_spec(name) is None for name in ("fastapi", "uvicorn", "prometheus_client", "httpx")):
+        raise MissingExtraError("serving needs FastAPI and uvicorn: pip install 'tuneworthy[serve]'.")

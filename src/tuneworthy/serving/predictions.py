@@ -1,0 +1,37 @@
+"""`POST /predict` and `/predict/batch`: typed, and the same answers as `tuneworthy predict`."""
+
+import time
+
+from fastapi import APIRouter
+
+from tuneworthy.serving.service import Service
+from tuneworthy.serving.wire import BatchRequest, BatchResponse, PredictRequest, PredictResponse
+
+
+def router(service: Service) -> APIRouter:
+    """The two routes."""
+    routes = APIRouter(tags=["predictions"])
+
+    @routes.post("/predict")
+    async def predict(request: PredictRequest) -> PredictResponse:
+        """Label one text: label, calibrated probabilities, abstained, latency."""
+        started = time.monotonic()
+        run = service.run(request.model)
+        text = service.read(run, request.input, "input")
+        [prediction] = await service.predict(run, [text])
+        found = service.predicted(run, prediction, request.abstain_below)
+        latency = round(time.monotonic() - started, 6)
+        return PredictResponse(model=run.name, latency_s=latency, **found.model_dump())
+
+    @routes.post("/predict/batch")
+    async def predict_batch(request: BatchRequest) -> BatchResponse:
+        """Label several texts, answered in their order."""
+        started = time.monotonic()
+        run = service.run(request.model)
+        texts = [service.read(run, given, f"inputs.{i}") for i, given in enumerate(request.inputs)]
+        predictions = await service.predict(run, texts)
+        found = [service.predicted(run, prediction, request.abstain_below) for prediction in predictions]
+        latency = round(time.monotonic() - started, 6)
+        return BatchResponse(model=run.name, predictions=found, latency_s=latency)
+
+    return routes

@@ -1,0 +1,169 @@
+"""Who may ask and how much, what a full queue says, and what happens at the end."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.conftest import client_of
+from toy import toy_rows
+from tuneworthy.core.errors import JobError
+from tuneworthy.hosting import host
+from tuneworthy.serving.server import Settings, api_key, run_names
+
+TEXTS = [row["text"] for row in toy_rows(40, seed=3)]
+SECRET = "privateword"
+
+
+@pytest.fixture(scope="module")
+def strict(serve: Any) -> Any:
+    """A server with a key and small limits."""
+    return serve(
+        "lora", key="right key", batch_rows=1, queue_rows=4, most_rows=4, most_bytes=4000, most_tokens=64
+    )
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+@pytest.mark.parametrize(
+    "sent", [{}, bearer("wrong"), {"Authorization": "Bearer"}, {"Authorization": "right key"}]
+)
+def test_without_the_key_nothing_is_answered(sent: dict[str, str], strict: Any) -> None:
+    for path, body in (("/predict", {"input": "x"}), ("/v1/systemone", {})):
+        response = strict.post(path, body, headers=sent)
+        assert response.status_code == 401 and response.json()["error"]["code"] == "invalid_api_key"
+    assert strict.client.get("/v1/models", headers=sent).status_code == 401
+    assert strict.client.get("/metrics", headers=sent).status_code == 401
+    assert strict.client.get("/health", headers=sent).status_code == 200
+
+
+def test_with_the_key_in_either_header_it_answers(strict: Any) -> None:
+    for headers in (bearer("right key"), {"X-API-Key": "right key"}):
+        assert strict.post("/predict", {"input": "my parcel"}, headers=headers).status_code == 200
+
+
+def test_a_server_that_others_can_reach_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TUNEWORTHY_SERVE_KEY", raising=False)
+    assert api_key("127.0.0.1") is None and api_key("::1") is None
+    with pytest.raises(JobError, match="TUNEWORTHY_SERVE_KEY"):
+        api_key("0.0.0.0")
+    monkeypatch.setenv("TUNEWORTHY_SERVE_KEY", "k")
+    assert api_key("0.0.0.0") == "k"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", ""])
+def test_a_name_that_was_rebound_to_this_machine_is_refused(host: str, both: Any) -> None:
+    assert both.client.get("/v1/models", headers={"Host": host}).status_code == 421
+    assert both.client.get("/v1/models", headers={"Host": "localhost:1"}).status_code == 200
+
+
+def test_what_is_too_large_is_said_to_be(strict: Any) -> None:
+    headers = bearer("right key")
+
+    def pieces() -> Any:
+        yield b'{"input": "'
+        for _ in range(100):
+            yield b"word " * 20
+        yield b'"}'
+
+    responses = {
+        "bytes": strict.post("/predict", {"input": "x" * 5000}, headers=headers),
+        "bytes, unsaid": strict.client.post(
+            "/predict", content=pieces(), headers={**headers, "Content-Type": "application/json"}
+        ),
+        "tokens": strict.post("/predict", {"input": "qwertz " * 60}, headers=headers),
+        "rows": strict.post("/predict/batch", {"inputs": ["x"] * 5}, headers=headers),
+    }
+    assert {name: one.status_code for name, one in responses.items()} == dict.fromkeys(responses, 413)
+    assert "more than the 64" in responses["tokens"].json()["error"]["message"]
+
+
+@pytest.mark.parametrize("given", ["", "   ", None])
+def test_a_blank_text_is_the_clients_mistake(given: Any, both: Any) -> None:
+    response = both.post("/predict", {"input": given, "model": "probe"})
+    assert response.status_code == 422 and response.json()["error"]["param"] == "input"
+
+
+def test_a_full_queue_says_when_to_come_back_and_loses_nobody(strict: Any) -> None:
+    barrier = threading.Barrier(30)
+
+    def ask(number: int) -> Any:
+        barrier.wait()
+        body = {"inputs": TEXTS[:3]}
+        return strict.post("/predict/batch", body, headers=bearer("right key"))
+
+    with ThreadPoolExecutor(30) as pool:
+        responses = list(pool.map(ask, range(30)))
+    full = [one for one in responses if one.status_code == 429]
+    answered = [one for one in responses if one.status_code == 200]
+    assert full and answered and len(full) + len(answered) == 30
+    assert all(int(one.headers["Retry-After"]) >= 1 for one in full)
+    assert len({str([p["label"] for p in one.json()["predictions"]]) for one in answered}) == 1
+
+
+def test_two_folders_of_one_name_cannot_be_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(JobError, match="rename"):
+        run_names([tmp_path / "a" / "run", tmp_path / "b" / "run"])
+
+
+def test_a_port_that_is_taken_is_a_sentence(both: Any, runs: Any) -> None:
+    port = int(both.url.rsplit(":", 1)[1])
+    with pytest.raises(JobError, match=f":{port} cannot be listened on"):
+        host([runs["probe"]], Settings(port=port), None, "transformers", print)
+
+
+def test_told_to_stop_it_finishes_what_it_took_refuses_what_is_new_and_has_logged_no_text(
+    runs: Any, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "tuneworthy.cli.main", "serve", str(runs["lora"]), "--port", "0"]
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [*command, "--batch-rows", "1", "--threads", "1"],
+            stdout=out,
+            stderr=out,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    try:
+        url = _url(log, process)
+        client = client_of(url)
+        assert client.post("/predict", json={"inputs": SECRET}).status_code == 422
+        body = {"inputs": [f"{text} {SECRET}" for text in TEXTS] * 3}
+        with ThreadPoolExecutor(20) as pool:
+            under_way = [pool.submit(client.post, "/predict/batch", json=body) for _ in range(3)]
+            while "tuneworthy_waiting_rows 0.0" in client.get("/metrics").text:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            late = client_of(url)
+            assert late.get("/health").status_code == 503
+            refused = late.post("/predict", json={"input": "x"})
+            assert refused.status_code == 503 and "Retry-After" in refused.headers
+            answers = [one.result() for one in under_way]
+        assert [one.status_code for one in answers] == [200] * 3
+        assert all(len(one.json()["predictions"]) == len(body["inputs"]) for one in answers)
+        assert process.wait(20) == 0
+        assert SECRET not in log.read_text()
+    finally:
+        process.kill()
+
+
+def _url(log: Path, process: subprocess.Popen[bytes]) -> str:
+    """Where the server says it is."""
+    until = time.monotonic() + 90
+    while time.monotonic() < until and process.poll() is None:
+        found = re.search(r"serving on (http://\S+)", log.read_text())
+        if found:
+            return found[1]
+        time.sleep(0.1)
+    raise AssertionError(log.read_text())
