@@ -213,6 +213,11 @@ def base_for_adapter(folder: Path, dtype: str, four_bits: bool) -> Decoder:
     return replace(base, model=twin(base.model))
 
 
+def let_go() -> None:
+    """Frees the last loaded decoder, for whoever needs the memory for another one."""
+    _last_decoder.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def _last_decoder(folder: Path, dtype: str) -> Decoder:
     return _packed(folder, dtype)

@@ -74,11 +74,11 @@ def measured(
 def _decoder(unit: Unit, run: Path, models: dict[ModelRole, Path]) -> "Decoder":
     """The base model, or that of the fit."""
     from tuneworthy.methods._tuned_decoder import TunesDecoder
-    from tuneworthy.models.decoder import shared_decoder
+    from tuneworthy.models.decoder import let_go, shared_decoder
 
     if unit.start is None:
         return shared_decoder(models["decoder"], "float32")
-    shared_decoder.cache_clear()  # memory holds one of the two, not both
+    let_go()  # memory holds one of the two, not both
     folder = run / "units" / unit.start
     fit = Unit.model_validate_json((folder / "unit.json").read_text(encoding="utf-8"))
     method = METHODS.get(_last(fit))
