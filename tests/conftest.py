@@ -52,6 +52,29 @@ def finished_run(
         lora={"max_steps": 12, "learning_rate": 0.01},
         encoder={"max_steps": 8},
         curve={"arms": []},
+        forgetting=False,
+    )
+    return run.path
+
+
+@pytest.fixture(scope="session")
+def lettered_run(tmp_path_factory: pytest.TempPathFactory, decoder_folder: Path) -> Path:
+    """A run whose lora answers by the letter of an option."""
+    run = tw.run(
+        toy_rows(),
+        target="label",
+        output=tmp_path_factory.mktemp("runs") / "lettered",
+        arms=["majority", "lora"],
+        base_model=str(decoder_folder),
+        protocol="crossfit",
+        folds=2,
+        workers=1,
+        threads=1,
+        resamples=200,
+        train_anyway=True,
+        lora={"max_steps": 12, "learning_rate": 0.02, "answer_format": "option"},
+        curve={"arms": []},
+        forgetting=False,
     )
     return run.path
 

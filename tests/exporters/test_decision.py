@@ -16,46 +16,26 @@ from tuneworthy.refitting import final_fit
 from tuneworthy.tasks import TASKS
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, decoder_folder: Path) -> Path:
-    """A run whose lora answers by letter."""
-    place = tmp_path_factory.mktemp("decision")
-    made = tw.run(
-        write_csv(place / "toy.csv", toy_rows(60)),
-        target="label",
-        output=place / "run",
-        arms=["majority", "lora"],
-        base_model=str(decoder_folder),
-        protocol="crossfit",
-        folds=2,
-        workers=1,
-        threads=1,
-        resamples=200,
-        train_anyway=True,
-        lora={"max_steps": 12, "learning_rate": 0.02, "answer_format": "option"},
-        curve={"arms": []},
-    )
-    return made.path
-
-
-def test_the_pipeline_gives_the_fits_calibrated_probabilities(run: Path) -> None:
-    [exported] = export_run(run, Wanted(to=("decision",), arm="lora", rows=12))
+def test_the_pipeline_gives_the_fits_calibrated_probabilities(lettered_run: Path) -> None:
+    [exported] = export_run(lettered_run, Wanted(to=("decision",), arm="lora", rows=12))
     assert exported.parity.passed and exported.parity.same == 12
     assert exported.parity.nats is not None and exported.parity.nats < 1e-3
     config = json.loads((exported.folder / "decision.json").read_text(encoding="utf-8"))
-    kept = json.loads((run / "calibration.json").read_text(encoding="utf-8"))
+    kept = json.loads((lettered_run / "calibration.json").read_text(encoding="utf-8"))
     assert config["labels"] == {"choice": ["A", "B", "C"]} and config["adapter"] == "adapter"
-    assert config["temperature"]["choice"] == kept[final_fit(run, "lora").unit.address]["temperature"]
+    assert (
+        config["temperature"]["choice"] == kept[final_fit(lettered_run, "lora").unit.address]["temperature"]
+    )
     config["temperature"]["choice"] *= 5
     (exported.folder / "decision.json").write_text(json.dumps(config), encoding="utf-8")
-    assert not verify(exported.folder, run, rows=12).passed
+    assert not verify(exported.folder, lettered_run, rows=12).passed
 
 
 def test_a_fit_that_answers_by_letter_leaves_in_no_other_form_and_one_that_writes_labels_not_in_this(
-    run: Path, runs_of_labels: Path
+    lettered_run: Path, runs_of_labels: Path
 ) -> None:
     with pytest.raises(JobError, match="export decision"):
-        export_run(run, Wanted(to=("merged",), arm="lora"))
+        export_run(lettered_run, Wanted(to=("merged",), arm="lora"))
     with pytest.raises(JobError, match="answer_format=option"):
         export_run(runs_of_labels, Wanted(to=("decision",), arm="lora"))
 

@@ -32,7 +32,7 @@ class Decision:
     def unsuited(self, subject: Subject) -> str:
         """The pipeline reads one token an option, which an arm that writes labels has not learned."""
         if decoders.adapter_of(subject) is None:
-            return f"{subject.refit.unit.method} has no adapter: run lora with answer_format=option"
+            return "it has no adapter: export an arm among lora, qlora that was run with answer_format=option"
         own = subject.refit.unit.parameters
         if own.get("settings", own).get("answer_format") != "option":
             return (
