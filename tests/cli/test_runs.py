@@ -47,7 +47,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory, embedder_folder: Path) -> Pat
     return folder
 
 
-def test_every_run_is_a_line_with_verdict_score_and_interval(runs: Path) -> None:
+def test_every_run_is_a_line_with_verdict_score_and_interval(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuneworthy.cli.progress.console.width", 200)
     lines = {line.split()[0]: line for line in call(runs).splitlines() if line.strip()}
     both = lines["both"]
     for word in ("toy", "60", "text-classification", "tfidf", "accuracy 100.0% 79.6–100.0", "finished"):

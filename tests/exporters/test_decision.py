@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import tuneworthy as tw
-from toy import toy_rows, write_csv
+from toy import write_csv
 from tuneworthy.core.errors import JobError
 from tuneworthy.exporting import Wanted, export_run, verify
 from tuneworthy.methods._options import Lettered

@@ -61,6 +61,9 @@ class Points:
                 return []
 
     def _of_step(self, event: Event) -> list[Point]:
+        """A training step; a score on validation rows waits for the unit's end, which names its metric."""
+        if "validation" in event:
+            return []
         step = int(event["step"] if "step" in event else event["done"])
         values = {name: value for name, value in event.items() if name not in NO_VALUES}
         self._seen.setdefault(event["unit"], set()).add(step)
