@@ -36,8 +36,10 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def run(asked: dict[str, Any]) -> tw.Run:
-    """That run."""
-    return tw.run(**asked)
+    """That run, in a workspace of its own: no other test has opened its test rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEWORTHY_WORKSPACE", str(Path(asked["output"]).parent))
+        return tw.run(**asked)
 
 
 def stored(run: tw.Run) -> dict[str, Any]:

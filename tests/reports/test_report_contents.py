@@ -103,3 +103,22 @@ def test_units_outside_the_plan_are_left_alone(folder):
         shutil.copytree(folder / "units" / unit_address(6, 0), folder / "units" / name)
         (folder / "units" / name / "metrics.json").unlink()
     assert load_contents(folder).units == before
+
+
+def with_seconds(contents, arm: str, seconds: float):
+    def told(one):
+        cost = one.cost.model_copy(update={"seconds_per_1000": seconds})
+        return one.model_copy(update={"cost": cost}) if one.method == arm else one
+
+    arms = tuple(told(one) for one in contents.evidence.arms)
+    return contents.model_copy(update={"evidence": contents.evidence.model_copy(update={"arms": arms})})
+
+
+def test_what_the_recommended_arm_saves_is_told_from_twice_on(run_of):
+    contents = run_of("crossfit")
+    cheap, rival = contents.best_untuned.method, contents.best_tuned.method
+    verdict = contents.verdict.model_copy(update={"recommended_method": cheap})
+    contents = with_seconds(contents.model_copy(update={"verdict": verdict}), rival, 30.0)
+    told = with_seconds(contents, cheap, 0.1).thrift
+    assert told == f"{cheap} predicts about 300 times cheaper than {rival}."
+    assert with_seconds(contents, cheap, 20.0).thrift == ""

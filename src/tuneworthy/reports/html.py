@@ -69,6 +69,7 @@ def _views(contents: Contents) -> View:
             for narrow in (False, True)
             if comparisons["drawn"]
         ],
+        "thrift": contents.thrift,
         "confusion": confusion_view(contents),
         "classes": classes_view(contents),
         "groups": groups_view(contents),

@@ -167,6 +167,8 @@ def _panel(contents: Contents) -> Panel:
     if verdict.recommended_method:
         body.append("\nUse: ", style="bold").append_text(_safe(verdict.recommended_method))
     body.append("\nNext: ", style="bold").append_text(_safe(verdict.next_action))
+    if contents.thrift:
+        body.append("\nCost: ", style="bold").append_text(_safe(contents.thrift))
     if verdict.would_change:
         body.append("\nWhat would change it: ", style="bold").append_text(_safe(verdict.would_change))
     style = _TONE_STYLES[tone(verdict.decision)]

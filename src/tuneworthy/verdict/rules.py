@@ -199,8 +199,7 @@ def cheap_is_enough(evidence: Evidence) -> Verdict | None:
         ),
         opening=f"Fine-tuning is not worth it on these rows: {arm.method} is enough.",
         because=tuple(because),
-        next_action=f"Use {arm.method} as it is{words.thrift(evidence, arm)}; run again when the data or the "
-        "task changes.",
+        next_action=f"Use {arm.method} as it is; run again when the data or the task changes.",
         would_change=changes.of_a_cheap_arm(evidence, arm),
     )
 

@@ -272,15 +272,6 @@ def hardest(evidence: Evidence) -> str:
     return f", of '{found.label}' first ({found.method} misses {found.missed} of its {found.rows:,}),"
 
 
-def thrift(evidence: Evidence, arm: Arm) -> str:
-    """How much cheaper an arm is to predict with than the best tuned one, as a clause; empty below twice."""
-    rival = facts.best(evidence, facts.tuned(evidence))
-    if rival is None or arm.cost.endpoint or rival.cost.endpoint or not arm.cost.seconds_per_1000:
-        return ""
-    times = rival.cost.seconds_per_1000 / arm.cost.seconds_per_1000
-    return f", {about(round(times))} times cheaper to predict with than {rival.method}" if times >= 2 else ""
-
-
 def widest(evidence: Evidence, arms: tuple[Arm, ...], against: Arm) -> str:
     """The gap, in words, of the arm whose interval over `against` reaches highest."""
     rival = max(arms, key=lambda arm: (facts.most_gained(evidence, arm, against), arm.method))
