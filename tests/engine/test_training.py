@@ -1,5 +1,6 @@
 """The training loop: exact, deterministic, resumable to the bit."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,21 @@ def test_training_stops_when_nothing_improves_for_the_patience(decoder_folder: P
     assert len(outcome.train) == 6
 
 
+def test_scores_on_few_validation_rows_stop_training_only_where_they_are_clearly_worse(
+    decoder_folder: Path,
+) -> None:
+    recipe = RECIPE.model_copy(update={"patience": 2, "noisy_validation": True})
+
+    def falling_to(score: float) -> Callable[[], ValidationScore]:
+        scores = iter([0.4, 0.4, score, score, score, score])
+        return lambda: ValidationScore(next(scores), 1.0, 0.13)  # 15 rows
+
+    for score, stopped in ((0.3, False), (0.2, True)):
+        decoder, rows = fresh(decoder_folder)
+        outcome = train(Writer(decoder), rows, recipe, evaluate=falling_to(score))
+        assert outcome.stopped_early is stopped
+
+
 def test_every_epoch_is_a_permutation_of_all_rows() -> None:
     recipe = RECIPE.model_copy(update={"batch": 3})
     drawn = [row for step in range(1, 9) for row in batch_rows(12, recipe, step)]
@@ -215,7 +231,7 @@ def test_micro_batches_keep_every_row_within_the_token_bound() -> None:
 
 
 def test_warm_up_follows_the_number_of_steps_and_the_rate_ends_near_zero() -> None:
-    recipe = make_recipe(LoraParameters(), rows=300, rate=1e-3, seed=0, validated=True)
+    recipe = make_recipe(LoraParameters(), rows=300, rate=1e-3, seed=0, validation=45)
     assert recipe.steps == 150
     assert recipe.warmup_steps == 9
     rates = [rate_at(recipe, step) for step in range(1, recipe.steps + 1)]

@@ -19,6 +19,8 @@ class Recipe(Frozen):
         clip_norm: gradient norm above which gradients are scaled down.
         evaluate_every: steps between validations; 0 means never.
         patience: validations without improvement before stopping.
+        noisy_validation: validation rows are so few that a lower score is mostly luck: training stops early
+            only where all of the last `patience` scores are below the best by more than a standard error.
         tokens_per_batch: upper bound of tokens in one forward pass; larger batches accumulate.
         seed: draws the order of the rows.
         weight_decay: AdamW's, decoupled from the gradient.
@@ -32,6 +34,7 @@ class Recipe(Frozen):
     clip_norm: float = 1.0
     evaluate_every: int = 0
     patience: int = 2
+    noisy_validation: bool = False
     tokens_per_batch: int = 2048
     seed: int = 0
     weight_decay: float = 0.0

@@ -117,7 +117,7 @@ def train(
         progress.tokens_per_batch = fitting_tokens(trainee, rows, recipe.tokens_per_batch)
     before, started = progress.seconds, time.perf_counter()
     good = GoodState.of(progress.step, model, optimizer)
-    stopped = _out_of_patience(progress.validation, recipe.patience)
+    stopped = _out_of_patience(progress.validation, recipe)
     model.train()
     pause = max(1, round(until * recipe.steps))
     while progress.step < pause and not stopped:
@@ -140,7 +140,7 @@ def train(
             report(progress.step, recipe.steps, {"validation": result.score, "log_loss": result.log_loss})
             kept[progress.step] = trainable_state(model)
             _forget_all_but(kept, _best(progress.validation), progress.step)
-            stopped = _out_of_patience(progress.validation, recipe.patience)
+            stopped = _out_of_patience(progress.validation, recipe)
         if checkpoint is not None and (due or progress.step == pause < recipe.steps):
             progress.seconds = before + time.perf_counter() - started
             save_checkpoint(checkpoint, model, optimizer, kept, progress)
@@ -246,11 +246,18 @@ def _forget_all_but(kept: dict[int, State], *steps: int) -> None:
         del kept[step]
 
 
-def _out_of_patience(curve: Sequence[dict[str, float]], patience: int) -> bool:
-    """True when neither the metric nor the log-loss improved in the last `patience` validations."""
-    if len(curve) <= patience:
+def _out_of_patience(curve: Sequence[dict[str, float]], recipe: Recipe) -> bool:
+    """True when neither the metric nor the log-loss improved in the last `patience` validations.
+
+    On few validation rows that happens to fits that are still learning, so there the scores have to be worse
+    than the best by more than its standard error as well.
+    """
+    if len(curve) <= recipe.patience:
         return False
-    earlier, recent = curve[:-patience], curve[-patience:]
+    earlier, recent = curve[: -recipe.patience], curve[-recipe.patience :]
     score_rose = max(p["score"] for p in recent) > max(p["score"] for p in earlier)
     loss_fell = min(p["log_loss"] for p in recent) < min(p["log_loss"] for p in earlier)
-    return not (score_rose or loss_fell)
+    if score_rose or loss_fell or not recipe.noisy_validation:
+        return not (score_rose or loss_fell)
+    best = max(earlier, key=lambda p: p["score"])
+    return all(p["score"] < best["score"] - best["error"] for p in recent)

@@ -15,7 +15,14 @@ from tuneworthy.engine.recipe import Recipe, default_steps, warmup_steps
 from tuneworthy.engine.training import ValidationScore
 from tuneworthy.engine.training import train as run_training
 from tuneworthy.methods import Setting, Space
-from tuneworthy.methods._tuning import around, choose_checkpoint, frozen_training, training_facts, validated
+from tuneworthy.methods._tuning import (
+    NOISY_BELOW,
+    around,
+    choose_checkpoint,
+    frozen_training,
+    training_facts,
+    validated,
+)
 from tuneworthy.models.configuration import hidden_size
 from tuneworthy.models.headed import HeadedEncoder
 from tuneworthy.models.trainable import train_last
@@ -91,8 +98,8 @@ def windows(encoder: HeadedEncoder, text: str, limit: int, first: str = "", stri
     return found
 
 
-def make_recipe(parameters: EncoderParameters, rows: int, width: int, seed: int, validated: bool) -> Recipe:
-    """Parameters and the number of rows to the arithmetic of the run."""
+def make_recipe(parameters: EncoderParameters, rows: int, width: int, seed: int, validation: int) -> Recipe:
+    """Parameters, rows to fit and rows to validate on, to the arithmetic of the run."""
     batch = min(parameters.batch, rows)
     epochs = parameters.epochs or usual_epochs(rows, batch)
     steps = parameters.steps or default_steps(rows, batch, epochs)
@@ -103,8 +110,9 @@ def make_recipe(parameters: EncoderParameters, rows: int, width: int, seed: int,
         batch=batch,
         learning_rate=parameters.learning_rate or default_rate(width),
         warmup_steps=warmup_steps(steps, parameters.warmup),
-        evaluate_every=max(1, round(rows / batch)) if validated else 0,
-        patience=parameters.patience if validated else steps,
+        evaluate_every=max(1, round(rows / batch)) if validation else 0,
+        patience=parameters.patience if validation else steps,
+        noisy_validation=0 < validation < NOISY_BELOW,
         tokens_per_batch=parameters.tokens_per_batch,
         seed=seed,
         weight_decay=parameters.weight_decay,
@@ -151,7 +159,7 @@ def fit_reader(
 
     train_last(reader.model, parameters.layers)
     width = int(reader.model.config.hidden_size)
-    recipe = make_recipe(parameters, len(rows), width, setting.seed, bool(validation))
+    recipe = make_recipe(parameters, len(rows), width, setting.seed, len(validation))
     outcome = run_training(
         reader,
         rows,

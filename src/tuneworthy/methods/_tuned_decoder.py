@@ -30,7 +30,13 @@ from tuneworthy.methods import Setting
 from tuneworthy.methods._constrained import schema_of
 from tuneworthy.methods._options import Lettered
 from tuneworthy.methods._prompting import UNSHARED, Label, Matrix, answers, named, quiet_unless, softmax
-from tuneworthy.methods._tuning import choose_checkpoint, frozen_training, training_facts, validated
+from tuneworthy.methods._tuning import (
+    NOISY_BELOW,
+    choose_checkpoint,
+    frozen_training,
+    training_facts,
+    validated,
+)
 from tuneworthy.methods._writing import longest_answer, write_answers
 from tuneworthy.models.adapters import load_adapter, save_adapter
 from tuneworthy.models.decoder import Decoder, base_for_adapter, save_decoder
@@ -183,7 +189,7 @@ def fit_decoder(
     cut = [_cut(decoder, row, parameters.max_input_tokens) for row in train]
     rows = [encode_row(decoder, setting.task, setting.instruction, row) for row in cut]
     audit_rows(decoder, setting.task, rows, cut, min(parameters.max_tokens, decoder.context_length))
-    recipe = make_recipe(parameters, len(rows), rate, setting.seed, bool(validation))
+    recipe = make_recipe(parameters, len(rows), rate, setting.seed, len(validation))
     if parameters.gradient_checkpointing:
         decoder.model.gradient_checkpointing_enable()
     longest = longest_answer(decoder, setting, [*train, *validation]) if setting.task.open else 0
@@ -231,8 +237,8 @@ def frozen(parameters: P, facts: Sequence[dict[str, Any]], rows: Sequence[int], 
     return parameters.model_copy(update=frozen_training(facts, rows, all_rows))
 
 
-def make_recipe(parameters: DecoderParameters, rows: int, rate: float, seed: int, validated: bool) -> Recipe:
-    """Parameters and the number of rows to the arithmetic of the run."""
+def make_recipe(parameters: DecoderParameters, rows: int, rate: float, seed: int, validation: int) -> Recipe:
+    """Parameters, rows to fit and rows to validate on, to the arithmetic of the run."""
     batch = min(parameters.batch, rows)
     epochs = parameters.epochs or default_epochs(rows, batch)
     steps = parameters.steps or default_steps(rows, batch, epochs)
@@ -244,7 +250,8 @@ def make_recipe(parameters: DecoderParameters, rows: int, rate: float, seed: int
         learning_rate=parameters.learning_rate or rate,
         warmup_steps=warmup_steps(steps, parameters.warmup),
         evaluate_every=max(1, round(rows / batch / 2)),
-        patience=parameters.patience if validated else steps,
+        patience=parameters.patience if validation else steps,
+        noisy_validation=0 < validation < NOISY_BELOW,
         tokens_per_batch=parameters.tokens_per_batch,
         seed=seed,
         weight_decay=parameters.weight_decay,

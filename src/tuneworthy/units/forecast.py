@@ -230,7 +230,7 @@ def _updates(method: str, given: dict[str, Any], rows: int, shape: Shape) -> int
     if method in ENCODERS:
         parameters = METHODS.get(method).Parameters.model_validate(given)
         assert isinstance(parameters, EncoderParameters)
-        return make_recipe(parameters, rows, shape.hidden, 0, True).steps
+        return make_recipe(parameters, rows, shape.hidden, 0, 0).steps
     batch = min(int(given["batch"]), rows)
     steps = given["steps"] or default_steps(rows, batch, given["epochs"] or default_epochs(rows, batch))
     return min(int(steps), int(given["max_steps"] or steps))
