@@ -249,11 +249,12 @@ class Job(Frozen):
         description="parameters by method; in the file each method is a section of its own",
     )
 
-    @field_validator("budget")
+    @field_validator("budget", mode="before")
     @classmethod
-    def _is_a_duration(cls, budget: str | None) -> str | None:
+    def _is_a_duration(cls, budget: object) -> object:
+        """A bare number is refused with the forms that are meant: nobody knows its unit."""
         if budget is not None:
-            seconds_of(budget)
+            seconds_of(str(budget))
         return budget
 
     @property

@@ -118,10 +118,15 @@ def recommended(run: Path) -> tuple[Unit, dict[str, str]]:
         address, folders = str(final["unit"]), dict(final.get("folders", {}))
         Unit.model_validate_json((run / "units" / address / "unit.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError) as error:
-        raise RunFolderError(
-            f"{run} holds no finished run: run `tuneworthy run {run / 'job.yaml'} --output {run}` first."
-        ) from error
+        raise RunFolderError(f"{run} holds no finished run: {_what_to_do(run)}.") from error
     return read_unit(run, address), folders
+
+
+def _what_to_do(run: Path) -> str:
+    """A run that was stopped goes on; a folder that was never one, or is not there, is another name."""
+    if (run / "job.yaml").exists():
+        return f"run `tuneworthy run {run / 'job.yaml'} --output {run}` first"
+    return "name one of those that `tuneworthy runs` lists, such as runs/<name>"
 
 
 def base_models(unit: Unit, folders: dict[str, str]) -> dict[ModelRole, Path]:
