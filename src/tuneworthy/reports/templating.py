@@ -1,4 +1,4 @@
-"""The templates of this room, with escaping always on."""
+"""Templates of a room, with escaping always on: one place decides that for reports and pages alike."""
 
 import re
 from functools import cache
@@ -10,10 +10,10 @@ from tuneworthy.reports import formats
 
 
 @cache
-def environment() -> Environment:
-    """Jinja with escaping on for every file, and the house's number formats as filters."""
+def environment(room: str = "reports") -> Environment:
+    """Jinja over `templates/` of a room: escaping for every file, the house's number formats as filters."""
     made = Environment(
-        loader=PackageLoader("tuneworthy.reports", "templates"),
+        loader=PackageLoader(f"tuneworthy.{room}", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

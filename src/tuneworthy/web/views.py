@@ -1,13 +1,11 @@
 """Everything a page shows, as HTML from the templates of this room: escaping is always on."""
 
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import PackageLoader
 from markupsafe import Markup
 
-from tuneworthy.reports import formats
-from tuneworthy.reports.templating import prose, writable
+from tuneworthy.reports.templating import environment, writable
 
 PAGES = (
     ("new", "/", "New run"),
@@ -18,24 +16,9 @@ PAGES = (
 )
 
 
-@cache
-def environment() -> Environment:
-    """Jinja with escaping on for every file, and the house's number formats as filters."""
-    made = Environment(
-        loader=PackageLoader("tuneworthy.web", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters.update(formats.FILTERS)
-    made.filters["prose"] = prose
-    return made
-
-
 def render(template: str, **views: Any) -> str:
     """One template; whatever is not `Markup` is escaped."""
-    return writable(environment().get_template(f"{template}.html.j2").render(views))
+    return writable(environment("web").get_template(f"{template}.html.j2").render(views))
 
 
 def masthead(current: str, title: str) -> str:
@@ -50,7 +33,7 @@ def alert(message: object) -> str:
 
 def own_text(name: str) -> str:
     """A style sheet or script of this room, which no data goes into."""
-    source, _, _ = PackageLoader("tuneworthy.web", "templates").get_source(environment(), name)
+    source, _, _ = PackageLoader("tuneworthy.web", "templates").get_source(environment("web"), name)
     return source
 
 
