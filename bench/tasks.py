@@ -159,6 +159,7 @@ def measure(name: str, options: argparse.Namespace) -> Row:
     )
     minutes = (time.perf_counter() - started) / 60
     evidence = json.loads((run.path / "evidence.json").read_text(encoding="utf-8"))
+    plan = json.loads((run.path / "plan.json").read_text(encoding="utf-8"))
     return {
         "set": name,
         "task": given.task,
@@ -174,6 +175,7 @@ def measure(name: str, options: argparse.Namespace) -> Row:
             }
             for arm in evidence["arms"]
         },
+        "not_compared": plan["not_compared"],
         "comparisons": [
             {key: item[key] for key in ("method", "against", "difference", "low", "high", "p_two_sided")}
             for item in evidence["comparisons"]
@@ -192,8 +194,13 @@ def table_line(found: Row) -> str:
         + (f" ({100 * arm['low']:.1f}-{100 * arm['high']:.1f})" if arm["low"] is not None else "")
         for name, arm in sorted(found["arms"].items(), key=lambda item: -item[1]["value"])
     ]
-    return f"{found['set']} [{found['metric']}] {found['decision']} {found['minutes']} min: " + ", ".join(
-        cells
+    absent: dict[str, list[str]] = {}  # methods by the reason for which they are not compared
+    for name, reason in found.get("not_compared", {}).items():
+        absent.setdefault(reason, []).append(name)
+    return (
+        f"{found['set']} [{found['metric']}] {found['decision']} {found['minutes']} min: "
+        + ", ".join(cells)
+        + "".join(f"\n  not compared: {', '.join(names)}: {reason}" for reason, names in absent.items())
     )
 
 
