@@ -32,6 +32,7 @@ from tuneworthy.methods._writing import longest_answer, write_answers
 from tuneworthy.models.decoder import Decoder, shared_decoder
 from tuneworthy.models.endpoint import read_endpoint
 from tuneworthy.tasks import Schema
+from tuneworthy.tasks._chats import gist, transcribed
 
 Matrix = NDArray[np.float64]
 Label = tuple[int, ...]
@@ -39,6 +40,7 @@ Correction = Literal["none", "length", "content_free", "batch"]
 CORRECTIONS: tuple[Correction, ...] = ("none", "length", "content_free", "batch")
 UNSHARED = "prompts_computed_one_by_one"  # the fact that says why the engine could not share what they share
 CONTENT_FREE = ("N/A", "[MASK]", "...")  # Zhao et al. 2021, "Calibrate Before Use"
+FEWEST_SHORT = 32  # short rows from which demonstrations are drawn; with fewer, long rows are shown in part
 Demonstrate = Callable[[Example, bool], list[Example]]  # (row, is it a training row) -> demonstrations
 
 
@@ -64,6 +66,28 @@ class PromptParameters(Frozen):
         description="tokens of an answer that is written, a model's thoughts included (texts, and every "
         "answer of an endpoint); default: those of the longest training answer and a margin",
     )
+
+
+def demonstrable(rows: Sequence[Example], longest: int, open: bool) -> list[Example]:
+    """The rows that can be demonstrations: those of at most `longest` characters.
+
+    Where hardly any row is that short, as with whole contracts, and answers are labels, longer rows are shown
+    by their beginning: a label is told by a part of the text more often than an answer is found in it.
+    """
+    short = [row for row in rows if _fits(row, longest)]
+    if open or len(short) >= min(FEWEST_SHORT, len(rows) / 2):
+        return short
+    return [
+        row
+        if _fits(row, longest)
+        else row.model_copy(update={"input": row.input[:longest].rstrip() + " ..."})
+        for row in rows
+        if _fits(row, longest) or transcribed(row.input) is None  # a chat has no beginning to go by
+    ]
+
+
+def _fits(row: Example, longest: int) -> bool:
+    return len(gist(row.input)) <= longest
 
 
 @dataclass

@@ -14,11 +14,11 @@ from tuneworthy.methods import Answers, Setting, Space
 from tuneworthy.methods._prompting import (
     FittedPrompt,
     PromptParameters,
+    demonstrable,
     frozen_correction,
     load_examples,
     save_examples,
 )
-from tuneworthy.tasks._chats import gist
 
 
 class FewShotParameters(PromptParameters):
@@ -29,7 +29,10 @@ class FewShotParameters(PromptParameters):
     )
     draw: int = Field(0, ge=0, description="which of the seed's draws of demonstrations")
     longest_demonstration: int = Field(
-        1200, ge=50, description="rows with more characters than this are not used as demonstrations"
+        1200,
+        ge=50,
+        description="rows with more characters than this are no demonstrations; where most "
+        "are longer and answers are labels, they are shown by their beginning",
     )
 
 
@@ -110,7 +113,7 @@ def draw_demonstrations(
     answers are texts.
     """
     rng = np.random.default_rng([seed, 2 + 1000 * parameters.draw])
-    usable = [row for row in rows if len(gist(row.input)) <= parameters.longest_demonstration]
+    usable = demonstrable(rows, parameters.longest_demonstration, open)
     if open:
         return [usable[int(i)] for i in rng.permutation(len(usable))[: parameters.k]]
     by_label: dict[str, list[Example]] = {}

@@ -15,6 +15,7 @@ from tuneworthy.methods import Answers, Setting, Space
 from tuneworthy.methods._prompting import (
     FittedPrompt,
     PromptParameters,
+    demonstrable,
     frozen_correction,
     load_examples,
     save_examples,
@@ -28,7 +29,10 @@ class KnnShotParameters(PromptParameters):
 
     k: int = Field(4, ge=1, le=64, description="demonstrations, the most similar one last")
     longest_demonstration: int = Field(
-        1200, ge=50, description="rows with more characters than this are not used as demonstrations"
+        1200,
+        ge=50,
+        description="rows with more characters than this are no demonstrations; where most "
+        "are longer and answers are labels, they are shown by their beginning",
     )
 
 
@@ -84,11 +88,12 @@ class KnnShot:
         validation: Sequence[Example],
     ) -> FittedKnnShot:
         """Embeds the training rows; chooses the prior correction with each row left out of its own prompt."""
-        longest = parameters.longest_demonstration
-        rows = [row for row in [*train, *validation] if len(gist(row.input)) <= longest]
-        fitted = self._with(setting, parameters, rows)
-        fitted.calibrate(rows, [*train, *validation])
-        fitted.facts["retrievable_rows"] = len(rows)
+        known = [*train, *validation]
+        shown = demonstrable(known, parameters.longest_demonstration, setting.task.open)
+        fitted = self._with(setting, parameters, shown)
+        retrievable = {row.id for row in shown}
+        fitted.calibrate([row for row in known if row.id in retrievable], known)
+        fitted.facts["retrievable_rows"] = len(shown)
         return fitted
 
     def _with(self, setting: Setting, parameters: KnnShotParameters, rows: list[Example]) -> FittedKnnShot:
