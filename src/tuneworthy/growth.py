@@ -51,6 +51,8 @@ def learning_curves(
     everything = len(split.rows(split.everything))
     found = []
     for arm, sizes in curve_outputs(units, split, folder.path).items():
+        if all(_answers(output) == _answers(measured[arm]) for _, output in sizes):
+            continue  # it learns from no row, as the best-overlap sentence, or had learned all from the fewest
         whole = [
             unit for one in plan.stages for unit in one.units if unit.method == arm and unit.share == 1.0
         ]
@@ -69,3 +71,7 @@ def learning_curves(
             )
         )
     return tuple(found)
+
+
+def _answers(output: ArmOutput) -> dict[str, str | None]:
+    return {one.example_id: one.value for one in output.predictions}

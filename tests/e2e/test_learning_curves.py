@@ -65,7 +65,10 @@ def test_a_curve_does_not_change_the_scores_or_the_verdict(tmp_path: Path, quick
 
 
 def test_a_part_that_holds_one_label_is_left_out_of_the_curve(tmp_path: Path, quick: dict[str, Any]) -> None:
-    rows = [{**row, "label": "rare" if i % 20 == 0 else "common"} for i, row in enumerate(toy_rows(160))]
+    rows = [
+        {"text": f"odd {row['text']}", "label": "rare"} if i % 20 == 0 else {**row, "label": "common"}
+        for i, row in enumerate(toy_rows(160))
+    ]
     quick = {**quick, "arms": ["majority", "tfidf"], "curve": {"shares": [0.18, 0.5, 0.75, 0.9]}}
     run = tw.run(write_csv(tmp_path / "rows.csv", rows), **quick)
     (curve,) = json.loads((run.path / "evidence.json").read_text())["curves"]
@@ -87,3 +90,28 @@ def test_a_curve_is_of_the_settings_that_a_search_found(tmp_path: Path, quick: d
     (measured,) = [unit for unit in units(run.path, "evaluate") if unit["method"] == "lora"]
     assert measured["parameters"]["learning_rate"] is not None  # the search's, not the default's
     assert all(unit["parameters"] == measured["parameters"] for unit in units(run.path, "curve"))
+
+
+def test_an_arm_that_answers_alike_however_many_rows_it_saw_has_no_curve(
+    tmp_path: Path, quick: dict[str, Any]
+) -> None:
+    rows = [
+        {
+            "question": f"where is the {row['label']}?",
+            "context": f"The {row['label']} is in box {i}. It rains.",
+            "answer": f"box {i}",
+        }
+        for i, row in enumerate(toy_rows(120))
+    ]
+    quick = {
+        **quick,
+        "task": "question-answering",
+        "arms": ["majority", "sentence", "nearest"],
+        "curve": FEW,
+    }
+    run = tw.run(
+        write_csv(tmp_path / "rows.csv", rows), input=["question", "context"], target="answer", **quick
+    )
+    evidence = json.loads((run.path / "evidence.json").read_text())
+    assert {unit["method"] for unit in units(run.path, "curve")} == {"sentence", "nearest"}
+    assert [curve["method"] for curve in evidence["curves"]] == ["nearest"]
