@@ -238,8 +238,8 @@ class Job(Frozen):
     )
     workers: int | str | None = Field(
         None,
-        description="units at a time (default: cores / threads); or where they run: ray (a Ray cluster of this "
-        "machine alone), or the address of a cluster: ray://head:10001, host:port, auto",
+        description="units at a time (default: cores / threads); or where they run: ray (a Ray cluster of "
+        "this machine alone), or the address of a cluster: ray://head:10001, host:port, auto",
     )
     price_per_hour: float | None = Field(
         None, ge=0, description="what this machine costs per hour, in your currency; adds money to the costs"

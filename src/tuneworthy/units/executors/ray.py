@@ -105,14 +105,8 @@ class RayExecutor:
         batch = _Batch(self._ray, folder, self._mailbox)
         task = self._ray.remote(run_unit)
         for unit in units:
-            # More threads than any node has CPUs would wait for ever.
-            needs = task.options(
-                num_cpus=min(unit.threads, most) if most else unit.threads,
-                num_gpus=1 if gpus and unit.models else 0,
-                max_retries=RETRIES,
-                name=unit.title,
-            )
-            batch.add(unit, needs.remote(unit.model_dump_json(), order, inputs, self._mailbox))
+            sent_off = task.options(**needs(unit, most, gpus), max_retries=RETRIES, name=unit.title)
+            batch.add(unit, sent_off.remote(unit.model_dump_json(), order, inputs, self._mailbox))
         return batch
 
 
@@ -192,9 +186,23 @@ class _Batch:
             return RuntimeError(f"unit '{unit.title}' crashed:\n{error}")
         said = str(error).strip().splitlines()[0]
         return RunFolderError(
-            f"'{unit.title}' was lost {RETRIES + 1} times with its process or node ({said}): finished units are "
-            "kept; give it more memory, or fewer units at a time (threads=N)."
+            f"'{unit.title}' was lost {RETRIES + 1} times with its process or node ({said}): finished units "
+            "are kept; give it more memory, or fewer units at a time (threads=N)."
         )
+
+
+def needs(unit: Unit, cpus: float, gpus: float) -> dict[str, float]:
+    """What a unit reserves: a CPU a thread, and a whole GPU where it uses a model and nodes have some.
+
+    Args:
+        unit: to run.
+        cpus, gpus: of the best equipped node. A unit that wants more CPUs takes all of a node's, as it would
+            on one machine; to reserve what no node has is to wait for ever.
+    """
+    return {
+        "num_cpus": min(unit.threads, cpus) if cpus else unit.threads,
+        "num_gpus": 1 if gpus >= 1 and unit.models else 0,
+    }
 
 
 def _asks(unit: Unit, models: Models) -> bool:
@@ -214,7 +222,7 @@ def _wait_for(output: Path, unit: Unit) -> None:
     while not is_finished(output):
         if time.monotonic() > until:
             raise RunFolderError(
-                f"the output of '{unit.title}' was written on another node and is not to be seen in {output}: is "
+                f"the output of '{unit.title}' was written on another node and is not in {output}: is "
                 "the folder shared? Run the same command again."
             )
         time.sleep(POLL_S)

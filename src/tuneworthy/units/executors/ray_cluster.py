@@ -90,7 +90,7 @@ def _require_answer(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
     except OSError as error:
         raise JobError(
-            f"nothing answers at {address} ({error.strerror or error}): start the cluster (ray start --head), or "
+            f"nothing answers at {address} ({error.strerror or error}): start the cluster, or "
             "use workers=ray for one of this machine."
         ) from error
 

@@ -101,7 +101,7 @@ def run_unit(described: str, order: Order, inputs: list[Any], mailbox: Any) -> M
     Args:
         described: the unit as JSON.
         order: what it has in common with others.
-        inputs: a reference to `packed_inputs`, fetched only where they are needed; empty where they never are.
+        inputs: a reference to `packed_inputs`, fetched only where needed; empty where they never are.
         mailbox: the `Mailbox`.
     """
     unit = Unit.model_validate_json(described)
@@ -153,16 +153,16 @@ def _found_models(unit: Unit, folders: dict[ModelRole, str]) -> dict[ModelRole, 
         return base_models(unit, {str(role): folder for role, folder in folders.items()})
     except NotFoundError as error:
         raise ModelError(
-            f"{socket.gethostname()} has no model folder {' or '.join(folders.values())}: put it there, at the "
-            "same path, or name a model of the catalogue or the Hub."
+            f"{socket.gethostname()} has no model folder {' or '.join(folders.values())}: put it there, at "
+            "the same path, or name a model of the catalogue or the Hub."
         ) from error
 
 
 def _require_same_code(code: str) -> None:
     if code_digest() != code:
         raise JobError(
-            f"{socket.gethostname()} has another version of tuneworthy than this machine: install the same one "
-            "on every node of the cluster."
+            f"{socket.gethostname()} has another version of tuneworthy than this machine: install the same "
+            "one on every node of the cluster."
         )
 
 
