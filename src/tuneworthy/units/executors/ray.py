@@ -32,14 +32,18 @@ SEEN_S = 60.0  # seconds that a network file system may take to show what anothe
 class RayExecutor:
     """Runs units on a Ray cluster, each with the CPUs of its threads, and a GPU where it uses a model."""
 
-    def __init__(self, address: str, cores: int, shared: bool = True) -> None:
+    def __init__(
+        self, address: str, cores: int, shared: bool = True, work: Callable[..., dict[str, Any]] = run_unit
+    ) -> None:
         """Does not connect before a unit has to run.
 
         Args:
             address: `ray` for a cluster of this machine alone, else that of a cluster.
             cores: of this machine.
             shared: whether nodes that see the run folder may write there.
+            work: what a node does with a unit; something else where scheduling alone is measured.
         """
+        self._work = work
         self._address = address
         self._cores = cores
         self._token = secrets.token_hex(16) if shared else None
@@ -103,7 +107,7 @@ class RayExecutor:
         inputs = [] if alone else [self._ray.put(packed_inputs(run, units))]
         most, gpus = largest(self._ray, "CPU"), largest(self._ray, "GPU")
         batch = _Batch(self._ray, folder, self._mailbox)
-        task = self._ray.remote(run_unit)
+        task = self._ray.remote(self._work)
         for unit in units:
             sent_off = task.options(**needs(unit, most, gpus), max_retries=RETRIES, name=unit.title)
             batch.add(unit, sent_off.remote(unit.model_dump_json(), order, inputs, self._mailbox))
