@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -78,10 +78,10 @@ def drawn_rows(count: int, seed: int) -> Iterator[Row]:
         yield {"id": str(number), "text": " ".join(words), "label": label}
 
 
-def table_of(path: Path, count: int, seed: int = 0) -> Path:
+def table_of(path: Path, count: int, seed: int = 0, columns: Sequence[str] = ("id", "text", "label")) -> Path:
     """A CSV of such rows, written row by row."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["id", "text", "label"])
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(drawn_rows(count, seed))
     return path
@@ -236,7 +236,7 @@ def measured_predict(place: Path, options: argparse.Namespace) -> Figures:
     settings = {**settings_of(options), "arms": ["probe"], "tune": False, "protocol": "holdout"}
     run = place / "run"
     finish(begin(table_of(place / "train.csv", 240), run, settings))
-    data, output = table_of(place / "new.csv", options.many, seed=1), place / "out.csv"
+    data, output = table_of(place / "new.csv", options.many, 1, ("id", "text")), place / "out.csv"
     command = [sys.executable, "-m", "tuneworthy.cli.main", "predict", str(run), str(data), "-o", str(output)]
     started = time.perf_counter()
     first = followed(command, output, until=options.many // 2)

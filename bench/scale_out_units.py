@@ -76,7 +76,7 @@ def measured_units(place: Path, address: str, nodes: int, count: int) -> dict[st
     projected = PROJECTED * max((UNIT_S + overhead / 1000) / nodes, busiest / 1000)
     print(
         f"units on {nodes} nodes: {count} in {seconds:.1f} s (ideal {ideal:.1f} s); "
-        f"a unit: {overhead:.1f} ms overhead, {busiest:.1f} ms of the driver's processor; load {os.getloadavg()[0]:.0f}"
+        f"a unit: {overhead:.1f} ms overhead, {busiest:.1f} ms of the driver, load {os.getloadavg()[0]:.0f}"
     )
     return {
         f"units: share of the ideal on {nodes} nodes": figure(ideal / seconds, "share", 0.85, n=count),

@@ -68,6 +68,7 @@ def trained(folder: Path, meeting: Path, processes: int, tokens: int) -> list[di
     return [json.loads(Path(f"{meeting}.{rank}.json").read_text()) for rank in range(processes)]
 
 
+@pytest.mark.slow
 def test_two_processes_that_share_the_weights_see_the_losses_of_one(tmp_path: Path) -> None:
     folder = save_decoder(tmp_path / "model")
     [one] = trained(folder, tmp_path / "alone", 1, 256)
