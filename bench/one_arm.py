@@ -99,7 +99,7 @@ def one_arm(job: Job, arm: str, output: Path) -> Measured:
     models, refs = steps.bring_models(job, print)
     split = make_split(rows, "holdout", job.folds, job.test_fraction, job.validation_fraction, job.seed, test)
     dtype, cores = steps.hardware()
-    executor = LocalExecutor(cores, job.workers)
+    executor = LocalExecutor(cores, job.at_a_time)
     started = time.perf_counter()
     with RunFolder(output) as run:
         steps.write_inputs(run, job, data, split, [])

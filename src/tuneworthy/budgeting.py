@@ -267,7 +267,7 @@ def budget_of(job: Job, foresight: Foresight, folder: RunFolder, cores: int, sta
         foresight=foresight,
         folder=folder,
         cores=cores,
-        workers=job.workers,
+        workers=job.at_a_time,
         started=started,
         before_s=float(stored.get("spent_s", 0.0)),
         decisions=dict(stored.get("decisions", {})),

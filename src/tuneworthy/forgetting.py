@@ -14,7 +14,7 @@ from tuneworthy.core.unit import ModelRef, ModelRole, Unit
 from tuneworthy.evaluation.forgetting import capability_changes
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import read_metrics, read_predictions
-from tuneworthy.units.executors.local import LocalExecutor
+from tuneworthy.units.executors.local import Executor
 from tuneworthy.units.forgetting import capability_unit, tunes_decoder
 from tuneworthy.units.plan import Plan
 from tuneworthy.verdict.facts import best
@@ -31,6 +31,7 @@ def with_what_was_forgotten(
     job: Job,
     refs: dict[ModelRole, ModelRef],
     folder: RunFolder,
+    executor: Executor,
     models: dict[ModelRole, Path],
     threads: int,
 ) -> Verdict:
@@ -38,7 +39,7 @@ def with_what_was_forgotten(
 
     Nothing is written where the job says so or no arm was fine-tuned. The final fit has to be there.
     """
-    found = _measured(verdict, evidence, plan, job, refs, folder, models, threads)
+    found = _measured(verdict, evidence, plan, job, refs, folder, executor, models, threads)
     if found is None:
         (folder.path / FILE).unlink(missing_ok=True)
         return verdict
@@ -56,6 +57,7 @@ def _measured(
     job: Job,
     refs: dict[ModelRole, ModelRef],
     folder: RunFolder,
+    executor: Executor,
     models: dict[ModelRole, Path],
     threads: int,
 ) -> Forgetting | None:
@@ -77,7 +79,8 @@ def _measured(
     units = [capability_unit(base, threads), capability_unit(base, threads, arm.method, address)]
     folder.emit("stage_started", stage=STAGE, units=[unit.title for unit in units])
     try:
-        LocalExecutor(threads).run(units, folder, models)
+        for unit in units:  # one after the other: each has all cores
+            executor.run([unit], folder, models)
     except ModelError as error:  # a chat template that refuses a bare question: what was decided stays
         return Forgetting(**known, fit=address, measured=which, reason=str(error).rstrip("."))
     outputs = [folder.path / "units" / unit.address for unit in units]

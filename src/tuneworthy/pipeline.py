@@ -26,7 +26,7 @@ from tuneworthy.tracking import Trackers, check_tracking
 from tuneworthy.units.adaptation import STAGE, adapted
 from tuneworthy.units.collect import arm_outputs
 from tuneworthy.units.curve import check_curve, draw_parts
-from tuneworthy.units.executors.local import LocalExecutor
+from tuneworthy.units.executors import executor_for
 from tuneworthy.units.memory_ahead import memory_ahead
 from tuneworthy.units.plan import make_plan
 from tuneworthy.verdict.rules import decide
@@ -82,9 +82,11 @@ def run(
     # 2. Bring the models; everything from here on is kept in the run folder.
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
     foreseen = memory_ahead(job, question, rows, data.test is not None, models, task.open)
+    dtype, cores = steps.hardware()
     with (
         RunFolder(output or steps.default_folder(job, data)) as folder,
         Trackers(job.tracking) as trackers,
+        executor_for(job.workers, cores) as executor,
     ):
         steps.claim(folder, job, data)
         remove_leftovers(folder.path / "units")
@@ -101,7 +103,6 @@ def run(
         trackers.follow(folder)
 
         # 3. Plan: every unit, and what this many rows can show, before anything runs.
-        dtype, cores = steps.hardware()
         plan = adapted(make_plan(job, split, question, refs, dtype, cores), job, texts.address, cores)
         folder.write("environment.json", environment(dtype, cores))
         # Settings that a search fills in later come from validation rows alone.
@@ -117,7 +118,6 @@ def run(
         steps.tell_power(folder, power, question.metric, share)
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
-        executor = LocalExecutor(cores, job.workers)
         course = rounds.Course(job, split, rows, folder, executor, models, cores, parts)
         course.budget = rounds.budget(course, question, task.open, started)
         plan = rounds.run_untuned(plan, course)
@@ -208,9 +208,10 @@ def run(
 
         # 8. Refit the recommended method on all rows with the settings its folds chose; what a fine-tune has
         # forgotten is a reason more, and no decision. Then report.
-        steps.refit(verdict.recommended_method, plan, split, folder, models, job.threads or cores)
+        threads = job.threads or cores
+        steps.refit(verdict.recommended_method, plan, split, folder, executor, models, threads)
         verdict = forgetting.with_what_was_forgotten(
-            verdict, evidence, plan, job, refs, folder, models, job.threads or cores
+            verdict, evidence, plan, job, refs, folder, executor, models, threads
         )
         steps.report(folder.path)
         folder.emit("run_finished", decision=verdict.decision, recommended_method=verdict.recommended_method)

@@ -239,7 +239,7 @@ def fold_rounds(course: Course, units: Sequence[Unit]) -> list[tuple[int, ...]]:
     folds = len(course.split.folds)
     if course.watch is not None and course.folder.exists(WATCHED):
         return [tuple(own) for own in course.folder.read(WATCHED)["rounds"].values()]
-    room = course.job.workers or course.cores // max((unit.threads for unit in units), default=1)
+    room = course.job.at_a_time or course.cores // max((unit.threads for unit in units), default=1)
     together = max(1, min(room, folds // 2))
     return [tuple(range(at, min(at + together, folds))) for at in range(0, folds, together)]
 

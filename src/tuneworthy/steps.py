@@ -33,7 +33,7 @@ from tuneworthy.tasks import TASKS, Schema, Structured, Task, as_answered
 from tuneworthy.tasks._prompted import read_prompt, with_prompt
 from tuneworthy.units.collect import unit_metrics
 from tuneworthy.units.execute import OWN_METRIC
-from tuneworthy.units.executors.local import LocalExecutor
+from tuneworthy.units.executors.local import Executor
 from tuneworthy.units.plan import (
     Plan,
     Question,
@@ -368,7 +368,15 @@ def keep_judgement(folder: RunFolder, judgement: Judgement | None) -> None:
     folder.emit("note", text=f"Judge: {judge_sentence(judgement)}")
 
 
-def refit(method: str, plan: Plan, split: Split, folder: RunFolder, models: Models, threads: int) -> None:
+def refit(
+    method: str,
+    plan: Plan,
+    split: Split,
+    folder: RunFolder,
+    executor: Executor,
+    models: Models,
+    threads: int,
+) -> None:
     """Fits the recommended method once on all rows; `predict`, export and serving use this fit."""
     units = [
         unit
@@ -379,7 +387,7 @@ def refit(method: str, plan: Plan, split: Split, folder: RunFolder, models: Mode
     facts = [unit_metrics(unit, folder.path)["facts"] for unit in units]
     unit = refit_unit(units, facts, split, threads)
     folder.emit("stage_started", stage="refit", units=[unit.title])
-    LocalExecutor(threads).run([unit], folder, models)
+    executor.run([unit], folder, models)
     folders = {role: str(models[role]) for role in unit.models}
     folder.write("model.json", {"unit": unit.address, "method": method, "folders": folders})
     shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)

@@ -2,6 +2,10 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,7 @@ import pytest
 
 import tuneworthy as tw
 from toy import toy_rows, write_csv
-from tuneworthy.core.errors import JobError
+from tuneworthy.core.errors import DataError, JobError
 from tuneworthy.predicting import predict_file
 
 ROWS = toy_rows(60)
@@ -93,3 +97,60 @@ def test_csv_is_written_as_ever(quick: Any, tmp_path: Path) -> None:
 def test_another_ending_is_refused_before_anything_is_read(name: str, quick: Any, tmp_path: Path) -> None:
     with pytest.raises(JobError, match=r"to a \.csv or a \.jsonl file"):
         predicted("text-classification", name, tmp_path / "missing.csv", quick, tmp_path)
+
+
+MANY = 41_000  # rows: several parts for an arm without a model
+COMMAND = [sys.executable, "-m", "tuneworthy.cli.main", "predict"]
+
+
+def many_rows(path: Path) -> Path:
+    """Short rows, of which some texts take two lines and some are blank."""
+    texts = ("late parcel", "money\nback", "", "login, please")
+    return write_csv(path, [{"id": str(n), "text": texts[n % 4]} for n in range(MANY)])
+
+
+def test_a_long_file_killed_half_way_goes_on_without_a_lost_or_doubled_row(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    name = "out.csv"
+    data, whole, output = many_rows(tmp_path / "new.csv"), tmp_path / f"whole-{name}", tmp_path / name
+    predict_file(finished_run, data, whole, (), 0.0, lambda done, total, facts: None)
+    process = subprocess.Popen([*COMMAND, str(finished_run), str(data), "--output", str(output)])
+    while not (tmp_path / f".{name}.progress").exists():
+        assert process.poll() is None, "it was over before it could be killed"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not output.exists()
+    seen: list[int] = []
+    predict_file(finished_run, data, output, (), 0.0, lambda done, total, facts: seen.append(done))
+    assert min(seen) > 20_000 and max(seen) == MANY, "what was written is not answered again"
+    assert output.read_bytes() == whole.read_bytes()
+    with output.open(newline="") as file:
+        assert [row["id"] for row in csv.DictReader(file)] == [str(n) for n in range(MANY)]
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted((data.name, whole.name, name))
+
+
+def test_what_is_wrong_with_the_last_row_is_said_before_the_first_is_answered(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    data = many_rows(tmp_path / "new.csv")
+    with data.open("a") as file:
+        file.write("1,2,3\n")
+    asked: list[int] = []
+    with pytest.raises(DataError, match="found 3 fields"):
+        predict_file(finished_run, data, tmp_path / "out.csv", (), 0.0, lambda d, t, facts: asked.append(d))
+    assert not asked
+    assert [one.name for one in tmp_path.iterdir()] == ["new.csv"]
+
+
+def test_columns_that_only_a_late_line_has_are_columns_of_the_output(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "new.jsonl"
+    lines = [json.dumps({"text": "late parcel"})] * 20_001 + [json.dumps({"text": "refund", "late": 7})]
+    data.write_text("\n".join(lines), encoding="utf-8")
+    predict_file(finished_run, data, tmp_path / "out.csv", (), 0.0, lambda done, total, facts: None)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        first, *_, last = csv.DictReader(file)
+    assert (first["late"], last["late"]) == ("", "7")

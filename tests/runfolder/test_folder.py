@@ -9,7 +9,7 @@ from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import Unit
 from tuneworthy.runfolder.folder import RunFolder, write_text
-from tuneworthy.runfolder.unit_output import UnitWriter, adopt, is_finished, read_predictions
+from tuneworthy.runfolder.unit_output import UnitWriter, adopt, is_finished, read_predictions, reveal
 
 UNIT = Unit(
     method="tfidf", parameters={}, task="text-classification", labels=("a", "b"), instruction="",
@@ -60,6 +60,29 @@ def test_a_unit_output_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     assert not folder.exists()
     writer.finish(UNIT, [ODD], {})
     assert is_finished(folder)
+
+
+def test_two_writers_of_one_unit_never_mix_and_the_first_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "units" / UNIT.address
+    first, second = UnitWriter(folder), UnitWriter(folder)
+    first.finish(UNIT, [ODD], {})
+    inode = folder.stat().st_ino
+    second.finish(UNIT, [ODD], {})
+    assert is_finished(folder) and folder.stat().st_ino == inode
+    assert [one.name for one in folder.parent.iterdir()] == [UNIT.address]
+
+
+def test_a_damaged_output_makes_room_for_a_whole_one(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "units" / UNIT.address)
+    (folder / "metrics.json").unlink()
+    finished(folder)
+    assert is_finished(folder)
+    assert [one.name for one in folder.parent.iterdir()] == [UNIT.address]
+
+
+def test_an_output_that_cannot_get_its_name_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        reveal(tmp_path / "nowhere", tmp_path / "target")
 
 
 @pytest.mark.parametrize("name", ["predictions.jsonl", "metrics.json", "unit.json", "checksums.json"])

@@ -85,6 +85,7 @@ def test_what_is_no_table_leaves_nothing_behind(place: Workspace) -> None:
             "prompt_model",
         ),
         ("data: {path: toy.csv}\njudge: {model: 'openai:m@https://far.example/v1'}", "judge.model"),
+        ("data: {path: toy.csv}\nworkers: 'ray://far.example:10001'", "workers"),
         ("data: [", "job-"),
     ],
 )

@@ -43,6 +43,15 @@ def command(
             metavar="TIME",
         ),
     ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            "--workers",
+            help="Units at a time; or ray (a Ray cluster of this machine), or a cluster's address, "
+            "e.g. ray://head:10001.",
+            metavar="N|ADDRESS",
+        ),
+    ] = None,
     set: Set = None,
     send_rows: SendRows = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only, no progress.")] = False,
@@ -55,7 +64,11 @@ def command(
         source,
         columns_of(input, target, group, test),
         output,
-        [*overrides_of(set, arms, accept, train_anyway, task), *([f"budget={budget}"] if budget else [])],
+        [
+            *overrides_of(set, arms, accept, train_anyway, task),
+            *([f"budget={budget}"] if budget else []),
+            *([f"workers={workers}"] if workers else []),
+        ],
         quiet,
         send_rows=send_rows,
     )

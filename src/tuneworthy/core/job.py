@@ -55,6 +55,16 @@ def is_template_file(prompt: str) -> bool:
     return "\n" not in prompt and "{" not in prompt
 
 
+def is_cluster(workers: str) -> bool:
+    """Whether a job's `workers` names a Ray cluster.
+
+    >>> [is_cluster(name) for name in ("ray", "auto", "ray://head:10001", "10.0.0.1:6379", "rya", "two")]
+    [True, True, True, True, False, False]
+    """
+    host, _, port = workers.removeprefix("ray://").rpartition(":")
+    return workers in ("ray", "auto") or (bool(host) and port.isdecimal())
+
+
 class DataSpec(Frozen):
     """Where the rows are and which column means what."""
 
@@ -226,7 +236,11 @@ class Job(Frozen):
         ge=1,
         description="threads per unit; default: the cores, shared among the units that run side by side",
     )
-    workers: int | None = Field(None, ge=1, description="units at a time; default: cores / threads")
+    workers: int | str | None = Field(
+        None,
+        description="units at a time (default: cores / threads); or where they run: ray (a Ray cluster of "
+        "this machine alone), or the address of a cluster: ray://head:10001, host:port, auto",
+    )
     price_per_hour: float | None = Field(
         None, ge=0, description="what this machine costs per hour, in your currency; adds money to the costs"
     )
@@ -248,6 +262,20 @@ class Job(Frozen):
         default_factory=dict,
         description="parameters by method; in the file each method is a section of its own",
     )
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _is_a_number_or_a_cluster(cls, workers: object) -> object:
+        """A count, or something that can be an address: a misspelt `ray` is no host without a port."""
+        counts = isinstance(workers, int) and not isinstance(workers, bool) and workers >= 1
+        if workers is None or counts or (isinstance(workers, str) and is_cluster(workers)):
+            return workers
+        raise ValueError("a whole number from 1 on, ray, or a cluster's address such as ray://head:10001")
+
+    @property
+    def at_a_time(self) -> int | None:
+        """Units that run side by side, where the job says so."""
+        return self.workers if isinstance(self.workers, int) else None
 
     @field_validator("budget", mode="before")
     @classmethod

@@ -27,6 +27,18 @@ def read_delimited(path: Path, kind: str, longest: int = LONGEST_LINE) -> Table:
     Raises:
         DataError: the file is no such table; the message names the line.
     """
+    [table] = delimited_parts(path, kind, longest)
+    return table
+
+
+def delimited_parts(
+    path: Path, kind: str, longest: int = LONGEST_LINE, size: int | None = None
+) -> Iterator[Table]:
+    """The same in parts of `size` rows, each a table; in one without a size. Memory holds one part.
+
+    Raises:
+        DataError: the file is no such table; the message names the line.
+    """
     encoding = detect_encoding(path, kind)
     source = _Records(path, encoding.codec, longest)
     header = source.skip_blank_lines()
@@ -34,6 +46,20 @@ def read_delimited(path: Path, kind: str, longest: int = LONGEST_LINE) -> Table:
     columns: tuple[str, ...] = ()
     rows: list[dict[str, str | None]] = []
     numbers: list[int] = []
+
+    def part() -> Table:
+        return Table(
+            path=path,
+            columns=columns,
+            rows=rows,
+            numbers=numbers,
+            encoding=encoding.codec,
+            counted_in="line",
+            names_first=True,
+            notes=(encoding.note,) if encoding.note else (),
+        )
+
+    given = False
     for start, end, fields in source.read(delimiter):
         if not columns:
             columns = column_names(fields, f"{path.name}, line {start}")
@@ -42,19 +68,14 @@ def read_delimited(path: Path, kind: str, longest: int = LONGEST_LINE) -> Table:
             continue  # a blank line; in a table of one column, "" is a row with nothing in it
         if len(fields) != len(columns):
             raise _ragged(path.name, (start, end), fields, columns, delimiter)
+        if len(rows) == size:
+            yield part()
+            given, rows, numbers = True, [], []
         rows.append({column: field or None for column, field in zip(columns, fields, strict=True)})
         numbers.append(start)
-    require_rows(rows, path.name)
-    return Table(
-        path=path,
-        columns=columns,
-        rows=rows,
-        numbers=numbers,
-        encoding=encoding.codec,
-        counted_in="line",
-        names_first=True,
-        notes=(encoding.note,) if encoding.note else (),
-    )
+    if not given:
+        require_rows(rows, path.name)
+    yield part()
 
 
 class _Records:

@@ -1,6 +1,7 @@
 """JSONL: one object per line, with errors that name the line and the character."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,36 +41,55 @@ def read_json_lines(path: Path, longest: int = LONGEST_LINE) -> Table:
     Raises:
         DataError: a line is no JSON object; the message names the line and the character.
     """
+    [table] = json_line_parts(path, longest)
+    return table
+
+
+def json_line_parts(path: Path, longest: int = LONGEST_LINE, size: int | None = None) -> Iterator[Table]:
+    """The same in parts of `size` rows, each a table with the columns and the lines of its rows.
+
+    Without a size there is one part, which keeps no lines. Memory holds one part.
+
+    Raises:
+        DataError: a line is no JSON object; the message names the line and the character.
+    """
     encoding = detect_encoding(path, "JSONL")
     found: list[dict[str, str | None]] = []
     numbers: list[int] = []
-    columns: dict[str, None] = {}
+    lines: list[str] = []
+
+    def part() -> Table:
+        columns = dict.fromkeys(name for row in found for name in row)
+        return Table(
+            path=path,
+            columns=tuple(columns),
+            rows=[{column: row.get(column) for column in columns} for row in found],
+            numbers=numbers,
+            encoding=encoding.codec,
+            counted_in="line",
+            notes=(encoding.note,) if encoding.note else (),
+            lines=tuple(lines),
+        )
+
+    given = False
     for number, line in numbered_lines(path, encoding.codec, longest):
         if not line.strip():
             continue
-        row = _row(line, f"{path.name}, line {number}")
-        columns.update(dict.fromkeys(row))
-        found.append(row)
+        if len(found) == size:
+            yield part()
+            given, found, numbers, lines = True, [], [], []
+        found.append(_row(line, f"{path.name}, line {number}"))
         numbers.append(number)
-    if not columns:
+        if size is not None:
+            lines.append(line)
+    if not given and not any(found):
         raise DataError(f"{path.name} is empty; it needs one object per line, with a text and a label.")
-    return Table(
-        path=path,
-        columns=tuple(columns),
-        rows=[{column: row.get(column) for column in columns} for row in found],
-        numbers=numbers,
-        encoding=encoding.codec,
-        counted_in="line",
-        notes=(encoding.note,) if encoding.note else (),
-    )
+    yield part()
 
 
 def read_objects(table: Table) -> list[dict[str, Any]]:
-    """The objects that `read_json_lines` made a table of, one a row, their numbers and lists as they are."""
-    assert table.path is not None
-    wanted = set(table.numbers)
-    lines = numbered_lines(table.path, table.encoding or "utf-8")
-    return [json.loads(line, parse_constant=_constant) for number, line in lines if number in wanted]
+    """The objects that the lines of a part hold, one a row, their numbers and lists as they are."""
+    return [json.loads(line, parse_constant=_constant) for line in table.lines]
 
 
 def _row(line: str, place: str) -> dict[str, str | None]:

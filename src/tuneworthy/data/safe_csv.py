@@ -10,10 +10,17 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with, as spr
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """The table as text; texts are made inert, numbers stay numbers."""
+    return _written([header]) + csv_lines(rows)
+
+
+def csv_lines(rows: Iterable[Sequence[object]]) -> str:
+    """Rows without a header."""
+    return _written([inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+
+
+def _written(rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

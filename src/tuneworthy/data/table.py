@@ -26,6 +26,7 @@ class Table:
         counted_in: what `numbers` counts.
         names_first: whether the column names stand in the file as its first row, and are counted.
         notes: one sentence each about a choice the reader made that the user should know of.
+        lines: of a part of a JSONL file, the lines that the rows stand on.
     """
 
     path: Path | None
@@ -36,6 +37,7 @@ class Table:
     counted_in: Literal["line", "row"] = "row"
     names_first: bool = False
     notes: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

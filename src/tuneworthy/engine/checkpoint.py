@@ -1,6 +1,7 @@
 """A training state on disk: written whole or not at all, read back equal to the bit."""
 
 import json
+import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def save_checkpoint(
 ) -> None:
     """Writes adapter, optimiser, kept states and progress as one file, atomically."""
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "state.partial"
+    partial = folder / f"state.{secrets.token_hex(4)}.partial"  # two machines may share the folder
     torch.save(
         {
             "model": trainable_state(model),

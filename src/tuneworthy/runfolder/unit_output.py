@@ -3,8 +3,9 @@
 Outputs are content-addressed, so a unit that a sibling run of the workspace has finished is taken over.
 """
 
+import contextlib
 import json
-import os
+import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,31 @@ def is_finished(folder: Path) -> bool:
         return False
 
 
+def reveal(partial: Path, target: Path) -> None:
+    """Gives a whole output its name. A whole one that is there already stays: it has the same content.
+
+    Two processes may have run the same unit, also on two machines that share the folder: one that was taken
+    for lost, say, and the one that took its place. No whole output is ever removed or mixed with another.
+
+    Raises:
+        RunFolderError: the folder cannot be written.
+    """
+    for _ in range(3):
+        try:
+            partial.rename(target)
+            return
+        except OSError as error:
+            reason = error
+        if is_finished(target):
+            shutil.rmtree(partial, ignore_errors=True)
+            return
+        damaged = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+        with contextlib.suppress(FileNotFoundError):
+            target.rename(damaged)
+            shutil.rmtree(damaged, ignore_errors=True)
+    raise RunFolderError(f"{target} cannot be written ({reason.strerror}): free space or rights?") from reason
+
+
 def adopt(unit: Unit, folder: Path, workspace: Path) -> bool:
     """Takes the unit's output over from a sibling run of the workspace, if one has it whole."""
     for sibling in sorted(workspace.glob(f"*/units/{unit.address}")):
@@ -35,8 +61,7 @@ def adopt(unit: Unit, folder: Path, workspace: Path) -> bool:
             partial = folder.with_name(f".{folder.name}.adopting")
             shutil.rmtree(partial, ignore_errors=True)
             shutil.copytree(sibling, partial)
-            shutil.rmtree(folder, ignore_errors=True)
-            partial.rename(folder)
+            reveal(partial, folder)
             return True
     return False
 
@@ -52,8 +77,7 @@ class UnitWriter:
 
     def __init__(self, folder: Path) -> None:
         self._target = folder
-        self.folder = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
         self.folder.mkdir(parents=True)
 
     def finish(self, unit: Unit, predictions: Sequence[Prediction], metrics: dict[str, Any]) -> None:
@@ -65,8 +89,7 @@ class UnitWriter:
         files = sorted(path for path in self.folder.rglob("*") if path.is_file())
         sums = {path.relative_to(self.folder).as_posix(): file_digest(path) for path in files}
         write_text(self.folder / CHECKSUMS, to_json(sums))
-        shutil.rmtree(self._target, ignore_errors=True)
-        self.folder.rename(self._target)
+        reveal(self.folder, self._target)
 
     def abandon(self) -> None:
         """Removes what was collected."""

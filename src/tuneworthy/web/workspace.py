@@ -145,6 +145,10 @@ class Workspace:
         """Raises JobError when a job would read or send what a page has no business with."""
         if is_own_metric(job.metric):
             raise JobError("a metric of your own is code: start that job with `tuneworthy run job.yaml`.")
+        if isinstance(job.workers, str) and job.workers != "ray":
+            raise JobError(
+                "workers names a cluster, which gets the rows: start that job with `tuneworthy run job.yaml`."
+            )
         read = job.methods.get("adapt", {}).get("text") or ()
         files = {
             "data.path": [job.data.path],

@@ -37,15 +37,7 @@ class LocalExecutor:
 
     def run(self, units: Sequence[Unit], folder: RunFolder, models: dict[ModelRole, Path]) -> None:
         """Runs what is missing; raises the first error after stopping the others."""
-        waiting = []
-        for unit in units:
-            output = folder.path / "units" / unit.address
-            if is_finished(output):
-                folder.emit("unit_reused", unit=unit.address, title=unit.title, source="this run")
-            elif adopt(unit, output, folder.path.parent):
-                folder.emit("unit_reused", unit=unit.address, title=unit.title, source="another run")
-            else:
-                waiting.append(unit)
+        waiting = missing(units, folder)
         if not waiting:
             return
         room = self._workers or max(1, self._cores // max(unit.threads for unit in waiting))
@@ -63,6 +55,20 @@ class LocalExecutor:
             unit, folder.path, models, lambda done, total, facts: _progress(folder, unit, done, total, facts)
         )
         folder.emit("unit_finished", unit=unit.address, title=unit.title)
+
+
+def missing(units: Sequence[Unit], folder: RunFolder) -> list[Unit]:
+    """The units without an output; those that have one, or that a sibling run has, are told of as reused."""
+    waiting = []
+    for unit in units:
+        output = folder.path / "units" / unit.address
+        if is_finished(output):
+            folder.emit("unit_reused", unit=unit.address, title=unit.title, source="this run")
+        elif adopt(unit, output, folder.path.parent):
+            folder.emit("unit_reused", unit=unit.address, title=unit.title, source="another run")
+        else:
+            waiting.append(unit)
+    return waiting
 
 
 def _progress(folder: RunFolder, unit: Unit, done: int, total: int, facts: dict[str, float]) -> None:
@@ -108,7 +114,7 @@ class _Pool:
             left = len(units)
             while left:
                 unit, message = self._messages.get()
-                left -= self._handle(unit, message)
+                left -= told(self._folder, unit, message)
         finally:
             for process in self._processes:
                 process.kill()
@@ -144,24 +150,31 @@ class _Pool:
                 self._messages.put((unit, {"kind": "died", "code": process.wait()}))
                 return
 
-    def _handle(self, unit: Unit, message: dict[str, Any]) -> int:
-        """Tells the run folder; returns 1 when a unit is done; raises what went wrong in the worker."""
-        match message["kind"]:
-            case "started":
-                self._folder.emit("unit_started", unit=unit.address, title=unit.title)
-            case "progress":
-                _progress(self._folder, unit, message["done"], message["total"], message["facts"])
-            case "finished":
-                self._folder.emit("unit_finished", unit=unit.address, title=unit.title)
-                return 1
-            case "refused":
-                kind = getattr(errors, message["error"], errors.TuneworthyError)
-                raise kind(message["message"])
-            case "died":
-                raise errors.RunFolderError(
-                    f"the process that ran '{unit.title}' ended (code {message['code']}, no memory left?): "
-                    "finished units are kept; try --set workers=1."
-                )
-            case _:
-                raise RuntimeError(f"unit '{unit.title}' crashed:\n{message.get('traceback')}")
-        return 0
+
+def told(folder: RunFolder, unit: Unit, message: dict[str, Any]) -> bool:
+    """Tells the run folder what a worker says of a unit; whether the unit is finished now.
+
+    Raises:
+        TuneworthyError: the user's mistake that the worker found, under its own class.
+        RuntimeError: a bug, with the worker's traceback.
+    """
+    match message["kind"]:
+        case "started":
+            where = {"node": message["node"]} if "node" in message else {}
+            folder.emit("unit_started", unit=unit.address, title=unit.title, **where)
+        case "progress":
+            _progress(folder, unit, message["done"], message["total"], message["facts"])
+        case "finished":
+            folder.emit("unit_finished", unit=unit.address, title=unit.title)
+            return True
+        case "refused":
+            kind = getattr(errors, message["error"], errors.TuneworthyError)
+            raise kind(message["message"])
+        case "died":
+            raise errors.RunFolderError(
+                f"the process that ran '{unit.title}' ended (code {message['code']}, no memory left?): "
+                "finished units are kept; try --set workers=1."
+            )
+        case _:
+            raise RuntimeError(f"unit '{unit.title}' crashed:\n{message.get('traceback')}")
+    return False
