@@ -15,6 +15,8 @@ import pytest
 import tuneworthy as tw
 from toy import toy_rows, write_csv
 from tuneworthy.cli.main import main
+from tuneworthy.data.readers import read_table
+from tuneworthy.proposing import propose_job
 
 
 @dataclass
@@ -91,6 +93,18 @@ def test_init_writes_a_job_that_runs(tuneworthy: Command, toy_csv: Path, quick: 
     assert tuneworthy("init", toy_csv).returncode == 0
     done = tuneworthy("run", "job.yaml", "--arms", "majority,tfidf", *flags(quick))
     assert done.returncode == 0, done.stderr
+
+
+def test_init_names_no_arm_that_cannot_run_here_and_says_why(
+    toy_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = read_table(toy_csv)
+    assert "setfit" in propose_job(table, "toy.csv")[0]
+    monkeypatch.setattr("tuneworthy.methods.setfit.has_setfit", lambda: False)
+    job, _ = propose_job(table, "toy.csv")
+    [arms] = [line for line in job.splitlines() if line.startswith("arms:")]
+    assert "setfit" not in arms
+    assert '# setfit is left out: it needs pip install "tuneworthy[setfit]"' in job
 
 
 def test_init_overwrites_nothing(tuneworthy: Command, toy_csv: Path) -> None:
