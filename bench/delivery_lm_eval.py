@@ -19,7 +19,7 @@ from tuneworthy.units.execute import run_rows
 TABLE = Path(__file__).parents[1] / "examples" / "support_answers" / "answers.csv"
 HARNESS = ("lm_eval[api]==0.4.13",)
 ARM, TASK = "lora", "answers_of_a_run"
-STEPS, QUICK_STEPS = 100, 30
+STEPS, QUICK_STEPS = 100, 16
 CONFIG = {
     "task": TASK,
     "dataset_path": "json",
