@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import delivery_decision as decision
+import delivery_gguf as gguf
 import delivery_lm_eval as lm_eval
 import delivery_load as load
+import delivery_runs as runs
 from common import closing_line
 from tuneworthy.refitting import final_fit
 
@@ -43,6 +45,8 @@ PARTS: dict[str, Part] = {
     "calibration": calibration,
     "decision": lambda options: decision.measured(options.data, options.quick),
     "lm_eval": lambda options: lm_eval.measured(options.quick),
+    "gguf": lambda options: gguf.measured(options.data, options.quick, options.quantizer),
+    "runs": lambda options: runs.measured(options.quick),
 }
 
 
@@ -55,6 +59,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), metavar="PART")
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--threads", type=int, default=0, help="of the served model; 0: all cores")
+    parser.add_argument("--quantizer", type=Path, help="llama.cpp's llama-quantize: q4_k_m is measured too")
     parser.add_argument("--quick", action="store_true", help="1,000 requests, fewer rows and steps")
     options = parser.parse_args()
     if options.data is None and set(options.only) - {"lm_eval", "runs"}:

@@ -144,7 +144,7 @@ def main() -> None:
             camera.take("new", f"/?table={id}", "#tw-findings")
             runs = [start(page, server, id, rate, epochs) for rate, epochs in ((0.002, 1),)]
             page.get_by_text("Finished", exact=True).wait_for()
-            runs.append(start(page, server, id, 0.01, 6))
+            runs.append(start(page, server, id, 0.01, 12))  # long enough for two pictures of it
             page.get_by_text(re.compile(r"step \d{2,} of")).wait_for()
             page.locator("figure svg circle, figure svg use").first.wait_for(state="attached")
             camera.take("watch", f"/watch?run={runs[1]}", ".tw-now")
