@@ -107,6 +107,26 @@ def test_init_names_no_arm_that_cannot_run_here_and_says_why(
     assert '# setfit is left out: it needs pip install "tuneworthy[setfit]"' in job
 
 
+def test_the_pages_end_with_ctrl_c_in_their_own_words(
+    tuneworthy: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tuneworthy.web.server.serve", interrupted)
+    done = tuneworthy("ui", "--no-browser")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "runs that were started go on" in done.stdout
+
+
+def test_a_table_to_predict_that_has_a_header_only_is_not_asked_for_labels(
+    tuneworthy: Command, finished: Path
+) -> None:
+    Path("empty.csv").write_text("text\n")
+    done = tuneworthy("predict", finished, "empty.csv", "-o", "out.csv")
+    assert done.returncode == 2 and "no rows under them" in done.stderr and "label" not in done.stderr
+
+
 def test_init_overwrites_nothing(tuneworthy: Command, toy_csv: Path) -> None:
     Path("job.yaml").write_text("mine")
     done = tuneworthy("init", toy_csv)
