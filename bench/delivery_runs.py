@@ -1,9 +1,10 @@
-"""`tuneworthy runs` where there are many: the wall time of the command, by the clock of whoever typed it.
+"""`tuneworthy runs` where there are many: the wall time of the command, and the processor's.
 
 The runs are copies of the small files of one real run of three arms, each with a name and a time of its own.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -34,11 +35,11 @@ def measured(quick: bool) -> dict[str, Any]:
         ("sorted by score, the finished", ["--sort", "score", "--where", "state=finished"]),
         ("all as JSON", ["--json"]),
     ):
-        taken = sorted(seconds(["runs", str(place), *more]) for _ in range(REPEATS))
-        print(f"tuneworthy runs, {count} runs, {name}: {taken[1]:.2f} s ({taken[0]:.2f} to {taken[-1]:.2f})")
-        figures[f"runs: {name}"] = figure(taken[1], "s", n=count)
-    taken = sorted(seconds(["--version"]) for _ in range(REPEATS))
-    figures["runs: the program alone"] = figure(taken[1], "s")
+        wall, processor = seconds(["runs", str(place), *more])
+        print(f"tuneworthy runs, {count} runs, {name}: {wall:.2f} s, {processor:.2f} s of processor")
+        figures[f"runs: {name}"] = figure(wall, "s", n=count)
+        figures[f"runs: {name}, processor"] = figure(processor, "s", n=count)
+    figures["runs: the program alone"] = figure(seconds(["--version"])[0], "s")
     return figures
 
 
@@ -67,9 +68,15 @@ def many(count: int) -> Path:
     return place
 
 
-def seconds(arguments: list[str]) -> float:
-    """Wall time of the command."""
-    started = time.perf_counter()
+def seconds(arguments: list[str]) -> tuple[float, float]:
+    """Wall and processor time of the command, each the median of a few."""
     command = [sys.executable, "-m", "tuneworthy.cli.main", *arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
+    taken = []
+    for _ in range(REPEATS):
+        before, started = os.times(), time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        wall, after = time.perf_counter() - started, os.times()
+        spent = after.children_user + after.children_system - before.children_user - before.children_system
+        taken.append((wall, spent))
+    walls, processors = zip(*taken, strict=True)
+    return float(np.median(walls)), float(np.median(processors))

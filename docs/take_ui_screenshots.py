@@ -138,7 +138,7 @@ def main() -> None:
         with PagesServer(home) as server:
             camera = Camera(browser, server)
             page = Watched(browser).page
-            page.set_default_timeout(400_000)
+            page.set_default_timeout(1_800_000)  # two runs are made, perhaps on a busy machine
             page.goto(server.address)
             id = upload(page, home / "helpdesk.csv")
             camera.take("new", f"/?table={id}", "#tw-findings")
