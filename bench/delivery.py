@@ -45,7 +45,9 @@ PARTS: dict[str, Part] = {
     "calibration": calibration,
     "decision": lambda options: decision.measured(options.data, options.quick),
     "lm_eval": lambda options: lm_eval.measured(options.quick),
-    "gguf": lambda options: gguf.measured(options.data, options.quick, options.quantizer),
+    "gguf": lambda options: gguf.measured(
+        options.data, options.quick, options.quantizer, options.run, options.rows
+    ),
     "runs": lambda options: runs.measured(options.quick),
 }
 
@@ -60,9 +62,14 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--threads", type=int, default=0, help="of the served model; 0: all cores")
     parser.add_argument("--quantizer", type=Path, help="llama.cpp's llama-quantize: q4_k_m is measured too")
+    parser.add_argument(
+        "--run", type=Path, help="a run whose lora becomes the GGUF files, in place of new ones"
+    )
+    parser.add_argument("--rows", type=int, help="that GGUF files are asked")
     parser.add_argument("--quick", action="store_true", help="1,000 requests, fewer rows and steps")
     options = parser.parse_args()
-    if options.data is None and set(options.only) - {"lm_eval", "runs"}:
+    needless = {"lm_eval", "runs"} | ({"gguf"} if options.run else set())
+    if options.data is None and set(options.only) - needless:
         parser.error("--data FOLDER is needed for this")
     options.data = options.data and options.data.resolve()
     if options.quick:

@@ -23,17 +23,27 @@ ASKED, QUICK_ASKED = 200, 48
 STEPS_TEXTS, QUICK_STEPS_TEXTS = 100, 16
 
 
-def measured(data: Path, quick: bool, quantizer: Path | None) -> dict[str, Any]:
-    """How many answers of each file are the fit's, and how far its log-probabilities are from the fit's."""
+def measured(
+    data: Path | None, quick: bool, quantizer: Path | None, run: Path | None, asked: int | None
+) -> dict[str, Any]:
+    """How many answers of each file are the fit's, and how far its log-probabilities are from the fit's.
+
+    Args:
+        data: where the set is.
+        quick: fewer rows and steps.
+        quantizer: llama-quantize, for four bits.
+        run: one with a lora that was measured once, in place of those that are made here.
+        asked: rows.
+    """
     python = environment("gguf", [XLLAMACPP])
     tools = {"llamacpp": python, **({"quantizer": quantizer} if quantizer else {})}
     variants = ("f16", "q8_0", *(("q4_k_m",) if quantizer else ()))
-    asked = QUICK_ASKED if quick else ASKED
     figures: dict[str, Any] = {}
-    for what, run in (("labels", labelling_run(data, quick)), ("texts", writing_run(quick))):
-        keep_as_final(run, measured_fit(run, ARM))
-        fit = final_fit(run)
-        rows = choose_rows(fit, asked)
+    for what in ("labels", "texts") if run is None else (run.resolve().parent.name,):
+        made = run or (labelling_run(data, quick) if what == "labels" and data else writing_run(quick))
+        keep_as_final(made, measured_fit(made, ARM))
+        fit = final_fit(made)
+        rows = choose_rows(fit, asked or (QUICK_ASKED if quick else ASKED))
         for variant in variants:
             folder = PLACE / "gguf" / what / variant
             folder.mkdir(parents=True, exist_ok=True)
