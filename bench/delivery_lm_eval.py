@@ -13,6 +13,8 @@ from typing import Any
 import tuneworthy as tw
 from common import estimates, figure
 from delivery_common import PLACE, alone, environment, keep_as_final, measured_fit, serve
+from tuneworthy.exporters.gate import USUAL_ROWS
+from tuneworthy.exporting import Wanted, export_run
 from tuneworthy.runfolder.unit_output import read_predictions
 from tuneworthy.units.execute import run_rows
 
@@ -20,6 +22,7 @@ TABLE = Path(__file__).parents[1] / "examples" / "support_answers" / "answers.cs
 HARNESS = ("lm_eval[api]==0.4.13",)
 ARM, TASK = "lora", "answers_of_a_run"
 STEPS, QUICK_STEPS = 100, 16
+QUICK_GATE = 6  # rows that the export is asked before it is served
 CONFIG = {
     "task": TASK,
     "dataset_path": "json",
@@ -41,6 +44,7 @@ def measured(quick: bool) -> dict[str, Any]:
     own = {one.example_id: one.value or "" for one in read_predictions(run / "units" / fit.address)}
     rows, _ = run_rows(str(run))
     lines = [{"id": id, "input": rows[id].input, "target": rows[id].target} for id in own]
+    export_run(run, Wanted(to=("merged",), rows=QUICK_GATE if quick else USUAL_ROWS), print)
     python = environment("lm_eval", HARNESS)
     with serve(run, place / "serve.log") as server:
         [model] = server.ask("/v1/models")["data"]
