@@ -12,7 +12,7 @@ from typing import Any
 from tuneworthy.core.errors import JobError, NotFoundError, ParityError
 from tuneworthy.core.hashing import file_digest
 from tuneworthy.core.parity import Parity
-from tuneworthy.exporters import EXPORTERS, Exporter, Subject, named
+from tuneworthy.exporters import EXPORTERS, Exporter, Needing, Subject, named
 from tuneworthy.exporters.gate import USUAL_ROWS, choose_rows, examine
 from tuneworthy.refitting import final_fit, fit_at, likeness
 from tuneworthy.reports.contents import load_contents
@@ -21,7 +21,7 @@ from tuneworthy.runfolder.folder import Listener, to_json, write_text
 from tuneworthy.units.refit import Refit
 
 PASSPORT, CARD = "tuneworthy.json", "README.md"
-TOOLS = ("converter", "quantizer")
+TOOLS = ("converter", "quantizer", "llamacpp")
 FORMAT = 1  # of the passport
 SHOWN_BYTES, SHOWN_TOKENS = 60, 8  # of the first row that differs, at the end of its prompt
 USUAL = ("merged", "encoder", "sklearn", "decision")  # the first that suits is exported where none is named
@@ -77,6 +77,8 @@ def export_run(
     for exporter, variant in asked:
         if why := exporter.unsuited(Subject(alike, variant, wanted.tools)):
             raise JobError(f"{alike.unit.method} cannot be exported to {exporter.name}: {why}.")
+        if isinstance(exporter, Needing):
+            exporter.require(Subject(alike, variant, wanted.tools))
     refit = final_fit(run, wanted.arm, say, listener)
     place = wanted.output or run / "exports"
     done = []

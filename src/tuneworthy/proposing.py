@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tuneworthy.arms import unsuited
 from tuneworthy.core.example import label_counts
 from tuneworthy.core.job import Job
 from tuneworthy.data.columns import choose_columns
 from tuneworthy.data.examples import to_dataset
 from tuneworthy.data.job_starter import starter_job
 from tuneworthy.data.table import Table
+from tuneworthy.methods import METHODS
 from tuneworthy.metrics import METRICS, is_error
 from tuneworthy.tasks import TASKS, form_of
 
@@ -38,5 +40,8 @@ def propose_job(
     dataset, _ = to_dataset(table, columns, group, Path(data_path).stem, form)
     labels = [] if kind.open else list(label_counts(dataset.examples))
     error = is_error(METRICS.get(kind.metrics[0]))
-    job = starter_job(data_path, columns, len(dataset), labels, kind.name, kind.arms, error)
+    rows = [row for row in dataset.examples if row.target is not None]
+    left_out = {arm: why for arm in kind.arms if (why := unsuited(METHODS.get(arm), kind, rows))}
+    arms = [arm for arm in kind.arms if arm not in left_out]
+    job = starter_job(data_path, columns, len(dataset), labels, kind.name, arms, left_out, error)
     return job, columns.explanation

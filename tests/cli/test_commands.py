@@ -15,6 +15,8 @@ import pytest
 import tuneworthy as tw
 from toy import toy_rows, write_csv
 from tuneworthy.cli.main import main
+from tuneworthy.data.readers import read_table
+from tuneworthy.proposing import propose_job
 
 
 @dataclass
@@ -91,6 +93,38 @@ def test_init_writes_a_job_that_runs(tuneworthy: Command, toy_csv: Path, quick: 
     assert tuneworthy("init", toy_csv).returncode == 0
     done = tuneworthy("run", "job.yaml", "--arms", "majority,tfidf", *flags(quick))
     assert done.returncode == 0, done.stderr
+
+
+def test_init_names_no_arm_that_cannot_run_here_and_says_why(
+    toy_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = read_table(toy_csv)
+    assert "setfit" in propose_job(table, "toy.csv")[0]
+    monkeypatch.setattr("tuneworthy.methods.setfit.has_setfit", lambda: False)
+    job, _ = propose_job(table, "toy.csv")
+    [arms] = [line for line in job.splitlines() if line.startswith("arms:")]
+    assert "setfit" not in arms
+    assert '# setfit is left out: it needs pip install "tuneworthy[setfit]"' in job
+
+
+def test_the_pages_end_with_ctrl_c_in_their_own_words(
+    tuneworthy: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tuneworthy.web.server.serve", interrupted)
+    done = tuneworthy("ui", "--no-browser")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "runs that were started go on" in done.stdout
+
+
+def test_a_table_to_predict_that_has_a_header_only_is_not_asked_for_labels(
+    tuneworthy: Command, finished: Path
+) -> None:
+    Path("empty.csv").write_text("text\n")
+    done = tuneworthy("predict", finished, "empty.csv", "-o", "out.csv")
+    assert done.returncode == 2 and "no rows under them" in done.stderr and "label" not in done.stderr
 
 
 def test_init_overwrites_nothing(tuneworthy: Command, toy_csv: Path) -> None:

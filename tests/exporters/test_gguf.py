@@ -39,3 +39,13 @@ def test_four_bits_without_their_tool_say_so_before_any_work(
     with pytest.raises(MissingExtraError, match="llama-quantize"):
         EXPORTERS.get("gguf").write(subject, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_tool_that_is_missing_is_said_before_an_arm_is_fitted(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said: list[str] = []
+    with pytest.raises(MissingExtraError, match="llama-quantize"):
+        export_run(finished_run, Wanted(("gguf:q4_k_m",), "lora", tmp_path), said.append)
+    assert said == []

@@ -1,8 +1,10 @@
 """A run that writes texts, behind `transformers serve`, asked by OpenAI's client and LangChain's."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import openai
@@ -144,6 +146,47 @@ def test_what_the_engine_refuses_is_passed_on_in_that_shape(client: openai.OpenA
             model="writer", messages=[{"role": "user", "content": "x"}], extra_body={"unheard_of": 1}
         )
     assert error.value.code == "engine_error"
+
+
+@pytest.fixture
+def slow_engine(chat: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """A port that takes connections and says nothing, in the engine's place."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        silent = SimpleNamespace(kind="vllm", url=url, alive=True)
+        monkeypatch.setattr(chat.server.service.chats.runs["writer"], "engine", silent)
+        yield listener
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_chat_counts_from_its_arrival_not_from_the_engines_first_word(
+    chat: Any, slow_engine: socket.socket, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    chats = chat.server.service.chats
+    monkeypatch.setattr(chats, "room", 1)
+    body = {"messages": [{"role": "user", "content": "x"}], "stream": stream}
+    first = threading.Thread(target=chat.post, args=("/v1/chat/completions", body))
+    first.start()
+    connection, _ = slow_engine.accept()
+    refused = chat.post("/v1/chat/completions", body)
+    assert refused.status_code == 429 and refused.headers["Retry-After"]
+    connection.close()
+    first.join(10)
+    assert chats.active == 0
+
+
+def test_an_engine_that_stops_in_the_middle_of_an_answer_is_no_bug_of_ours(
+    chat: Any, slow_engine: socket.socket
+) -> None:
+    def half_an_answer() -> None:
+        connection, _ = slow_engine.accept()
+        connection.recv(65536)
+        connection.sendall(b'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"choices"')
+        connection.close()
+
+    threading.Thread(target=half_an_answer, daemon=True).start()
+    found = chat.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]})
+    assert found.status_code == 502 and "stopped in the middle" in found.json()["error"]["message"]
 
 
 def test_the_run_is_listed_and_its_labels_are_not_asked_for(chat: Any, client: openai.OpenAI) -> None:

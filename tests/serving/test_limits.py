@@ -47,6 +47,17 @@ def test_without_the_key_nothing_is_answered(sent: dict[str, str], strict: Any) 
     assert strict.client.get("/health", headers=sent).status_code == 200
 
 
+def test_the_openapi_page_needs_no_key_and_loads_nothing_from_elsewhere(strict: Any) -> None:
+    page = strict.client.get("/docs")
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert page.status_code == 200 and len(loaded) >= 2
+    for address in loaded:
+        assert address.startswith(strict.url)
+        assert strict.client.get(address).status_code == 200
+    assert "https://" not in page.text and '"validatorUrl": null' in page.text
+    assert strict.client.get("/openapi.json").status_code == 200
+
+
 def test_with_the_key_in_either_header_it_answers(strict: Any) -> None:
     for headers in (bearer("right key"), {"X-API-Key": "right key"}):
         assert strict.post("/predict", {"input": "my parcel"}, headers=headers).status_code == 200

@@ -15,6 +15,7 @@ async def _app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     while (await receive()).get("more_body"):
         pass
     page = b'<link rel="preconnect" href="https://fonts.example"><script>1</script><p>in'
+    page = b'<meta property="og:title" content="Gradio" />' + page
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
         (b"content-length", str(len(page)).encode()),
@@ -126,6 +127,6 @@ def test_a_page_runs_its_own_scripts_alone_and_names_no_other_host(guard: Guard,
     policy = headers["content-security-policy"]
     assert f"'nonce-{nonce}'" in policy
     assert "script-src 'self' 'unsafe-inline'" not in policy
-    assert b"https://" not in body
+    assert b"https://" not in body and b"Gradio" not in body
     assert int(headers["content-length"]) == len(body)
     assert "access-control-allow-origin" not in headers

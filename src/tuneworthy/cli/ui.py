@@ -26,4 +26,7 @@ def command(
     from tuneworthy.runfolder.workspace import workspace
     from tuneworthy.web.server import serve
 
-    serve(runs or workspace(), port, not no_browser, lambda words: typer.echo(words))
+    try:
+        serve(runs or workspace(), port, not no_browser, lambda words: typer.echo(words))
+    except KeyboardInterrupt:  # the way to stop it
+        typer.echo("\nstopped; runs that were started go on.")

@@ -34,7 +34,7 @@ class Parity(Frozen):
         method, unit: the arm and the address of the fit it is compared with.
         rows, same: rows asked, and those with the same answer.
         metric, expected, found: the metric, and its values for the fit and for the exported model.
-        drop: the exported model minus the fit, paired on the rows; None where nothing could be asked.
+        drop: the fit minus the exported model, paired on the rows; None where nothing could be asked.
         tolerance: how much worse the value may be, in the metric's own unit.
         nats, most_nats: mean distance in log-probability, and how much is allowed; None where it is not
             measured, or where it is reported only.

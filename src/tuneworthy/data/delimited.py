@@ -94,7 +94,7 @@ class _Records:
             if line[1].strip():
                 self._waiting = [line]
                 return line
-        raise DataError(f"{self._name} is empty; it needs column names and labelled rows.")
+        raise DataError(f"{self._name} is empty; it needs column names and rows under them.")
 
     def read(self, delimiter: str) -> Iterator[tuple[int, int, list[str]]]:
         """First line, last line and fields of each record."""

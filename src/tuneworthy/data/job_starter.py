@@ -3,7 +3,7 @@
 import json
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -28,7 +28,7 @@ data:
 task: {task}
 
 # the methods to compare, by file name in methods/; leave out what you would never use
-arms: [{arms}]
+arms: [{arms}]{left_out}
 
 {protocol_help}
 protocol: {protocol}
@@ -53,6 +53,7 @@ def starter_job(
     labels: Sequence[str],
     task: str,
     arms: Sequence[str],
+    left_out: Mapping[str, str] | None = None,
     error: bool = False,
 ) -> str:
     """A commented job for one table, which `load_job` accepts as it is.
@@ -64,6 +65,7 @@ def starter_job(
         labels: the distinct labels, most frequent first; none where answers are texts.
         task: the task's name.
         arms: the methods that suit it.
+        left_out: those that would, and why they cannot run here, in a clause.
         error: whether the task's metric is an error, so that no share of right answers is a target.
     """
     return _TEMPLATE.format(
@@ -77,6 +79,7 @@ def starter_job(
         test_help=DataSpec.model_fields["test"].description,
         task=task,
         arms=", ".join(arms),
+        left_out=_left_out(left_out or {}),
         protocol_help=_comment(Job, "protocol", ""),
         gain_help=_comment(Thresholds, "smallest_gain_worth_having", "  "),
         score_help=_comment(Thresholds, "target_score", "  "),
@@ -90,6 +93,15 @@ def _comment(model: type[BaseModel], field: str, indent: str) -> str:
     """The description of a field as wrapped comment lines."""
     text = model.model_fields[field].description or field
     return textwrap.fill(text, _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+
+
+def _left_out(reasons: Mapping[str, str]) -> str:
+    """A comment line for each method that cannot run here."""
+    return "".join(
+        "\n"
+        + textwrap.fill(f"{name} is left out: {why}", _WIDTH, initial_indent="# ", subsequent_indent="#   ")
+        for name, why in reasons.items()
+    )
 
 
 def _labels(labels: Sequence[str]) -> str:

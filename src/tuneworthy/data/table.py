@@ -99,7 +99,7 @@ def column_names(names: Sequence[str], place: str) -> tuple[str, ...]:
 def require_rows(rows: Sequence[object], place: str) -> None:
     """Raises DataError when a table has a header only."""
     if not rows:
-        raise DataError(f"{place} has column names but no rows under them; add labelled rows.")
+        raise DataError(f"{place} has column names but no rows under them; add some.")
 
 
 def cell_text(value: Any, place: str) -> str | None:
@@ -185,7 +185,7 @@ def table_from_rows(names: Iterable[Any], rows: Iterable[Sequence[Any]], path: P
     place = path.name if path else "the table"
     columns = column_names([str(name) for name in names], place)
     if not columns:
-        raise DataError(f"{place} is empty; add column names and labelled rows.")
+        raise DataError(f"{place} is empty; add column names and rows under them.")
     cells = list(_cells(columns, rows, place))
     require_rows(cells, place)
     return Table(path=path, columns=columns, rows=cells, numbers=list(range(1, len(cells) + 1)))

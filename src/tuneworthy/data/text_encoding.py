@@ -70,7 +70,7 @@ def detect_encoding(path: Path, wanted: str) -> Encoding:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if not head:
-        raise DataError(f"{path.name} is empty; it needs column names and labelled rows.")
+        raise DataError(f"{path.name} is empty; it needs column names and rows under them.")
     for mark, codec in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
             _require_decodable(path, codec)

@@ -21,7 +21,7 @@ class Subject:
     Attributes:
         refit: the arm's fit on all rows; `refit.fitted` is the model in this process.
         variant: one of the exporter's `variants`; empty where it has none.
-        tools: programs that the user named, by what they are: "converter", "quantizer".
+        tools: programs that the user named, by what they are: "converter", "quantizer", "llamacpp".
     """
 
     refit: Refit
@@ -122,6 +122,14 @@ class Inspecting(Protocol):
 
     def weights(self, subject: Subject, folder: Path) -> list[str]:
         """What is wrong with the artefact's weights, each in half a sentence; nothing where all is well."""
+
+
+@runtime_checkable
+class Needing(Protocol):
+    """What an exporter offers where it needs programs that may not be here."""
+
+    def require(self, subject: Subject) -> None:
+        """Asked before anything is fitted; raises MissingExtraError with what to install."""
 
 
 EXPORTERS: Registry[Exporter] = Registry("exporters", "export format")

@@ -32,17 +32,18 @@ FORCED = 8  # rows whose right answer is scored token by token, where answers ar
 SHOWN = 300
 
 
-def check_llama_cpp() -> None:
+def check_llama_cpp(subject: Subject) -> None:
     """Raises MissingExtraError where there is nothing that a GGUF file could be asked through."""
-    if find_spec("xllamacpp") is None:
+    if "llamacpp" not in subject.tools and find_spec("xllamacpp") is None:
         raise MissingExtraError(
-            "a GGUF file is asked through llama.cpp: pip install 'tuneworthy[gguf]', and type this again."
+            "a GGUF file is asked through llama.cpp: pip install 'tuneworthy[gguf]', and type this again (or "
+            "name the Python of an environment that has xllamacpp: --tool llamacpp=PATH)."
         )
 
 
 def check_tools(subject: Subject) -> None:
     """Raises MissingExtraError where a form needs a tool that is not here, before any work is done."""
-    check_llama_cpp()
+    check_llama_cpp(subject)
     if subject.variant == "q4_k_m" and quantizer(subject) is None:
         raise MissingExtraError(
             "q4_k_m needs llama.cpp's llama-quantize: put it on PATH, or name it with --tool quantizer=PATH."
@@ -141,7 +142,7 @@ def found_side(
     Raises:
         ModelError: llama.cpp cannot load the file.
     """
-    check_llama_cpp()
+    check_llama_cpp(subject)
     speaker = speaking(decoders.base_of(subject))
     asked = decoders.request_rows(subject, speaker, rows)
     if prompts is not None:
@@ -155,7 +156,7 @@ def found_side(
         "forced": FORCED,
         "stop": stops[0] if stops else None,
     }
-    reply = ask("llamacpp", request, file.name)
+    reply = ask("llamacpp", request, file.name, subject.tools.get("llamacpp"))
     traits: dict[str, Any] = {"stop_token": [*reply["stops"], *stops]}
     if prompts is None:
         traits["template"] = reply["template"]

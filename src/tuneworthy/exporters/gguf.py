@@ -19,6 +19,10 @@ class Gguf:
         """Only a fine-tuned decoder has such a file."""
         return decoders.no_decoder(subject, self.name)
 
+    def require(self, subject: Subject) -> None:
+        """llama.cpp, and in four bits its quantizer."""
+        _gguf.check_tools(subject)
+
     def write(self, subject: Subject, folder: Path) -> None:
         """The file, with tokenizer, template and stop token inside."""
         _gguf.write_gguf(subject, folder / _file(subject))

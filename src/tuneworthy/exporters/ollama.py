@@ -23,6 +23,10 @@ class Ollama:
         """As GGUF."""
         return decoders.no_decoder(subject, self.name)
 
+    def require(self, subject: Subject) -> None:
+        """llama.cpp, and in four bits its quantizer."""
+        _gguf.check_tools(subject)
+
     def write(self, subject: Subject, folder: Path) -> None:
         """GGUF and Modelfile."""
         file = f"model-{subject.variant}.gguf"

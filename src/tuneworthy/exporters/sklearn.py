@@ -27,7 +27,7 @@ CLASSIFIER, EMBEDDING = "classifier.skops", "embedding.json"
 OF_TEXTS = {"tfidf": "tfidf", "tfidf_ridge": "tfidf", "tfidf_one_vs_rest": "one_vs_rest"}
 OF_VECTORS = ("probe", "probe_decoder", "probe_ridge", "probe_one_vs_rest", "setfit")
 NUMBERS = ("tfidf_ridge", "probe_ridge")
-INSIDE = "encoder"  # folder of an encoder that was tuned for this classifier
+INSIDE = "encoder"  # folder of an encoder that is nowhere but in the run
 NATS = 0.01
 
 
@@ -61,8 +61,8 @@ class Sklearn:
             labels = subject.refit.unit.labels
             estimator = _ridge(stored) if arm in NUMBERS else _regression(stored, labels)
             skops.io.dump(estimator, folder / CLASSIFIER)
-        if arm == "setfit":
-            shutil.copytree(model / "encoder", folder / INSIDE)
+        if (own := _own_encoder(subject)) is not None:
+            shutil.copytree(own, folder / INSIDE)
         how = _embedding(subject)
         (folder / EMBEDDING).write_text(json.dumps(how, indent=1) + "\n", encoding="utf-8")
 
@@ -157,18 +157,29 @@ def _ridge(stored: Any) -> Ridge:
 
 def _embedding(subject: Subject) -> dict[str, Any]:
     """Model, layer, pooling and length of the vectors."""
-    refit = subject.refit
-    if refit.arm == "setfit":
-        return {**embedding_of(refit.model / "encoder"), "model": INSIDE}
+    refit, own = subject.refit, _own_encoder(subject)
+    if refit.arm == "setfit" and own is not None:
+        return {**embedding_of(own), "model": INSIDE}
     [(role, ref)] = refit.unit.models.items()
     folder = refit.models[role]
-    name = ref.name if is_hub_id(ref.name) and refit.unit.start is None else str(folder.resolve())
+    name = ref.name if is_hub_id(ref.name) else str(folder.resolve())
+    name = INSIDE if own is not None else name
     stored = refit.model / "probe.json"
     states = json.loads(stored.read_text(encoding="utf-8"))["states"] if stored.exists() else ""
     if not states:
         return {**embedding_of(folder), "model": name}
     pooling, layer = states.split("@")
     return {"model": name, "layer": int(layer), "pooling": pooling, "max_length": LONGEST, "normalise": False}
+
+
+def _own_encoder(subject: Subject) -> Path | None:
+    """The encoder that only this run has: tuned for the classifier, or one that has read unlabelled text."""
+    refit = subject.refit
+    if refit.arm == "setfit":
+        return refit.model / "encoder"
+    [folder] = refit.models.values()
+    inside = refit.unit.start is not None and folder.resolve().is_relative_to(refit.run.resolve())
+    return folder if inside else None
 
 
 def _known_labels(subject: Subject) -> list[str]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPBearer
+from fastapi_swagger import patch_fastapi
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
@@ -36,7 +37,9 @@ def build_app(service: Service, keeper: Gatekeeper) -> FastAPI:
         title="tuneworthy",
         version=version("tuneworthy"),
         description=ABOUT,
+        docs_url=None,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         lifespan=service.chats.lifespan,
         responses=ERRORS,
         dependencies=[Depends(HTTPBearer(auto_error=False))],
@@ -47,6 +50,8 @@ def build_app(service: Service, keeper: Gatekeeper) -> FastAPI:
     if service.chats.runs:
         app.include_router(chat.router(service.chats))
     app.include_router(about(service, keeper))
+    # Swagger's files come out of a package: FastAPI's own page loads them, and a validator, from elsewhere.
+    patch_fastapi(app, redirect_from_root_to_docs=False, swagger_ui_parameters={"validatorUrl": None})
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -141,16 +141,16 @@ def router(chats: Chats) -> APIRouter:
             raise ProblemError(
                 429, "too many chats wait.", code="queue_full", headers={"Retry-After": str(RETRY_S)}
             )
-        if request.stream:
-            return _Stream(chats, await _sent(chats, run, body), run.name)
-        chats.active += 1
+        chats.active += 1  # before the engine is asked, which may let it wait
+        streaming = False
         try:
             response = await _sent(chats, run, body)
-            found = json.loads(await response.aread())
-            await response.aclose()
+            if request.stream:
+                streaming = True  # it counts itself out at its end
+                return _Stream(chats, response, run.name)
+            return JSONResponse({**await _whole(response, run.name), "model": run.name})
         finally:
-            chats.active -= 1
-        return JSONResponse({**found, "model": run.name})
+            chats.active -= not streaming
 
     return routes
 
@@ -194,13 +194,25 @@ async def _sent(chats: Chats, run: ChatRun, body: dict[str, Any]) -> httpx.Respo
     raise ProblemError(status, _message_of(said) or "the engine failed.", code="engine_error")
 
 
+async def _whole(response: httpx.Response, name: str) -> dict[str, Any]:
+    """An answer that is not streamed; raises ProblemError where the engine stops in its middle."""
+    try:
+        found: dict[str, Any] = json.loads(await response.aread())
+    except (httpx.HTTPError, ValueError) as error:
+        raise ProblemError(
+            502, f"the engine of '{name}' stopped in the middle.", code="engine_error"
+        ) from error
+    finally:
+        await response.aclose()
+    return found
+
+
 class _Stream(StreamingResponse):
-    """A stream that is counted until it ends, whoever ends it."""
+    """A stream that stays counted until it ends, whoever ends it."""
 
     def __init__(self, chats: Chats, response: httpx.Response, name: str) -> None:
         super().__init__(_streamed(response, name), media_type="text/event-stream")
         self._chats, self._response = chats, response
-        chats.active += 1
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends it, and hangs up on the engine afterwards: it stops writing for a client that has left."""

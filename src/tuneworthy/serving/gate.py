@@ -13,7 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tuneworthy.serving.problems import ProblemError
 
-OPEN = ("/health", "/docs", "/openapi.json")  # answered without a key: they hold nothing of the user's
+SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
+# Answered without a key: they hold nothing of the user's.
+OPEN = ("/health", "/docs", "/openapi.json", *(f"/swagger/{name}" for name in SWAGGER))
 METHODS = ("GET", "POST", "HEAD", "OPTIONS")  # counted by name: others could be anything
 Told = Callable[[str, str, int, float], None]
 

@@ -35,6 +35,8 @@ POLICY = (
 )
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
 _FOREIGN = re.compile(rb"""<(?:meta|link)\b[^>]*https?://[^>]*>""")
+# What Gradio says of itself to sites that preview a link; nobody shares an address of this machine.
+_PREVIEW = re.compile(rb"""<meta\s+(?:property|name)="(?:og|twitter):[^>]*>""")
 _REFUSED = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>tuneworthy: {status}</title></head>
 <body style="font: 16px/1.5 system-ui, sans-serif; max-width: 36em; margin: 3em auto; padding: 0 1em">
@@ -181,7 +183,8 @@ def _hardened(send: Send) -> Send:
         page.append(message.get("body", b""))
         if message.get("more_body"):
             return
-        body = _FOREIGN.sub(b"", _SCRIPT.sub(f'<script nonce="{nonce}"'.encode(), b"".join(page)))
+        body = _SCRIPT.sub(f'<script nonce="{nonce}"'.encode(), b"".join(page))
+        body = _PREVIEW.sub(b"", _FOREIGN.sub(b"", body))
         start["headers"].append((b"content-length", str(len(body)).encode()))
         await send(start)
         await send({"type": "http.response.body", "body": body})
