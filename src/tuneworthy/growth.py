@@ -52,7 +52,7 @@ def learning_curves(
     found = []
     for arm, sizes in curve_outputs(units, split, folder.path).items():
         if all(_answers(output) == _answers(measured[arm]) for _, output in sizes):
-            continue  # it learns from no row, as the best-overlap sentence, or had learned all from the fewest
+            continue  # it learns from no row, as the best-overlap sentence, or all from the fewest
         whole = [
             unit for one in plan.stages for unit in one.units if unit.method == arm and unit.share == 1.0
         ]
