@@ -91,8 +91,8 @@ class SkyPilot:
             leaves=False,
             request=task,
             notes=(
-                f"SkyPilot refuses machines over ${hourly:.2f} an hour, so {terms.seconds / 3600:g} h cost at "
-                f"most ${terms.max_cost:g}; up to {IDLE_MINUTES} idle minutes are billed besides.",
+                f"SkyPilot refuses machines over ${hourly:.2f} an hour, so {terms.seconds / 3600:g} h cost "
+                f"at most ${terms.max_cost:g}; up to {IDLE_MINUTES} idle minutes are billed besides.",
                 "Your rows leave this machine when you type `sky launch`, not before.",
             ),
         )

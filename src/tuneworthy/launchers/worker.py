@@ -40,15 +40,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, help="where it runs; kept, a stopped run goes on from there")
     parser.add_argument("--out", type=Path, help="where the archive is left")
     parser.add_argument("--limit", type=float, help="seconds after which it is stopped")
-    parser.add_argument("--failure", type=Path, help="a file that takes the reason where it does not finish")
+    parser.add_argument("--opt-ml", type=Path, help="SageMaker's folder, /opt/ml, in place of all three")
     given = parser.parse_args(arguments)
     if given.source is not None:
         from tuneworthy.launchers.package import source_digest
 
         return 0 if source_digest() == given.source else 1
+    if given.opt_ml is not None:
+        return run_container(given.opt_ml, given.limit)
     if None in (given.bundle, given.work, given.out):
         parser.error("--bundle, --work and --out are needed")
-    return run_bundle(given.bundle, given.work, given.out, given.limit, given.failure)
+    return run_bundle(given.bundle, given.work, given.out, given.limit)
+
+
+def run_container(opt_ml: Path, limit: float | None = None) -> int:
+    """The same in a SageMaker training container, whose folders have fixed places.
+
+    The archive is left among the checkpoints too, which are kept where a job fails. A stop is no failure
+    there: its model folder would be thrown away.
+    """
+    work, out = opt_ml / "checkpoints", opt_ml / "model"
+    code = run_bundle(opt_ml / "input" / "data" / "bundle", work, out, limit, opt_ml / "output" / "failure")
+    if (out / ARCHIVE).exists():
+        shutil.copyfile(out / ARCHIVE, work / ARCHIVE)
+    return 0 if code == STOPPED else code
 
 
 def run_bundle(
