@@ -35,10 +35,11 @@ from tuneworthy.launchers.terms import Wanted, terms_of
 from tuneworthy.models.catalogue import catalogue
 from tuneworthy.models.machines import read_market
 from tuneworthy.models.resolve import at_hand
-from tuneworthy.planning import PREFERRED, plan_job
+from tuneworthy.planning import plan_job
 from tuneworthy.search.settings import check_search
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.curve import check_curve
+from tuneworthy.units.forecast import PLANNED
 
 POLL_S = 20.0  # between two looks at a job that is waited for
 Say = Callable[[str], None]
@@ -307,6 +308,8 @@ def _check_endpoints(job: Job) -> None:
 
 def _foreseen(job: Job, terms: Terms, machines: Path) -> str:
     """How long training would take there; no network is asked, so some models have no answer."""
+    if not set(job.arms) & set(PLANNED):
+        return "Nothing of it is fine-tuned."
     card = terms.price.card
     if card is None or not all(_is_known(name) for name in (job.base_model, job.embedding_model)):
         return "Training time there is not foreseen: the card or a model's shape is not known here."
@@ -319,9 +322,8 @@ def _foreseen(job: Job, terms: Terms, machines: Path) -> str:
         for arm in job.arms
         if (fits := [fit for fit in plan.fits if fit.method == arm and fit.fits and fit.minutes is not None])
     ]
-    tuned = [arm for arm in job.arms if arm in PREFERRED]
     if not ways:
-        return f"No arm of this job is known to train on {card}." if tuned else "Nothing of it is fine-tuned."
+        return f"No arm of this job is foreseen to fit on {card}."
     told = ", ".join(f"{fit.method} {brief((fit.minutes or 0) * 60)}" for fit in ways)
     return f"Foreseen on {card}, of training alone: {told}; an estimate that no card has confirmed."
 
