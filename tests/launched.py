@@ -115,7 +115,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
     try:
         os.chdir(folder)
         handle = launching.launch(toy_job(), wanted("skypilot"))
-        here = tw.run("toy.csv", output="here", **_settings()).path.resolve()
+        here = tw.run("toy.csv", output="runs/here", **_settings()).path.resolve()
         shutil.copytree(folder_of(handle.name) / BUNDLE, opt_ml / "input" / "data" / "bundle")
     finally:
         os.chdir(before)

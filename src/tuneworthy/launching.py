@@ -114,13 +114,16 @@ def launch(job: Job, wanted: Wanted, allowed: bool = False, say: Say = lambda te
             state = launcher.status(before)
             if state.phase not in OVER and state.phase != "written":
                 return _in_progress(before, handle, state, say)
-            if state.phase == "finished" and before.parcel.digest == handle.parcel.digest:
+            same = before.parcel.digest == handle.parcel.digest
+            if same and state.phase == "finished" and not _came_in_part(before):
                 say(f"It has finished there already: tuneworthy fetch {before.name}")
                 return before
             if state.phase != "written":
                 handle = _again(launcher, handle, before.attempt + 1)
         elif before is not None and before.parcel.digest == handle.parcel.digest:
             handle = _again(launcher, handle, before.attempt)  # it may have arrived: the same name finds it
+        if before is not None:
+            handle = handle.model_copy(update={"fetched": before.fetched})
         folder = folder_of(handle.name)
         shutil.rmtree(folder / BUNDLE, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,6 +133,11 @@ def launch(job: Job, wanted: Wanted, allowed: bool = False, say: Say = lambda te
     handle = handle.model_copy(update={"sent": True, "service": service})
     keep(handle)
     return handle
+
+
+def _came_in_part(handle: Handle) -> bool:
+    """Whether what was fetched is a run that did not come to its end."""
+    return handle.fetched is not None and not (Path(handle.run) / "verdict.json").exists()
 
 
 def _in_progress(before: Handle, handle: Handle, state: Status, say: Say) -> Handle:

@@ -134,10 +134,7 @@ class AzureML:
                 )
             archive = next(Path(place).rglob(ARCHIVE), None)
             if archive is None:
-                raise LaunchError(
-                    f"{handle.name} has {found.phase} and left no archive: see tuneworthy fetch {handle.name} "
-                    "--logs."
-                )
+                raise LaunchError(f"{handle.name} has {found.phase} and left no archive: look at its --logs.")
             archive.replace(folder / ARCHIVE)
         return folder / ARCHIVE
 
