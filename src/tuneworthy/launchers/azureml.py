@@ -110,7 +110,8 @@ class AzureML:
             job = _found(_client(handle.terms.options), handle)
         if job is None:
             return Status(phase="gone", told=f"the workspace knows no job {handle.parcel.name}")
-        return Status(phase=PHASES.get(str(job.status), "running"), told=str(job.status))
+        told = str(getattr(job.status, "value", job.status))  # the client gives names of its own enumeration
+        return Status(phase=PHASES.get(told, "running"), told=told)
 
     def logs(self, handle: Handle, seen: int) -> Iterator[str]:
         """Lines of the job's log file."""
@@ -155,6 +156,7 @@ def _client(options: dict[str, Any]) -> Any:
         options["group"],
         options["workspace"],
         retry_total=TRIES,
+        enable_telemetry=False,
     )
 
 
