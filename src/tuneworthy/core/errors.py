@@ -55,6 +55,10 @@ class TrackingError(TuneworthyError, RuntimeError):
     """A tracker could not be told of a run; the run folder has everything."""
 
 
+class LaunchError(TuneworthyError, RuntimeError):
+    """A job cannot be sent elsewhere, watched there, or brought back."""
+
+
 class AuditError(TuneworthyError, ValueError):
     """The training rows would not teach what they should (masking, stop token, truncation)."""
 

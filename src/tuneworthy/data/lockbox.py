@@ -43,6 +43,28 @@ def ledger_path() -> Path:
     return workspace() / "ledger.jsonl"
 
 
+def record(ledger: Path, openings: Sequence[Opening]) -> int:
+    """Writes down openings that happened elsewhere, each plan's once; returns how many were new."""
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(ledger.with_suffix(".lock")):
+        known = {(one.fingerprint, one.plan) for one in read_openings(ledger)}
+        new = [one for one in openings if (one.fingerprint, one.plan) not in known]
+        with ledger.open("a", encoding="utf-8") as file:
+            file.writelines(f"{one.model_dump_json()}\n" for one in new)
+    return len(new)
+
+
+def read_openings(ledger: Path) -> list[Opening]:
+    """Every opening in a ledger, oldest first; lines torn by a crash are passed over."""
+    found = []
+    for line in ledger.read_text(encoding="utf-8").split("\n") if ledger.exists() else ():
+        try:
+            found.append(Opening.model_validate(json.loads(line)))
+        except ValueError:
+            continue
+    return found
+
+
 class Lockbox:
     """Holds the test rows' targets until a frozen plan opens it."""
 
@@ -69,18 +91,8 @@ class Lockbox:
         return dict(self._rows)
 
     def openings(self) -> list[Opening]:
-        """Every recorded opening of these test rows, oldest first; lines torn by a crash are passed over."""
-        if not self._ledger.exists():
-            return []
-        found = []
-        for line in self._ledger.read_text(encoding="utf-8").split("\n"):
-            try:
-                opening = Opening.model_validate(json.loads(line))
-            except ValueError:
-                continue
-            if opening.fingerprint == self.fingerprint:
-                found.append(opening)
-        return found
+        """Every recorded opening of these test rows, oldest first."""
+        return [one for one in read_openings(self._ledger) if one.fingerprint == self.fingerprint]
 
     def past_tuned_arms(self, plan: str) -> int:
         """How many fine-tuned arms other plans have scored on these rows: they enlarge Holm's family."""

@@ -1,0 +1,178 @@
+"""What comes back: one archive with the run folder and the sha256 of every file in it.
+
+An archive comes from a machine that this one does not trust: only regular files below `run/` that the
+manifest names are taken, and only when all of them have the bytes it says.
+"""
+
+import gzip
+import io
+import json
+import os
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from tuneworthy.core.errors import LaunchError
+from tuneworthy.core.frozen import Frozen
+from tuneworthy.core.hashing import file_digest
+
+ARCHIVE, MANIFEST, INSIDE = "run.tar.gz", "manifest.json", "run"
+LARGEST_MANIFEST = 64 * 2**20  # bytes
+End = Literal["finished", "stopped", "failed"]
+BROKEN = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError)
+
+
+class Content(Frozen):
+    """A file of the run folder."""
+
+    size: int
+    sha256: str
+
+
+class Manifest(Frozen):
+    """What an archive says of itself.
+
+    Attributes:
+        format: of the archive: 1.
+        bundle: digest of the bundle that it answers.
+        state: how the run ended.
+        told: why it did not finish, in a sentence.
+        seconds: it took.
+        files: the run folder's, by path.
+    """
+
+    format: int = 1
+    bundle: str
+    state: End
+    told: str = ""
+    seconds: float = 0.0
+    files: dict[str, Content]
+
+
+def pack(run: Path, archive: Path, bundle: str, state: End, told: str, seconds: float) -> Manifest:
+    """Writes the archive of a run folder, whole or not at all; locks and half-written files are left out."""
+    files = {path.relative_to(run).as_posix(): path for path in _kept(run)}
+    contents = {name: Content(size=p.stat().st_size, sha256=file_digest(p)) for name, p in files.items()}
+    manifest = Manifest(bundle=bundle, state=state, told=told, seconds=round(seconds, 1), files=contents)
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    partial = archive.with_name(f".{archive.name}.partial")
+    with (
+        partial.open("wb") as raw,
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=4, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        text = manifest.model_dump_json(indent=1).encode()
+        tar.addfile(_entry(MANIFEST, len(text)), io.BytesIO(text))
+        for name, path in files.items():
+            with path.open("rb") as file:
+                tar.addfile(_entry(f"{INSIDE}/{name}", contents[name].size), file)
+    partial.replace(archive)
+    return manifest
+
+
+def _kept(run: Path) -> list[Path]:
+    """The files of a run folder that are whole."""
+    if not run.is_dir():
+        return []
+    found = (path for path in run.rglob("*") if path.is_file() and not path.is_symlink())
+    return sorted(path for path in found if not any(p.startswith(".") for p in path.relative_to(run).parts))
+
+
+def _entry(name: str, size: int) -> tarfile.TarInfo:
+    """An entry that depends on nothing but name and size."""
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.mtime = size, 0o644, 0
+    return entry
+
+
+def read_manifest(archive: Path) -> Manifest:
+    """What an archive says of itself; raises LaunchError for one that is damaged or is none."""
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            return _manifest(tar)
+    except BROKEN as error:
+        raise _damaged(archive, error) from None
+
+
+def unpack(archive: Path, run: Path) -> Manifest:
+    """Writes the run folder, whole or not at all; what stood there before is replaced.
+
+    Raises:
+        LaunchError: the archive is damaged, or holds anything but the files that its manifest names.
+    """
+    aside = run.with_name(f".{run.name}.{os.getpid()}.fetching")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        aside.mkdir(parents=True)
+        with tarfile.open(archive, "r:gz") as tar:
+            manifest = _manifest(tar)
+            found = {name: _write(tar, entry, aside / name) for name, entry in _wanted(tar, manifest)}
+        missing = sorted(set(manifest.files) - set(found))
+        if missing:
+            raise LaunchError(f"{archive} is not whole: '{missing[0]}' is missing. Fetch it again.")
+        for name, content in manifest.files.items():
+            if file_digest(aside / name) != content.sha256:
+                raise LaunchError(f"{archive}: '{name}' is not what was packed. Fetch it again.")
+        old = run.with_name(f".{run.name}.{os.getpid()}.before")
+        if run.exists():
+            run.rename(old)
+        aside.rename(run)
+        shutil.rmtree(old, ignore_errors=True)
+        return manifest
+    except BROKEN as error:
+        raise _damaged(archive, error) from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def same_files(run: Path, manifest: Manifest) -> bool:
+    """Whether a folder holds exactly the manifest's files; locks are no part of it."""
+    here = {path.relative_to(run).as_posix(): path for path in _kept(run)}
+    return set(here) == set(manifest.files) and all(
+        file_digest(path) == manifest.files[name].sha256 for name, path in here.items()
+    )
+
+
+def _manifest(tar: tarfile.TarFile) -> Manifest:
+    first = tar.next()
+    if first is None or first.name != MANIFEST or not first.isreg() or first.size > LARGEST_MANIFEST:
+        raise ValueError("it has no manifest")
+    file = tar.extractfile(first)
+    assert file is not None
+    stored: dict[str, Any] = json.loads(file.read())
+    return Manifest.model_validate(stored)
+
+
+def _wanted(tar: tarfile.TarFile, manifest: Manifest) -> Iterator[tuple[str, tarfile.TarInfo]]:
+    """The entries of a run folder's files, each looked at before it is written."""
+    seen: set[str] = set()
+    while (entry := tar.next()) is not None:
+        path = PurePosixPath(entry.name)
+        name = path.relative_to(INSIDE).as_posix() if path.parts[:1] == (INSIDE,) else None
+        plain = entry.isreg() and ".." not in path.parts and "\\" not in entry.name and "\0" not in entry.name
+        if name is None or not plain or name in seen or name not in manifest.files:
+            raise LaunchError(
+                f"the archive holds '{entry.name}', which is no file of its run: nothing was taken."
+            )
+        if entry.size != manifest.files[name].size:
+            raise LaunchError(f"the archive's '{name}' has another size than it says: nothing was taken.")
+        seen.add(name)
+        yield name, entry
+
+
+def _write(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> bool:
+    source = tar.extractfile(entry)
+    assert source is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as sink:
+        shutil.copyfileobj(source, sink)
+    return True
+
+
+def _damaged(archive: Path, error: BaseException) -> LaunchError:
+    return LaunchError(
+        f"{archive} is no whole archive of a run ({type(error).__name__}): fetch or download it again."
+    )

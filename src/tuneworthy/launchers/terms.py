@@ -1,0 +1,111 @@
+"""On which terms a job is sent: what may be spent, how long, on which machine, with which options."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tuneworthy.core.duration import brief, seconds_of
+from tuneworthy.core.errors import JobError
+from tuneworthy.core.registry import did_you_mean
+from tuneworthy.launchers import Launcher, Price, Terms
+from tuneworthy.models.machines import MACHINES, Market
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Where to, and on which terms.
+
+    Attributes:
+        launcher: a file in `launchers/`.
+        max_cost: US dollars.
+        time_limit: such as "2h".
+        instance: the launcher's usual one where it is None.
+        price: US dollars an hour, in place of the price file's.
+        options: the launcher's own, as `key=value`.
+        output: the run folder that a fetch will write.
+        machines: the price file.
+    """
+
+    launcher: str
+    max_cost: float
+    time_limit: str
+    instance: str | None = None
+    price: float | None = None
+    options: Sequence[str] = ()
+    output: Path | None = None
+    machines: Path = MACHINES
+
+
+def terms_of(launcher: Launcher, wanted: Wanted, market: Market) -> Terms:
+    """The terms of a launch.
+
+    Raises:
+        JobError: the time is none, no price is known, an option is wrong, or the whole time costs too much.
+    """
+    try:
+        seconds = seconds_of(wanted.time_limit)
+    except ValueError as error:
+        raise JobError(f"--time-limit should be {error}, got '{wanted.time_limit}'.") from None
+    instance = wanted.instance or launcher.instance
+    price = _price(launcher, instance, wanted.price, market)
+    terms = Terms(
+        max_cost=wanted.max_cost,
+        seconds=seconds,
+        instance=instance,
+        price=price,
+        options=_options(launcher, wanted.options),
+    )
+    if terms.usd > terms.max_cost:
+        affordable = terms.max_cost / price.usd_per_hour * 60
+        raise JobError(
+            f"{brief(seconds)} of {instance} cost up to ${terms.usd:.2f}, more than --max-cost "
+            f"{terms.max_cost:g}: allow more, or say --time-limit {affordable:.0f}m."
+        )
+    return terms
+
+
+def _price(launcher: Launcher, instance: str, named: float | None, market: Market) -> Price:
+    """The dearest offer of that machine, or what the user says."""
+    names = launcher.offer(instance)
+    offers = [one for one in market.offers if one.name in names or one.card in names]
+    dearest = max(offers, key=lambda one: one.usd_per_hour, default=None)
+    card = dearest.card if dearest else next((one.name for one in market.cards if one.name in names), None)
+    if named is not None:
+        return Price(usd_per_hour=named, card=card, source="--price")
+    if dearest is None:
+        raise JobError(
+            f"no price is known of {instance}: say --price with US dollars an hour, or add it to your own "
+            "--machines file."
+        )
+    return Price(usd_per_hour=dearest.usd_per_hour, card=card, date=dearest.date, source=dearest.source)
+
+
+def _options(launcher: Launcher, given: Sequence[str]) -> dict[str, Any]:
+    """The launcher's options, checked.
+
+    Raises:
+        JobError: one is unknown, missing, or has a value that it cannot have.
+    """
+    found: dict[str, str] = {}
+    known = list(launcher.options.model_fields)
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise JobError(
+                f"--with {text}: write it as key=value; {launcher.title} knows {', '.join(known)}."
+            )
+        if key not in known:
+            raise JobError(f"--with {key}: {launcher.title} has no such option: {did_you_mean(key, known)}")
+        found[key] = value
+    try:
+        options = launcher.options.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        about = launcher.options.model_fields[key].description
+        problem = "is missing" if first["type"] == "missing" else first["msg"].lower()
+        raise JobError(f"--with {key}=...: {problem}: {about}.") from None
+    return options.model_dump(mode="json")

@@ -1,0 +1,126 @@
+"""What comes back is taken whole and verified, or not at all."""
+
+import gzip
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tuneworthy.core.errors import LaunchError
+from tuneworthy.launchers.archive import Manifest, pack, read_manifest, same_files, unpack
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "there" / "run"
+    (folder / "units" / "ab").mkdir(parents=True)
+    (folder / "verdict.json").write_text("{}")
+    (folder / "units" / "ab" / "weights.bin").write_bytes(bytes(range(256)) * 64)
+    (folder / ".lock").touch()
+    return folder
+
+
+def rewritten(
+    archive: Path, change: Callable[[tarfile.TarInfo, bytes], list[tuple[tarfile.TarInfo, bytes]]]
+) -> None:
+    """The archive with each of its entries replaced by what `change` makes of it."""
+    with tarfile.open(archive, "r:gz") as tar:
+        entries = [(one, tar.extractfile(one).read()) for one in tar]  # type: ignore[union-attr]
+    with tarfile.open(archive, "w:gz") as tar:
+        for entry, content in entries:
+            for new, bytes_ in change(entry, content):
+                tar.addfile(new, io.BytesIO(bytes_))
+
+
+def test_a_run_comes_back_byte_for_byte(run: Path, tmp_path: Path) -> None:
+    pack(run, tmp_path / "run.tar.gz", "abc", "finished", "", 1.0)
+    manifest = unpack(tmp_path / "run.tar.gz", tmp_path / "here" / "run")
+    assert same_files(tmp_path / "here" / "run", manifest)
+    assert (tmp_path / "here/run/units/ab/weights.bin").read_bytes() == bytes(range(256)) * 64
+    assert not (tmp_path / "here/run/.lock").exists()
+
+
+def test_the_same_run_is_the_same_archive(run: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        pack(run, tmp_path / name, "abc", "finished", "", 1.0)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def renamed(name: str) -> Callable[[tarfile.TarInfo, bytes], list[tuple[tarfile.TarInfo, bytes]]]:
+    def change(entry: tarfile.TarInfo, content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+        if entry.name == "run/verdict.json":
+            entry.name = name
+        return [(entry, content)]
+
+    return change
+
+
+def linked(entry: tarfile.TarInfo, content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+    if entry.name == "run/verdict.json":
+        entry.type, entry.linkname, entry.size = tarfile.SYMTYPE, "/etc/passwd", 0
+    return [(entry, content)]
+
+
+def changed(entry: tarfile.TarInfo, content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+    return [(entry, b"[]" if entry.name == "run/verdict.json" else content)]
+
+
+def dropped(entry: tarfile.TarInfo, content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+    return [] if entry.name == "run/verdict.json" else [(entry, content)]
+
+
+def doubled(entry: tarfile.TarInfo, content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+    return [(entry, content)] * (2 if entry.name == "run/verdict.json" else 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        renamed("run/../../outside.txt"),
+        renamed("/tmp/outside.txt"),
+        renamed("outside.txt"),
+        renamed("run/other.json"),
+        linked,
+        changed,
+        dropped,
+        doubled,
+    ],
+)
+def test_an_archive_that_says_otherwise_leaves_nothing_behind(
+    run: Path, tmp_path: Path, change: Callable[[tarfile.TarInfo, bytes], list[tuple[tarfile.TarInfo, bytes]]]
+) -> None:
+    archive = tmp_path / "run.tar.gz"
+    pack(run, archive, "abc", "finished", "", 1.0)
+    rewritten(archive, change)
+    with pytest.raises(LaunchError):
+        unpack(archive, tmp_path / "here" / "run")
+    assert list((tmp_path / "here").iterdir()) == []
+    assert not (tmp_path / "outside.txt").exists()
+
+
+def test_a_torn_archive_is_one_sentence(run: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "run.tar.gz"
+    pack(run, archive, "abc", "finished", "", 1.0)
+    archive.write_bytes(archive.read_bytes()[:-300])
+    with pytest.raises(LaunchError, match="no whole archive"):
+        unpack(archive, tmp_path / "here" / "run")
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no tar")])
+def test_what_is_no_archive_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(LaunchError, match="no whole archive"):
+        read_manifest(tmp_path / "x")
+
+
+def test_a_newer_archive_replaces_an_older_one_whole(run: Path, tmp_path: Path) -> None:
+    pack(run, tmp_path / "one", "abc", "stopped", "it was stopped", 1.0)
+    unpack(tmp_path / "one", tmp_path / "here")
+    (run / "verdict.json").unlink()
+    (run / "report.html").write_text("done")
+    pack(run, tmp_path / "two", "abc", "finished", "", 2.0)
+    manifest = unpack(tmp_path / "two", tmp_path / "here")
+    assert same_files(tmp_path / "here", manifest) and "verdict.json" not in manifest.files
+    assert isinstance(manifest, Manifest)

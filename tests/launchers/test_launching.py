@@ -1,0 +1,167 @@
+"""A job is sent once, found again after any crash, and brought back as it was."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from launched import Elsewhere, toy_job, wanted
+from tuneworthy import launching
+from tuneworthy.core.errors import ConsentError, LaunchError, NotFoundError, RunFolderError
+from tuneworthy.core.frozen import Frozen
+from tuneworthy.data.lockbox import ledger_path, read_openings
+from tuneworthy.launchers import LAUNCHERS, Handle, Parcel, Status, Terms, Where
+from tuneworthy.launchers.archive import pack, same_files
+from tuneworthy.launchers.bundle import read_bundle
+from tuneworthy.launchers.handles import BUNDLE, folder_of, keep, known, named
+
+
+class NoOptions(Frozen):
+    """None."""
+
+
+@dataclass
+class Service:
+    """A place whose answers a test sets, and which remembers what it was sent."""
+
+    name: str = "service"
+    title: str = "a service"
+    needs: tuple[str, ...] = ()
+    extra: str = ""
+    instance: str = "L4"
+    options: type[Frozen] = NoOptions
+    jobs: list[str] = field(default_factory=list)
+    state: Status = field(default_factory=lambda: Status(phase="running"))
+    dies: bool = False
+
+    def offer(self, instance: str) -> tuple[str, ...]:
+        return (instance,)
+
+    def where(self, parcel: Parcel, terms: Terms) -> Where:
+        return Where(image="image", place="elsewhere", leaves=True, request={"name": parcel.name})
+
+    def submit(self, handle: Handle, bundle: Path, folder: Path) -> dict[str, str]:
+        read_bundle(bundle)
+        if self.dies:
+            raise KeyboardInterrupt
+        self.jobs.append(handle.parcel.name)
+        return {"id": handle.parcel.name}
+
+    def status(self, handle: Handle) -> Status:
+        return self.state
+
+    def logs(self, handle: Handle, seen: int) -> Iterator[str]:
+        yield from ["one", "two"][seen:]
+
+    def collect(self, handle: Handle, folder: Path) -> Path:
+        raise LaunchError("nothing")
+
+    def cancel(self, handle: Handle) -> None:
+        self.state = Status(phase="stopped")
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch, unexamined: None) -> Service:
+    made = Service()
+    monkeypatch.setattr(LAUNCHERS, "_brought", {"service": (made, Path(__file__))})
+    return made
+
+
+def test_rows_leave_only_when_somebody_says_so(service: Service) -> None:
+    with pytest.raises(ConsentError, match="60 rows to elsewhere") as asked:
+        launching.launch(toy_job(), wanted("service"))
+    assert asked.value.question == "Send 60 rows to elsewhere?"
+    assert service.jobs == [] and known() == []
+
+
+def test_a_launcher_that_dies_while_it_sends_is_found_again_under_the_same_name(service: Service) -> None:
+    service.dies = True
+    with pytest.raises(KeyboardInterrupt):
+        launching.launch(toy_job(), wanted("service"), allowed=True)
+    (left,) = known()
+    assert not left.sent and read_bundle(folder_of(left.name) / BUNDLE).digest == left.parcel.digest
+    assert launching.status(left).phase == "written"
+    service.dies = False
+    handle = launching.launch(toy_job(), wanted("service"), allowed=True)
+    assert handle.sent and service.jobs == [left.parcel.name]
+
+
+def test_a_job_that_runs_is_not_sent_twice_and_one_that_failed_is_sent_anew(service: Service) -> None:
+    first = launching.launch(toy_job(), wanted("service"), allowed=True)
+    said: list[str] = []
+    again = launching.launch(toy_job(), wanted("service"), allowed=True, say=said.append)
+    assert again == first and len(service.jobs) == 1 and "running there already" in said[0]
+    with pytest.raises(LaunchError, match="with other files"):
+        launching.launch(toy_job("seed=1"), wanted("service"), allowed=True)
+    service.state = Status(phase="failed", told="no machine")
+    second = launching.launch(toy_job(), wanted("service"), allowed=True)
+    assert service.jobs == [f"{first.parcel.stem}-1", f"{first.parcel.stem}-2"]
+    assert second.parcel.stem == first.parcel.stem and second.attempt == 2
+
+
+def test_following_passes_on_each_line_once_and_ends_with_the_job(service: Service) -> None:
+    handle = launching.launch(toy_job(), wanted("service"), allowed=True)
+    launching.cancel(handle)
+    said: list[str] = []
+    assert launching.follow(handle, said.append, every=0).phase == "stopped"
+    assert said == [f"{handle.name}: stopped", "one", "two"]
+
+
+def test_a_job_that_ran_elsewhere_ends_in_the_same_verdict(elsewhere: Elsewhere) -> None:
+    here, there = (json.loads((run / "verdict.json").read_text()) for run in (elsewhere.here, elsewhere.run))
+    assert here == there
+    for name in ("estimates.json", "comparisons.json", "split.json", "job.yaml"):
+        assert (elsewhere.here / name).read_bytes() == (elsewhere.run / name).read_bytes(), name
+
+
+def test_the_run_folder_is_fetched_byte_for_byte_and_the_ledger_learns_of_it(elsewhere: Elsewhere) -> None:
+    keep(elsewhere.handle)
+    done = launching.fetch(elsewhere.handle, elsewhere.archive)
+    fetched = {p.relative_to(done.run): p for p in Path(done.run).rglob("*") if p.is_file()}
+    there = {
+        p.relative_to(elsewhere.run): p for p in elsewhere.run.rglob("*") if p.is_file() and p.name != ".lock"
+    }
+    assert set(fetched) == set(there)
+    assert all(fetched[name].read_bytes() == there[name].read_bytes() for name in there)
+    assert same_files(Path(done.run), done.manifest)
+    (opening,) = read_openings(ledger_path())
+    assert opening.run == "toy"
+    again = launching.fetch(named(elsewhere.handle.name), elsewhere.archive)
+    assert again.was_here and len(read_openings(ledger_path())) == 1
+
+
+def test_openings_so_far_go_along(elsewhere: Elsewhere, service: Service) -> None:
+    keep(elsewhere.handle)
+    shutil.copytree(elsewhere.here, "runs/toy")
+    ledger_path().write_bytes((elsewhere.run / "lockbox.jsonl").read_bytes())
+    handle = launching.launch(toy_job(), wanted("service", output=Path("runs/other")), allowed=True)
+    sent = read_openings(folder_of(handle.name) / BUNDLE / "ledger.jsonl")
+    assert sent == read_openings(ledger_path()) and len(sent) == 1
+
+
+def test_another_jobs_archive_is_not_taken(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    pack(elsewhere.run, tmp_path / "other.tar.gz", "another", "finished", "", 1.0)
+    with pytest.raises(LaunchError, match="another job"):
+        launching.fetch(elsewhere.handle, tmp_path / "other.tar.gz")
+    with pytest.raises(NotFoundError, match="does not exist"):
+        launching.fetch(elsewhere.handle, tmp_path / "none.tar.gz")
+    assert not Path(elsewhere.handle.run).exists()
+
+
+def test_a_fetch_replaces_nothing_but_what_a_fetch_has_brought(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    keep(elsewhere.handle)
+    Path("runs/toy").mkdir(parents=True)
+    Path("runs/toy/mine.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="name another --output"):
+        launching.fetch(elsewhere.handle, elsewhere.archive)
+    assert Path("runs/toy/mine.txt").read_text() == "mine"
+    shutil.copytree(elsewhere.run, tmp_path / "part")
+    (tmp_path / "part" / "verdict.json").unlink()
+    digest = elsewhere.handle.parcel.digest
+    pack(tmp_path / "part", tmp_path / "part.tar.gz", digest, "stopped", "it was stopped", 1.0)
+    launching.fetch(elsewhere.handle, tmp_path / "part.tar.gz", Path("runs/two"))
+    done = launching.fetch(named(elsewhere.handle.name), elsewhere.archive, Path("runs/two"))
+    assert (Path(done.run) / "verdict.json").exists() and not done.was_here

@@ -1,0 +1,68 @@
+"""The worker ends as a run here ends, and a stop costs unfinished units only."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from launched import Elsewhere, toy_job
+from tuneworthy.launchers import worker
+from tuneworthy.launchers.archive import read_manifest
+from tuneworthy.launchers.bundle import write_bundle
+
+
+def test_the_worker_says_whether_it_is_the_package_that_was_sent(elsewhere: Elsewhere) -> None:
+    script = (elsewhere.opt_ml / "input/data/bundle/start.sh").read_text()
+    source = script.partition("--is ")[2].split()[0]
+    assert worker.main(["--is", source]) == 0
+    assert worker.main(["--is", "0" * 16]) == 1
+
+
+def test_the_log_shows_how_far_it_is_and_the_verdict(elsewhere: Elsewhere) -> None:
+    assert "[2/2] tfidf" in elsewhere.printed and "verdict: " in elsewhere.printed
+    manifest = read_manifest(elsewhere.archive)
+    assert manifest.state == "finished" and manifest.bundle == elsewhere.handle.parcel.digest
+    assert (elsewhere.opt_ml / "checkpoints" / "run.tar.gz").exists()
+    assert not (elsewhere.opt_ml / "output" / "failure").exists()
+
+
+def test_a_job_that_cannot_be_run_says_why_and_leaves_an_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_bundle(tmp_path / "opt/input/data/bundle", toy_job("metric=nonsense"), (), Path("runs/toy"), ())
+    monkeypatch.setenv("TUNEWORTHY_WORKSPACE", "x")  # the worker sets it; undone after the test
+    monkeypatch.setattr(worker, "_listen_for_the_end", lambda limit: None)
+    monkeypatch.setattr(worker, "_end_listening", lambda: None)
+    assert worker.run_container(tmp_path / "opt") == 2
+    assert "nonsense" in (tmp_path / "opt/output/failure").read_text()
+    assert "failed after" in capsys.readouterr().out
+    assert read_manifest(tmp_path / "opt/model/run.tar.gz").state == "failed"
+
+
+def test_a_stopped_run_is_packed_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundle", toy_job("resamples=2000"), (), Path("runs/toy"), ())
+    command = [sys.executable, "-m", "tuneworthy.launchers.worker", "--bundle", "bundle", "--work", "work"]
+    command += ["--out", "out", "--limit", "600"]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    for line in first.stdout:
+        if line.startswith("[1/2]"):
+            break
+    os.kill(first.pid, signal.SIGTERM)
+    rest = first.communicate(timeout=60)[0]
+    assert first.returncode == worker.STOPPED, rest
+    manifest = read_manifest(tmp_path / "out" / "run.tar.gz")
+    assert manifest.state == "stopped" and "verdict.json" not in manifest.files
+    units = {name for name in manifest.files if name.endswith("checksums.json")}
+    assert len(units) >= 1
+    before = {name: (tmp_path / "work/place/runs/toy" / name).stat().st_mtime_ns for name in units}
+    time.sleep(0.01)
+    second = subprocess.run(command, capture_output=True, text=True)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert read_manifest(tmp_path / "out" / "run.tar.gz").state == "finished"
+    after = {name: (tmp_path / "work/place/runs/toy" / name).stat().st_mtime_ns for name in units}
+    assert after == before
