@@ -153,12 +153,17 @@ def main() -> None:
             page.get_by_text("Stopped", exact=True).wait_for()
             runs.append(start(page, server, id, 0.01, 6))
             page.get_by_text("Finished", exact=True).wait_for()
-            camera.take("verdict", f"/watch?run={runs[1]}", "#verdict h2")
+            camera.take("verdict", f"/watch?run={runs[1]}", "#verdict h2", act=read)
             camera.take("runs", "/runs", "table.tw-runs")
             camera.take("compare", f"/compare?first={runs[0]}&second={runs[1]}", "#comparison table")
             camera.take("playground", f"/playground?run={runs[1]}", "#base .tw-bars", act=ask)
             camera.take("review", f"/review?table={id}", ".tw-card")
         browser.close()
+
+
+def read(page: Any) -> None:
+    """Waits for the report in its frame."""
+    page.frame_locator("iframe.tw-report").locator("h1").wait_for()
 
 
 def ask(page: Any) -> None:
