@@ -218,8 +218,9 @@ def measured_losses(place: Path, options: argparse.Namespace) -> Figures:
             finish(process)
             if turn % 2:
                 cluster.add_node(num_cpus=1, object_store_memory=STORE)
-            again = {event["unit"] for event in events_of(run)[told:] if event["event"] == "unit_started"}
-            twice += len(there & again)
+            starts = [event["unit"] if event["event"] == "unit_started" else "" for event in events_of(run)]
+            before, again = set(starts[:told]), set(starts[told:]) - {""}
+            twice += len(there & before & again)  # a first start may be told after the output is there
             finished += same_results(run, whole)
             what = "driver killed" if turn % 2 == 0 else "node removed"
             print(f"losses, {turn + 1}: {what} with {len(there)} units finished, {len(again)} run afterwards")

@@ -92,7 +92,8 @@ class Teller:
         import ray
 
         self.send()
-        ray.wait([self._last], timeout=HEARD_S)
+        if self._last is not None:
+            ray.wait([self._last], timeout=HEARD_S)
 
 
 def run_unit(described: str, order: Order, inputs: list[Any], mailbox: Any) -> Message:
@@ -108,7 +109,6 @@ def run_unit(described: str, order: Order, inputs: list[Any], mailbox: Any) -> M
     os.environ.update(dict.fromkeys(THREADS, str(unit.threads)))
     teller = Teller(mailbox, unit.address)
     try:
-        teller.started()
         _require_same_code(order.code)
         output = _executed(unit, order, inputs, teller)
         ended: Message = {"kind": "finished", "output": output}
@@ -127,13 +127,15 @@ def _executed(unit: Unit, order: Order, inputs: list[Any], teller: Teller) -> by
 
     run, models = Path(order.run), _found_models(unit, order.models)
     if not inputs or (order.token is not None and _shares(run, order.token)):
-        if not is_finished(run / "units" / unit.address):  # else a node was lost after its last word
+        if not is_finished(run / "units" / unit.address):  # else a node was lost before its last word
+            teller.started()
             execute(unit, run, models, teller.progress)
         return None
     import ray
 
     with tempfile.TemporaryDirectory(prefix="tuneworthy-unit-") as own:
         unpack_inputs(ray.get(inputs[0]), Path(own))
+        teller.started()
         execute(unit, Path(own), models, teller.progress)
         return packed_output(Path(own), unit)
 
