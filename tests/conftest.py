@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import tuneworthy as tw
+from quick import quick_settings
 from tiny_models import save_decoder, save_embedder
 from toy import toy_rows, write_csv
 from tracked_run import record_run
@@ -98,26 +99,3 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, decoder_folder: Path, emb
 def quick(decoder_folder: Path, embedder_folder: Path) -> dict[str, Any]:
     """Settings that make a whole run a matter of seconds."""
     return quick_settings(decoder_folder, embedder_folder)
-
-
-def quick_settings(decoder_folder: Path, embedder_folder: Path) -> dict[str, Any]:
-    """Those settings, for fixtures that outlive a test."""
-    return {
-        "base_model": str(decoder_folder),
-        "embedding_model": str(embedder_folder),
-        "protocol": "holdout",
-        "workers": 1,
-        "threads": 1,
-        "resamples": 500,
-        "few_shot": {"k": 3, "calibration_rows": 6},
-        "knn_shot": {"k": 2, "calibration_rows": 6},
-        "zero_shot": {"calibration_rows": 6},
-        "lora": {"max_steps": 6, "learning_rate": 0.01},
-        "encoder": {"max_steps": 4},
-        "tagger": {"max_steps": 4},
-        "span": {"max_steps": 4},
-        "setfit": {"pairs_per_row": 1},
-        "decision": {"orders": 2},
-        "curve": {"arms": []},
-        "forgetting": False,
-    }

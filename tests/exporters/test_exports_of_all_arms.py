@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import tuneworthy as tw
-from conftest import quick_settings
+from quick import quick_settings
 from tiny_models import save_masked
 from toy import toy_rows
 from tuneworthy.core.errors import JobError

@@ -108,7 +108,9 @@ def test_a_torn_archive_is_one_sentence(run: Path, tmp_path: Path) -> None:
         unpack(archive, tmp_path / "here" / "run")
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no tar")])
+@pytest.mark.parametrize(
+    "content", [b"", b"no archive", gzip.compress(b"no tar", mtime=0)], ids=["empty", "no archive", "no tar"]
+)
 def test_what_is_no_archive_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(LaunchError, match="no whole archive"):

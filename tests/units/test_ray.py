@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import tuneworthy as tw
-from conftest import quick_settings
+from quick import quick_settings
 from toy import toy_rows, write_csv
 from tuneworthy.core.errors import JobError, MissingExtraError, RunFolderError, TuneworthyError
 from tuneworthy.core.unit import ModelRole, Unit
@@ -151,6 +151,7 @@ def test_a_node_that_does_not_see_the_run_folder_sends_the_outputs_back(
     assert not list((run / "units").glob(".*"))
 
 
+@pytest.mark.slow
 def test_a_lost_node_costs_its_unfinished_units_only(
     cluster: Cluster, here: Path, tmp_path: Path, decoder_folder: Path
 ) -> None:
@@ -232,6 +233,7 @@ def test_a_model_of_other_files_is_refused(
         execute(RayExecutor(cluster.address, 2), slow_fits(here, 1), run, embedder_folder)
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_what_runs_on_the_cluster(
     cluster: Cluster, here: Path, tmp_path: Path, decoder_folder: Path
 ) -> None:
