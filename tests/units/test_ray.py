@@ -51,9 +51,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory, decoder_folder: Path, embedder_folder: Path) -> Path:
-    """A run that this process has made."""
+    """A run that this process has made, in a workspace where nobody has looked at its test rows before."""
     settings = {**quick_settings(decoder_folder, embedder_folder), **CROSSFIT}
-    return tw.run(toy_rows(), target="label", output=tmp_path_factory.mktemp("here") / "run", **settings).path
+    folder = tmp_path_factory.mktemp("here")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEWORTHY_WORKSPACE", str(folder))
+        return tw.run(toy_rows(), target="label", output=folder / "run", **settings).path
 
 
 CROSSFIT: dict[str, Any] = {
