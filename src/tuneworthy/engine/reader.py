@@ -12,9 +12,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from tuneworthy.engine.batches import padded_pieces
 from tuneworthy.engine.head import without_head
 from tuneworthy.models.headed import Head, HeadedEncoder
+from tuneworthy.models.padded import alike
 
 IGNORED = -100  # a token that no label is asked for
-TOKENS_PER_BATCH = 4096
 ALIKE, WORTH_A_PASS = 1.3, 128  # lengths that may share a pass; tokens that fill one whatever their lengths
 
 
@@ -122,17 +122,14 @@ def read(
     """Logits of each row: [labels], [tokens, labels], or [2, tokens] of starts and ends."""
     encoder.model.eval()
     found: list[NDArray[np.float64]] = [np.zeros(0)] * len(rows)
-    order = sorted(range(len(rows)), key=lambda i: rows[i].length)
-    start = 0
-    while start < len(order):
-        size = max(1, TOKENS_PER_BATCH // rows[order[start]].length)
-        batch = order[start : start + size]
+    done = 0
+    for batch in alike([row.length for row in rows], encoder.device):
         given = encoder.model(**padded(encoder, [rows[i] for i in batch]))
         spans = head == "span"
         logits = torch.stack([given.start_logits, given.end_logits], 1) if spans else given.logits
         for whole, i in zip(logits.double().cpu().numpy(), batch, strict=True):
             tokens = rows[i].length
             found[i] = whole[:, :tokens] if spans else whole[:tokens] if head == "token" else whole
-        start += size
-        progress(min(start, len(order)), len(order))
+        done += len(batch)
+        progress(done, len(rows))
     return found
