@@ -171,6 +171,8 @@ def _export(exporter: Exporter, subject: Subject, target: Path, rows: int, say: 
         if not parity.passed:
             write_text(failed, to_json(parity))
             raise ParityError(failure(parity, f" Nothing was kept; what the gate saw is in {failed}."))
+        if target.exists():
+            say(f"{name}: the earlier export in {target} is replaced")
         _label(partial, exporter, subject, parity)
         _reveal(partial, target)
         failed.unlink(missing_ok=True)

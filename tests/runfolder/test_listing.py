@@ -56,6 +56,12 @@ def test_a_run_that_stopped_says_at_which_unit(tmp_path: Path) -> None:
     assert (run.state, run.units, run.planned, run.decision) == ("stopped", 2, 3, None)
 
 
+def test_a_run_stays_finished_when_another_arm_is_fitted_for_an_export(tmp_path: Path) -> None:
+    make(tmp_path / "a", event(1, "run_started"), DONE, event(9, "unit_started"), event(10, "unit_finished"))
+    (run,) = list_runs(tmp_path)
+    assert (run.state, run.minutes, run.decision) == ("finished", 2.0, "classifier")
+
+
 def test_a_run_whose_folder_is_locked_is_running_also_when_it_finished_before(tmp_path: Path) -> None:
     make(tmp_path / "a", event(1, "run_started"), DONE, event(5, "run_started"))
     make(tmp_path / "b", event(1, "run_started"), DONE)

@@ -75,6 +75,12 @@ def test_a_row_may_come_as_its_columns(both: Any) -> None:
     assert named["probabilities"] == bare["probabilities"]
 
 
+def test_a_row_without_the_input_column_is_refused_and_the_column_is_named(both: Any) -> None:
+    answer = both.post("/predict", {"input": {"txt": TEXTS[0]}, "model": "probe"})
+    assert answer.status_code == 422
+    assert "'text'" in answer.text
+
+
 def test_the_fitted_temperature_is_kept_in_the_run_folder(both: Any, runs: Any) -> None:
     run = both.server.service.runs["probe"]
     kept = json.loads((runs["probe"] / "calibration.json").read_text(encoding="utf-8"))

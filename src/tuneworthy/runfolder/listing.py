@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 State = Literal["finished", "stopped", "running"]
 STARTED, FINISHED = b'"event": "run_started"', "run_finished"
+ENDED = b'"event": "run_finished"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def _summary(path: str, name: str) -> RunSummary | None:
 
 
 def _times(events: bytes) -> tuple[dict[str, Any], dict[str, Any], float]:
-    """The event of the last start, the last event, and the seconds between starts and what came last."""
+    """The event of the last start, the last one of that run, and the seconds from each start to its end."""
     starts: list[int] = []
     place = events.find(STARTED)
     while place >= 0:
@@ -109,6 +110,10 @@ def _times(events: bytes) -> tuple[dict[str, Any], dict[str, Any], float]:
     last: dict[str, Any] = {}
     for start, end in zip(starts, ends, strict=True):
         first = json.loads(events[start : events.index(b"\n", start)])
+        if (
+            done := events.rfind(ENDED, start, end)
+        ) >= 0:  # what follows is no part of it: a fit to export, say
+            end = events.index(b"\n", done) + 1
         last = json.loads(events[max(start, events.rfind(b"\n", start, end - 1) + 1) : end])
         began, ended = (datetime.fromisoformat(event["time"]) for event in (first, last))
         seconds += (ended - began).total_seconds()

@@ -17,7 +17,7 @@ def router(service: Service) -> APIRouter:
         """Label one text: label, calibrated probabilities, abstained, latency."""
         started = time.monotonic()
         run = service.run(request.model)
-        text = service.read(run, request.input, "input")
+        text = service.read(run, request.input, "input", as_row=True)
         [prediction] = await service.predict(run, [text])
         found = service.predicted(run, prediction, request.abstain_below)
         latency = round(time.monotonic() - started, 6)
@@ -28,7 +28,9 @@ def router(service: Service) -> APIRouter:
         """Label several texts, answered in their order."""
         started = time.monotonic()
         run = service.run(request.model)
-        texts = [service.read(run, given, f"inputs.{i}") for i, given in enumerate(request.inputs)]
+        texts = [
+            service.read(run, given, f"inputs.{i}", as_row=True) for i, given in enumerate(request.inputs)
+        ]
         predictions = await service.predict(run, texts)
         found = [service.predicted(run, prediction, request.abstain_below) for prediction in predictions]
         latency = round(time.monotonic() - started, 6)

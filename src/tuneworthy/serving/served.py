@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tuneworthy.core.errors import JobError, ModelError
+from tuneworthy.core.errors import DataError, JobError, ModelError
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.data.examples import input_text
-from tuneworthy.data.forms import Cells, Form
+from tuneworthy.data.forms import PLAIN, Cells, Form
 from tuneworthy.data.table import blank, cell_text
 from tuneworthy.evaluation.calibration import Calibration, log_scores, softened
 from tuneworthy.runfolder.folder import RunFolder
@@ -70,6 +70,12 @@ class ServedRun:
             raise ValueError("the input is blank")
         joined = row is not None and len(self.columns) > 1
         return self.form.read(Cells(text, None, joined)).input
+
+    def require_columns(self, given: Any) -> None:
+        """Raises DataError for an object in which a column of the run's rows is missing."""
+        absent = [name for name in self.columns if isinstance(given, dict) and name not in given]
+        if absent and self.form.read is PLAIN.read:
+            raise DataError(f"there is no '{absent[0]}' in it: send a text, or an object with that column")
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text for the run's model; words where no model reads it."""

@@ -54,9 +54,14 @@ class Service:
             )
         return self.runs[name]
 
-    def read(self, run: ServedRun, given: Any, param: str) -> str:
-        """A text as the run reads it; raises ProblemError where it cannot be read or is too long."""
+    def read(self, run: ServedRun, given: Any, param: str, as_row: bool = False) -> str:
+        """A text as the run reads it; raises ProblemError where it cannot be read or is too long.
+
+        With `as_row` an object has to be a row of the run's input columns.
+        """
         try:
+            if as_row:
+                run.require_columns(given)
             text = run.read(given)
             run.check_length(text)
         except OverflowError as error:
