@@ -59,12 +59,15 @@ def units_of(count: int, seconds: float) -> list[Unit]:
 
 
 def measured_units(place: Path, address: str, nodes: int, count: int) -> dict[str, Any]:
-    """Runs them through the executor of a job, after its workers have started."""
+    """Runs them through the executor of a job, after its workers have started.
+
+    Each count of nodes has a workspace of its own: a run takes over what a sibling has finished.
+    """
     executor = RayExecutor(address, nodes, work=sleeping)
     try:
-        with RunFolder(place / f"warm-{nodes}") as folder:
+        with RunFolder(place / f"warm-{nodes}" / "run") as folder:
             executor.run(units_of(4 * nodes, 0.25), folder, {})
-        with RunFolder(place / f"run-{nodes}") as folder:
+        with RunFolder(place / f"units-{nodes}" / "run") as folder:
             begun, used = time.perf_counter(), time.process_time()
             executor.run(units_of(count, UNIT_S), folder, {})
             seconds, driver = time.perf_counter() - begun, time.process_time() - used
