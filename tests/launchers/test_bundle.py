@@ -10,8 +10,9 @@ from launched import toy_job
 from tuneworthy.core.errors import LaunchError
 from tuneworthy.data.jobfile import load_job
 from tuneworthy.launchers.bundle import JOB, PLACE, read_bundle, write_bundle
-from tuneworthy.launchers.package import pins, source_digest, wheel
+from tuneworthy.launchers.package import pins, wheel
 from tuneworthy.methods import METHODS
+from tuneworthy.runfolder.source import source_digest
 
 
 def test_the_same_job_is_the_same_bundle_wherever_it_lies(

@@ -15,6 +15,7 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.registry import Registry
 
 Phase = Literal["written", "waiting", "running", "finished", "stopped", "failed", "gone"]
+PACKING_S, SHORTEST_SHARE = 180.0, 0.7  # kept free for packing; what the run has of a short limit
 OVER: frozenset[Phase] = frozenset({"finished", "stopped", "failed", "gone"})  # nothing more will happen
 
 
@@ -70,6 +71,11 @@ class Terms(Frozen):
     def usd(self) -> float:
         """What the whole time costs."""
         return self.seconds / 3600 * self.price.usd_per_hour
+
+    @property
+    def run_seconds(self) -> float:
+        """After how long the run ends itself, so that what it has done is packed before the place ends it."""
+        return max(self.seconds - PACKING_S, SHORTEST_SHARE * self.seconds)
 
 
 class Parcel(Frozen):

@@ -24,7 +24,6 @@ FILE, OUTPUT, LOG = "job.yml", "run", "user_logs/std_log.txt"
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json"
 IMAGE = "docker.io/library/python:3.12-bookworm"
 SCRIPT = "sh ${{inputs.bundle}}/start.sh --work /tmp/tuneworthy --out ${{outputs.run}}"
-PACKING_S = 180.0  # kept free at the end for packing what there is
 TRIES = 5
 PHASES: dict[str, Phase] = {
     "NotStarted": "waiting",
@@ -67,14 +66,13 @@ class AzureML:
     def where(self, parcel: Parcel, terms: Terms) -> Where:
         """The job file."""
         options, seconds = terms.options, terms.seconds
-        limit = max(seconds - PACKING_S, seconds * 0.7)
         job: dict[str, Any] = {
             "$schema": SCHEMA,
             "type": "command",
             "name": parcel.name,
             "display_name": parcel.title,
             "experiment_name": "tuneworthy",
-            "command": f"{SCRIPT} --limit {limit:.0f}",
+            "command": f"{SCRIPT} --limit {terms.run_seconds:.0f}",
             "inputs": {"bundle": {"type": "uri_folder", "path": BUNDLE, "mode": "download"}},
             "outputs": {OUTPUT: {"type": "uri_folder", "mode": "rw_mount"}},
             "environment": {"image": options["image"]},

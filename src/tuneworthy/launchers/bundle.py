@@ -23,8 +23,9 @@ from tuneworthy.core.job import Job, is_own_metric, is_template_file, own_metric
 from tuneworthy.data.jobfile import dump_job
 from tuneworthy.data.lockbox import Opening
 from tuneworthy.launchers import SentFile
-from tuneworthy.launchers.package import extras, pins, source_digest, wheel
+from tuneworthy.launchers.package import extras, pins, wheel
 from tuneworthy.runfolder.folder import to_json, write_bytes, write_text
+from tuneworthy.runfolder.source import source_digest
 
 MANIFEST, START, PINS, LEDGER, PLACE, JOB = (
     "manifest.json",

@@ -15,8 +15,9 @@ from tuneworthy.core.duration import brief
 from tuneworthy.core.errors import JobError, LaunchError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.launchers import Handle, Launcher, Parcel, Status, Terms, Where
-from tuneworthy.launchers.package import extras, source_digest, zipped
+from tuneworthy.launchers.package import extras, zipped
 from tuneworthy.runfolder.folder import write_text
+from tuneworthy.runfolder.source import source_digest
 
 LARGEST = 14 * 10**6  # bytes of a bundle: Colab takes notebooks of up to 20 MB, and base64 adds a third
 WIDTH = 4096  # characters of base64 a line
@@ -191,7 +192,7 @@ def notebook(handle: Handle, bundle: Path) -> str:
         "digest": sha256(raw).hexdigest(),
         "source": source_digest(),
         "extras": f"[{','.join(found)}]" if found else "",
-        "seconds": f"{handle.terms.seconds:.0f}",
+        "seconds": f"{handle.terms.run_seconds:.0f}",
         "run": manifest.run,
     }
     folded = {"cellView": "form", "jupyter": {"source_hidden": True}, "_kg_hide-input": True}

@@ -5,32 +5,18 @@ import hashlib
 import io
 import zipfile
 from importlib.metadata import PackageNotFoundError, distribution, version
-from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tuneworthy.core.errors import LaunchError
-from tuneworthy.core.hashing import address, file_digest
+from tuneworthy.runfolder.source import NAME, source_files
 
-NAME = "tuneworthy"
 EXTRAS = ("qlora", "search", "setfit", "text")  # what decides which arms and metrics a job has
 OLDEST = (1980, 1, 1, 0, 0, 0)  # of a zip: the same bytes whenever it is written
 # The place's own build of torch fits its driver and card; another costs gigabytes and may not run there.
 LEFT_TO_THE_PLACE = ("torch", "torchvision", "torchaudio", "triton", "nvidia-", "cuda-")
-
-
-def source_files() -> dict[str, Path]:
-    """The package's files by their path in a wheel."""
-    root = Path(__file__).parents[1]
-    files = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {str(PurePosixPath(NAME) / path.relative_to(root).as_posix()): path for path in sorted(files)}
-
-
-def source_digest() -> str:
-    """The address of the package's files: equal here and there, the same code runs."""
-    return address({name: file_digest(path) for name, path in source_files().items()})
 
 
 def wheel() -> tuple[str, bytes]:

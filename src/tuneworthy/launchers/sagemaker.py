@@ -27,7 +27,6 @@ IMAGE = (
 CHANNEL, CHECKPOINTS, OPT_ML = "bundle", "/opt/ml/checkpoints", "/opt/ml"
 LOGS = "/aws/sagemaker/TrainingJobs"
 TRIES, CONNECT_S, READ_S = 6, 10, 60
-PACKING_S = 180.0  # kept free at the end for packing what there is
 WAITS = 2.0  # times the run's own limit that a spot job may wait for a machine and run, together
 PHASES: dict[str, Phase] = {
     "InProgress": "running",
@@ -83,7 +82,7 @@ class SageMaker:
                 "TrainingImage": image,
                 "TrainingInputMode": "File",
                 "ContainerEntrypoint": ["bash", f"{OPT_ML}/input/data/{CHANNEL}/start.sh"],
-                "ContainerArguments": ["--opt-ml", OPT_ML, "--limit", f"{_inner(terms.seconds):.0f}"],
+                "ContainerArguments": ["--opt-ml", OPT_ML, "--limit", f"{terms.run_seconds:.0f}"],
             },
             "InputDataConfig": [
                 {
@@ -201,11 +200,6 @@ class SageMaker:
 def _base(options: dict[str, Any], parcel: Parcel) -> str:
     """Where in the bucket; the same for every attempt, so that the next one goes on where this one was."""
     return f"{options['prefix'].strip('/')}/{parcel.stem}"
-
-
-def _inner(seconds: float) -> float:
-    """After how long the run ends by itself, so that what it has done is packed before SageMaker ends it."""
-    return max(seconds - PACKING_S, seconds * 0.7)
 
 
 def _stopping(seconds: float, spot: bool) -> dict[str, int]:

@@ -83,7 +83,7 @@ class SkyPilot:
         task["setup"] = f"python3 -m venv --system-site-packages {VENV}\n"
         task["run"] = (
             f"PYTHON={VENV}/bin/python sh start.sh --work ~/tuneworthy-work --out {base} "
-            f"--limit {terms.seconds:.0f}\n"
+            f"--limit {terms.run_seconds:.0f}\n"
         )
         return Where(
             image="the one that SkyPilot picks; the package goes into an environment of its own",

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--opt-ml", type=Path, help="SageMaker's folder, /opt/ml, in place of all three")
     given = parser.parse_args(arguments)
     if given.source is not None:
-        from tuneworthy.launchers.package import source_digest
+        from tuneworthy.runfolder.source import source_digest
 
         return 0 if source_digest() == given.source else 1
     if given.opt_ml is not None:

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 State = Literal["finished", "stopped", "running"]
 STARTED, FINISHED = b'"event": "run_started"', "run_finished"
-ENDED = b'"event": "run_finished"'
+ENDED = f'"event": "{FINISHED}"'.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,8 @@ def _times(events: bytes) -> tuple[dict[str, Any], dict[str, Any], float]:
     last: dict[str, Any] = {}
     for start, end in zip(starts, ends, strict=True):
         first = json.loads(events[start : events.index(b"\n", start)])
-        if (
-            done := events.rfind(ENDED, start, end)
-        ) >= 0:  # what follows is no part of it: a fit to export, say
+        done = events.rfind(ENDED, start, end)
+        if done >= 0:  # what follows is no part of the run: a fit that an export made, say
             end = events.index(b"\n", done) + 1
         last = json.loads(events[max(start, events.rfind(b"\n", start, end - 1) + 1) : end])
         began, ended = (datetime.fromisoformat(event["time"]) for event in (first, last))

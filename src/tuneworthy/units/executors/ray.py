@@ -17,10 +17,11 @@ from typing import Any
 from tuneworthy.core.errors import JobError, RunFolderError
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.runfolder.folder import RunFolder, write_text
+from tuneworthy.runfolder.source import source_digest
 from tuneworthy.runfolder.unit_output import is_finished
 from tuneworthy.units.executors.local import LocalExecutor, missing, told
 from tuneworthy.units.executors.ray_cluster import LOCAL, connect, described, largest
-from tuneworthy.units.executors.ray_worker import TOKEN, Mailbox, Order, code_digest, run_unit
+from tuneworthy.units.executors.ray_worker import TOKEN, Mailbox, Order, run_unit
 from tuneworthy.units.executors.shipping import packed_inputs, unpack_output
 
 Models = dict[ModelRole, Path]
@@ -101,7 +102,7 @@ class RayExecutor:
             run=str(run),
             token=self._token,
             models={role: str(path.resolve()) for role, path in models.items()},
-            code=code_digest(),
+            code=source_digest(),
         )
         alone = self._address == LOCAL and self._token is not None
         inputs = [] if alone else [self._ray.put(packed_inputs(run, units))]

@@ -8,14 +8,13 @@ import socket
 import tempfile
 import time
 import traceback
-from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from tuneworthy.core.errors import JobError, ModelError, NotFoundError, TuneworthyError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.unit import ModelRole, Unit
+from tuneworthy.runfolder.source import source_digest
 from tuneworthy.runfolder.unit_output import is_finished
 
 TELL_EVERY_S = 0.5  # at most, for each unit that runs
@@ -33,7 +32,7 @@ class Order(Frozen):
         run: the run folder, as the driver sees it.
         token: what `.workers` there says; None where nobody is to look for it.
         models: the base models' folders, as the driver sees them.
-        code: of the driver's package, see `code_digest`.
+        code: of the driver's package, see `source_digest`.
     """
 
     run: str
@@ -161,19 +160,8 @@ def _found_models(unit: Unit, folders: dict[ModelRole, str]) -> dict[ModelRole, 
 
 
 def _require_same_code(code: str) -> None:
-    if code_digest() != code:
+    if source_digest() != code:
         raise JobError(
             f"{socket.gethostname()} has another version of tuneworthy than this machine: install the same "
             "one on every node of the cluster."
         )
-
-
-@lru_cache(maxsize=1)
-def code_digest() -> str:
-    """The sha256 over the package's sources: the same code or not, whatever the version says."""
-    root = Path(__file__).parents[2]
-    whole = sha256()
-    for file in sorted(root.rglob("*.py")):
-        whole.update(f"{file.relative_to(root).as_posix()}\n".encode())
-        whole.update(file.read_bytes().replace(b"\r\n", b"\n"))
-    return whole.hexdigest()
