@@ -1,6 +1,6 @@
 """The main job on public sets of every task, each measured by its own metric, into one table.
 
-    python bench/tasks.py --data FOLDER [--only SET ...] [--rows 300] [--test-rows 150]
+    python bench/tasks.py --data FOLDER [--only SET ...] [--rows 300] [--test-rows 150] [--threads 1]
 
 FOLDER holds one folder per set with train and test files (CSV or JSON lines):
 
@@ -143,6 +143,7 @@ def measure(name: str, options: argparse.Namespace) -> Row:
         "resamples": 2000,
         "task": given.task,
         "accept": ["TW002", "TW005"],
+        "threads": options.threads,
     }
     for key, value in given.settings.items():
         settings[key] = {**settings.get(key, {}), **value} if isinstance(value, dict) else value
@@ -207,6 +208,7 @@ def table_line(found: Row) -> str:
 def main() -> None:
     """Measures the sets asked for and prints the table and the figures."""
     parser = parser_of(__doc__, SETS, test_rows=150)
+    parser.add_argument("--threads", type=int, help="of each unit; default: as the job would choose")
     options = parser.parse_args()
     found = []
     for name in options.only:
