@@ -13,6 +13,7 @@ from tuneworthy.methods._options import lettered
 from tuneworthy.refitting import final_fit
 from tuneworthy.serving.served import load_served
 from tuneworthy.units.calibration import calibration_of
+from tuneworthy.units.predictor import Predictor
 from tuneworthy.units.refit import Refit
 
 ARM = "lora"
@@ -67,7 +68,8 @@ def question_of(fit: Refit) -> dict[str, Any]:
 def own_shares(fit: Refit, texts: list[str]) -> list[Shares]:
     """The run folder's calibrated probabilities, computed in this process."""
     served = load_served(fit, ARM, 8192, False)
-    return [served.probabilities(one) or {} for one in served.predict(texts)]
+    answers = Predictor(fit.run, refit=fit).predict(texts)
+    return [served.probabilities(one) or {} for one in answers]
 
 
 def asked(server: Server, texts: list[str], question: dict[str, Any]) -> list[Shares]:

@@ -20,7 +20,9 @@ import numpy as np
 from common import figure
 from delivery_common import PLACE, keep_as_final, measured_fit, run_of_set, serve, unseen_texts
 from tuneworthy.refitting import final_fit
-from tuneworthy.serving.served import ServedRun, load_served
+from tuneworthy.serving.served import load_served
+from tuneworthy.units.predictor import Predictor
+from tuneworthy.units.refit import Refit
 
 CLIENTS = 50
 MOST_TEXTS = 1000  # different ones
@@ -130,10 +132,11 @@ def asked(port: int, texts: Sequence[str], clients: int, look: Look = lambda: 0.
     return Answers(found, time.perf_counter() - started, [*memory, look()])
 
 
-def expected(run: ServedRun, texts: Sequence[str]) -> dict[str, dict[str, float]]:
+def expected(fit: Refit, texts: Sequence[str]) -> dict[str, dict[str, float]]:
     """The run's own calibrated probabilities, by text, best first."""
     found = {}
-    for text, one in zip(texts, run.predict(texts), strict=True):
+    run, answers = load_served(fit, "own", 8192, False), Predictor(fit.run, refit=fit).predict(texts)
+    for text, one in zip(texts, answers, strict=True):
         shares = run.probabilities(one) or {}
         found[text] = dict(sorted(shares.items(), key=lambda item: (item[0] != one.value, -item[1])))
     return found
@@ -152,13 +155,11 @@ def wrong(one: Asked, own: dict[str, float]) -> bool:
 def measured(arm: str, data: Path, requests: int, threads: int) -> dict[str, Any]:
     """Figures of one arm."""
     run, load = made(arm, data), LOADS[arm]
-    served = load_served(final_fit(run), arm, 8192, False)
     count = max(CLIENTS, requests)
     rng = np.random.default_rng(0)
     pool = unseen_texts(data, min(count, MOST_TEXTS))
     texts = [pool[i] for i in rng.integers(len(pool), size=count)]
-    own = expected(served, pool)
-    del served
+    own = expected(final_fit(run), pool)
     server = serve(run, PLACE / arm / "log", *(["--threads", str(threads)] if threads else []))
     try:
         asked(server.port, texts[: load.alone], load.alone)  # warm

@@ -84,7 +84,7 @@ def test_a_row_without_the_input_column_is_refused_and_the_column_is_named(both:
 def test_the_fitted_temperature_is_kept_in_the_run_folder(both: Any, runs: Any) -> None:
     run = both.server.service.runs["probe"]
     kept = json.loads((runs["probe"] / "calibration.json").read_text(encoding="utf-8"))
-    kept = kept[run.predictor.unit.address]
+    kept = kept[run.fit.unit.address]
     assert kept["temperature"] == run.calibration.temperature
     assert (kept["source"], kept["rows"]) == ("crossfit", 60)
     assert {one["method"] for one in kept["estimates"]} == {"as it was", "calibrated"}

@@ -52,7 +52,6 @@ class Batcher:
         wait_s: float,
         room: int,
         observe: Observe = lambda name, rows, seconds: None,
-        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         """Starts nothing yet.
 
@@ -62,11 +61,10 @@ class Batcher:
             wait_s: how long the first row of a batch waits for company, in seconds.
             room: most rows that wait.
             observe: told name, rows and seconds of every batch.
-            prepare: run first in the thread that computes.
         """
         self._models = models
         self._rows, self._wait_s, self._room = rows, wait_s, room
-        self._observe, self._prepare = observe, prepare
+        self._observe = observe
         self._queues: dict[str, deque[_Request]] = {name: deque() for name in models}
         self._waiting = 0
         self._company = dict.fromkeys(models, False)  # whether the last batch had several requests
@@ -109,7 +107,6 @@ class Batcher:
         return await request.answer
 
     def _work(self) -> None:
-        self._prepare()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._stopping)

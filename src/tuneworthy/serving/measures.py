@@ -36,6 +36,11 @@ class Measures:
         self._answers = Counter(
             "tuneworthy_answers", "Texts answered", ["model", "outcome"], registry=self.registry
         )
+        self._restarts = Counter(
+            "tuneworthy_restarts",
+            "Times that the process that computes was started again",
+            registry=self.registry,
+        )
 
     def watch(self, waiting: Callable[[], int], active: Callable[[], int]) -> None:
         """Gauges that are read when they are asked for."""
@@ -58,6 +63,10 @@ class Measures:
     def answered(self, model: str, outcome: str) -> None:
         """A text has its answer: labelled, abstained, unparseable, failed."""
         self._answers.labels(model, outcome).inc()
+
+    def restarted(self) -> None:
+        """A process took the place of one that died."""
+        self._restarts.inc()
 
     def page(self) -> bytes:
         """Prometheus' text format."""

@@ -1,6 +1,5 @@
 """`ServedRun`: the final model of a run under a name, and what its answers become on their way out."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +12,10 @@ from tuneworthy.data.examples import input_text
 from tuneworthy.data.forms import PLAIN, Cells, Form
 from tuneworthy.data.table import blank, cell_text
 from tuneworthy.evaluation.calibration import Calibration, log_scores, softened
+from tuneworthy.models.endpoint import read_endpoint
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.calibration import calibration_of
-from tuneworthy.units.predictor import Predictor
 from tuneworthy.units.refit import Refit
 
 BYTES_PER_TOKEN = 16  # more than texts have: what is longer is refused without being counted
@@ -28,7 +27,7 @@ class ServedRun:
 
     Attributes:
         name: the `model` of requests.
-        predictor: the run's final model.
+        fit: the run's final model, which another process computes with.
         labels: the closed set of answers; empty where answers are texts.
         columns: the columns that a row's text is made of.
         form: how rows stand in a table.
@@ -37,7 +36,7 @@ class ServedRun:
     """
 
     name: str
-    predictor: Predictor
+    fit: Refit
     labels: tuple[str, ...]
     columns: tuple[str, ...]
     form: Form
@@ -96,10 +95,6 @@ class ServedRun:
         if count > self.most_tokens:
             raise OverflowError(f"the text has {count} tokens, more than the {self.most_tokens} accepted")
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """The run's own predictions; whether texts may leave this machine was settled when it was loaded."""
-        return self.predictor.predict(texts, send_rows=True)
-
     def probabilities(self, prediction: Prediction) -> dict[str, float] | None:
         """Calibrated probability of each label; None where the arm gives none."""
         if prediction.scores is None or self.open:
@@ -110,7 +105,7 @@ class ServedRun:
 
 
 def load_served(refit: Refit, name: str, most_tokens: int, send_rows: bool) -> ServedRun:
-    """Loads one run.
+    """What is known of one run without its model.
 
     Args:
         refit: its final fit.
@@ -121,32 +116,32 @@ def load_served(refit: Refit, name: str, most_tokens: int, send_rows: bool) -> S
     Raises:
         JobError: its arm asks an endpoint on another machine, and `send_rows` does not allow it.
     """
-    run, predictor = refit.run, Predictor(refit.run, refit=refit)
-    away = [one for one in predictor.endpoints if not one.is_local]
+    run, unit = refit.run, refit.unit
+    asked = map(read_endpoint, refit.models.values())
+    away = [one for one in asked if one is not None and not one.is_local]
     if away and not send_rows:
         raise JobError(
             f"{run} answers by {away[0].title}, so every text would be sent there: --send-rows allows it."
         )
     facts = RunFolder(run).read("dataset.json")
-    unit = predictor.unit
     task = TASKS.get(unit.task)
     return ServedRun(
         name=name,
-        predictor=predictor,
+        fit=refit,
         labels=() if task.open else unit.labels,
         columns=tuple(facts["input_columns"]),
         form=form_of(task),
         calibration=Calibration(reason="answers are texts") if task.open else calibration_of(run, unit),
         most_tokens=most_tokens,
-        _tokenizer=_tokenizer(predictor),
+        _tokenizer=_tokenizer(refit),
     )
 
 
-def _tokenizer(predictor: Predictor) -> Any:
-    """A tokenizer of the run's model, for counting alone: one that predicts is not used by two threads."""
+def _tokenizer(refit: Refit) -> Any:
+    """A tokenizer of the run's model, for counting."""
     from tuneworthy.models.token_counts import tokenizer_of
 
-    for folder in predictor.models.values():
+    for folder in refit.models.values():
         with suppress(ModelError):
             return tokenizer_of(folder).tokenizer
     return None

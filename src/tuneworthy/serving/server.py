@@ -1,11 +1,12 @@
-"""The server: loads fits, answers until told to stop, then finishes what it has taken."""
+"""The server: answers until told to stop, then finishes what it has taken."""
 
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -13,13 +14,13 @@ import uvicorn
 
 from tuneworthy.core.errors import JobError
 from tuneworthy.models.hardware import cores
-from tuneworthy.models.sharing import bases_shared
 from tuneworthy.serving.app import build_app
 from tuneworthy.serving.batching import Batcher
 from tuneworthy.serving.chat import ChatRun, Chats
+from tuneworthy.serving.computing import Computer
 from tuneworthy.serving.gate import Gatekeeper, is_loopback, loopback_names
 from tuneworthy.serving.measures import Measures
-from tuneworthy.serving.served import ServedRun, load_served
+from tuneworthy.serving.served import load_served
 from tuneworthy.serving.service import Service
 from tuneworthy.units.refit import Refit
 
@@ -73,30 +74,33 @@ def serving(
     Raises:
         TuneworthyError: a fit cannot be loaded, or answers by another machine and may not.
     """
-    with bases_shared():
-        loaded = {
-            name: load_served(fit, name, settings.most_tokens, settings.send_rows)
-            for name, fit in fits.items()
-        }
-        measures = Measures()
-        batcher = Batcher(
-            {name: run.predict for name, run in loaded.items()},
-            settings.batch_rows,
-            settings.batch_wait_s,
-            settings.queue_rows,
-            measures.batch,
-            prepare=lambda: _prepare(loaded.values(), settings.threads or cores()),
-        )
-        most_rows = min(settings.most_rows, settings.queue_rows)
-        queued = Chats(chats, settings.chats)
-        service = Service(loaded, batcher, measures, most_rows, int(time.time()), queued)
-        hosts = loopback_names(settings.host) if is_loopback(settings.host) else frozenset[str]()
-        keeper = Gatekeeper(hosts, key, settings.most_bytes)
+    loaded = {
+        name: load_served(fit, name, settings.most_tokens, settings.send_rows) for name, fit in fits.items()
+    }
+    measures = Measures()
+    computer = Computer(fits, settings.threads or cores(), measures.restarted)
+    batcher = Batcher(
+        {name: partial(computer.predict, name) for name in loaded},
+        settings.batch_rows,
+        settings.batch_wait_s,
+        settings.queue_rows,
+        measures.batch,
+    )
+    most_rows = min(settings.most_rows, settings.queue_rows)
+    queued = Chats(chats, settings.chats)
+    service = Service(loaded, computer, batcher, measures, most_rows, int(time.time()), queued)
+    hosts = loopback_names(settings.host) if is_loopback(settings.host) else frozenset[str]()
+    keeper = Gatekeeper(hosts, key, settings.most_bytes)
+    try:
+        if fits:
+            computer.start()
         batcher.start()
         try:
             yield DrainingServer(service, keeper)
         finally:
             batcher.stop()
+    finally:
+        computer.stop()
 
 
 class DrainingServer(uvicorn.Server):
@@ -168,22 +172,12 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _prepare(runs: Iterable[ServedRun], threads: int) -> None:
-    """Threads of the model, set in the thread that computes; and a first answer, which is the slowest."""
-    import torch
-
-    torch.set_num_threads(threads)
-    for run in runs:
-        if not run.predictor.endpoints and not run.open:
-            run.predict(["a text"])
-
-
 def told(service: Service, host: str, port: int, key: str | None) -> list[str]:
     """What is said once the server is up."""
     shown = f"[{host}]" if ":" in host else host
     lines = [f"serving on http://{shown}:{port} (OpenAPI page: /docs; Ctrl-C stops)"]
     for name, run in service.runs.items():
-        unit, scaled = run.predictor.unit, run.calibration
+        unit, scaled = run.fit.unit, run.calibration
         by = f"temperature {scaled.temperature:.2f} from {scaled.rows} rows"
         by = f"probabilities as they are ({scaled.reason})" if scaled.reason else by
         what = "texts" if run.open else f"{len(run.labels)} labels, {by}"

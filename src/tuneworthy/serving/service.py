@@ -8,6 +8,7 @@ from tuneworthy.core.errors import DataError
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.serving.batching import Batcher, QueueFullError
 from tuneworthy.serving.chat import ChatRun, Chats
+from tuneworthy.serving.computing import Computer
 from tuneworthy.serving.measures import Measures
 from tuneworthy.serving.problems import ProblemError
 from tuneworthy.serving.served import ServedRun
@@ -20,7 +21,8 @@ class Service:
 
     Attributes:
         runs: by the name that requests call them.
-        batcher: the queue.
+        computer: what predicts.
+        batcher: the queue in front of it.
         measures: what is counted.
         most_rows: of one request.
         since: when the server started, in seconds of Unix time.
@@ -28,6 +30,7 @@ class Service:
     """
 
     runs: Mapping[str, ServedRun]
+    computer: Computer
     batcher: Batcher
     measures: Measures
     most_rows: int
@@ -138,7 +141,7 @@ class Service:
 
     def described(self, run: ServedRun) -> dict[str, Any]:
         """The entry of a run that labels, with what a client may want to know of it."""
-        unit = run.predictor.unit
+        unit = run.fit.unit
         return {
             **self._model(run.name, unit.task, unit.method),
             "labels": list(run.labels),

@@ -23,6 +23,7 @@ STATES: dict[State, str] = {
     "stopped": "Stopped",
     "failed": "Failed",
 }
+MOST = 200  # runs that a page lists
 _WORKSPACE = "TUNEWORTHY_WORKSPACE"  # where the ledger of test rows is
 
 
@@ -54,6 +55,7 @@ class Runs:
         self.workspace = workspace
         self._launched = workspace.own / "launched"
         self._logs = workspace.own / "logs"
+        self._ended: dict[str, tuple[tuple[int, int], Progress]] = {}  # of runs that have ended, by name
 
     def names(self) -> list[str]:
         """Every run, those that have not written anything yet first, then the newest."""
@@ -66,26 +68,35 @@ class Runs:
         """One run; raises NotFoundError when no run is called so."""
         if name not in self.names():
             raise NotFoundError(f"there is no run '{name}' in {self.workspace.runs}.")
+        return self._read(name)
+
+    def latest(self, most: int = MOST) -> tuple[list[Run], int]:
+        """So many runs, in the order of `names`, and how many there are besides."""
+        names = self.names()
+        return [self._read(name) for name in names[:most]], max(0, len(names) - most)
+
+    def finished(self, also: Sequence[str] = (), most: int = MOST) -> list[str]:
+        """Names of the finished ones among the newest runs, after those that are asked for besides."""
+        names = self.workspace.run_names()
+        candidates = dict.fromkeys([*(name for name in also if name in names), *names[:most]])
+        return [name for name in candidates if self._read(name).state == "finished"]
+
+    def _read(self, name: str) -> Run:
         folder = self.workspace.runs / name
         alive = running(self._record(name)) is not None
-        events = read_events(folder)
-        progress = progress_of(events)
+        progress = self._progress(name)
         said = ""
         state: State
         if progress.decision and (folder / "model.json").exists():
             state = "finished"
         elif alive or is_held(folder):
-            state = "running" if events else "starting"
+            state = "running" if progress.started else "starting"
         else:
             said = last_words(self._logs / f"{name}.log")
             # A process that was stopped says nothing more; a mistake is a sentence, a bug a traceback.
             failed = any(line.startswith(("error: ", "Traceback ")) for line in said.splitlines())
             state = "failed" if failed else "stopped"
         return Run(name, folder, state, alive, progress, said)
-
-    def finished(self) -> list[str]:
-        """Names of the finished runs, the newest first."""
-        return [name for name in self.workspace.run_names() if self.read(name).state == "finished"]
 
     def start(self, table: KeptTable, text: str, verb: str) -> str:
         """Starts a job on an uploaded table; the same job on the same table is the same run.
@@ -118,6 +129,21 @@ class Runs:
         self.read(name)
         if not stop(self._record(name)):
             raise RunFolderError(f"{name} was not started from this page: stop it where it was started.")
+
+    def _progress(self, name: str) -> Progress:
+        """What a run's events say; those of a run that has ended are read again once they change."""
+        folder = self.workspace.runs / name
+        try:
+            told = (folder / "events.jsonl").stat()
+        except OSError:
+            return Progress()
+        version = (told.st_size, told.st_mtime_ns)
+        known, progress = self._ended.get(name, ((0, 0), Progress()))
+        if known != version:
+            progress = progress_of(read_events(folder))
+            if progress.decision:
+                self._ended[name] = version, progress
+        return progress
 
     def _launch(self, name: str, arguments: Sequence[str]) -> None:
         settings = {} if _WORKSPACE in os.environ else {_WORKSPACE: str(self.workspace.runs)}

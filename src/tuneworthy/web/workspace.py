@@ -5,7 +5,9 @@ A name that comes from the browser is never joined to a path: it is looked up am
 
 import hashlib
 import json
+import os
 import re
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,15 +59,14 @@ class Workspace:
         self._tables = self.own / "tables"
 
     def run_names(self) -> list[str]:
-        """Folders that hold a run, the newest first."""
-        if not self.runs.is_dir():
+        """Folders that hold a run, the newest first; one look at each, for there may be ten thousand."""
+        try:
+            with os.scandir(self.runs) as entries:
+                found = [(_changed(entry), entry.name) for entry in entries if not entry.name.startswith(".")]
+        except OSError:
             return []
-        found = [
-            path
-            for path in self.runs.iterdir()
-            if not path.name.startswith(".") and not path.is_symlink() and (path / "events.jsonl").is_file()
-        ]
-        return [path.name for path in sorted(found, key=lambda path: (-_changed(path), path.name))]
+        known = [(when, name) for when, name in found if when is not None]
+        return [name for when, name in sorted(known, key=lambda one: (-one[0], one[1]))]
 
     def run(self, name: str) -> Path:
         """The folder of a run; raises NotFoundError when no run is called so."""
@@ -194,8 +195,12 @@ class Workspace:
         return (self.home / path.expanduser()).resolve().is_relative_to(self.home)
 
 
-def _changed(run: Path) -> float:
+def _changed(entry: "os.DirEntry[str]") -> float | None:
+    """When a run last wrote, in seconds of Unix time; None for what is no run, or a link to one."""
     try:
-        return (run / "events.jsonl").stat().st_mtime
+        if entry.is_symlink():
+            return None
+        told = os.stat(f"{entry.path}/events.jsonl")  # noqa: PTH116 - a Path each would take most of the time
     except OSError:
-        return 0.0
+        return None
+    return told.st_mtime if stat.S_ISREG(told.st_mode) else None

@@ -1,37 +1,13 @@
-"""A worker process: takes units as JSON lines on stdin, tells progress as JSON lines on stdout.
-
-It ends when stdin does, so that killing the parent, in whatever way, never leaves a worker behind.
-"""
+"""A worker process: takes units as JSON lines on stdin, tells progress as JSON lines on stdout."""
 
 import json
-import os
-import queue
-import signal
-import sys
-import threading
 import traceback
 from pathlib import Path
 from typing import IO, Any
 
 from tuneworthy.core.errors import TuneworthyError
 from tuneworthy.core.unit import Unit
-
-
-def main() -> None:
-    """Runs units until stdin ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)  # whatever a library prints must not break the protocol
-    requests: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=_read, args=(requests,), daemon=True).start()
-    while True:
-        _serve(json.loads(requests.get()), answers)
-
-
-def _read(requests: "queue.Queue[str]") -> None:
-    for line in sys.stdin:
-        requests.put(line)
-    os._exit(0)
+from tuneworthy.units.executors.lines import converse
 
 
 def _serve(request: dict[str, Any], answers: IO[str]) -> None:
@@ -58,4 +34,4 @@ def _serve(request: dict[str, Any], answers: IO[str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    converse(_serve)

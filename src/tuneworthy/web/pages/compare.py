@@ -30,8 +30,9 @@ def build(context: Context) -> None:
     table = gr.HTML(elem_id="comparison", js_on_load=None)
 
     def load(request: gr.Request) -> tuple[Any, ...]:
-        names = context.runs.finished()
-        chosen = [one for key in ("first", "second") if (one := asked(request, key)) in names]
+        wanted = [asked(request, key) for key in ("first", "second")]
+        names = context.runs.finished(wanted)
+        chosen = [name for name in wanted if name in names]
         chosen += [name for name in names if name not in chosen]
         pair = [*chosen, None, None][:2]
         return (*(gr.Dropdown(choices=names, value=name) for name in pair), compare(*pair))

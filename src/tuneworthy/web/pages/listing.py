@@ -11,12 +11,11 @@ from tuneworthy.reports import formats
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.views_scores import tone
 from tuneworthy.web.pages import Context, opened
-from tuneworthy.web.runs import STATES, Run
+from tuneworthy.web.runs import MOST, STATES, Run
 from tuneworthy.web.views import masthead, render
 
 EVERY_S = 5.0
 TONES = {"starting": "busy", "running": "busy", "finished": "go", "stopped": "wait", "failed": "stop"}
-MOST = 200  # runs that are listed
 
 
 def build(context: Context) -> None:
@@ -26,9 +25,11 @@ def build(context: Context) -> None:
     timer = gr.Timer(EVERY_S)
 
     def show() -> str:
+        latest, more = context.runs.latest()
         return render(
             "runs",
-            runs=[_row(context.runs.read(name)) for name in context.runs.names()[:MOST]],
+            runs=[_row(run) for run in latest],
+            more=formats.count(more) if more else "",
             tables=context.workspace.tables(),
             folder=context.workspace.runs,
         )

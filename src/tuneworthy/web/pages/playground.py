@@ -35,8 +35,8 @@ def build(context: Context) -> None:
         right = gr.HTML(elem_id="base", js_on_load=None)
 
     def load(request: gr.Request) -> tuple[Any, ...]:
-        names = context.runs.finished()
         name = asked(request, "run")
+        names = context.runs.finished([name])
         chosen = name if name in names else (names[0] if names else None)
         said = "" if names else alert("There is no finished run yet: start one first.")
         return gr.Dropdown(choices=names, value=chosen), rows_of(chosen), said

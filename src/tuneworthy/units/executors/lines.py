@@ -1,0 +1,32 @@
+"""A process that answers JSON lines on stdin with JSON lines on stdout.
+
+It ends when stdin does, so that killing the parent, in whatever way, never leaves it behind.
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import IO, Any
+
+Answer = Callable[[dict[str, Any], IO[str]], None]
+
+
+def converse(answer: Answer) -> None:
+    """Hands over every request, one by one, with where to write what is said to it; never returns."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints must not break the protocol
+    requests: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    while True:
+        answer(json.loads(requests.get()), answers)
+
+
+def _read(requests: "queue.Queue[str]") -> None:
+    for line in sys.stdin:
+        requests.put(line)
+    os._exit(0)

@@ -1,0 +1,71 @@
+"""The process that computes may die at any time: the answers are the same, and none is lost."""
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toy import toy_rows
+from tuneworthy.core.errors import RunFolderError
+from tuneworthy.refitting import final_fit
+from tuneworthy.serving.computing import Computer
+from tuneworthy.units.predictor import Predictor
+
+TEXTS = [row["text"] for row in toy_rows(12)]
+
+
+@pytest.fixture
+def computer(runs: dict[str, Path]) -> Iterator[Computer]:
+    found = Computer({"probe": final_fit(runs["probe"])}, 1)
+    yield found
+    found.stop()
+
+
+def test_a_process_of_its_own_predicts_exactly_what_this_one_does(
+    computer: Computer, runs: dict[str, Path]
+) -> None:
+    computer.start()
+    assert computer.predict("probe", TEXTS) == Predictor(runs["probe"]).predict(TEXTS)
+
+
+def test_clients_notice_no_kill_of_the_process_that_computes(serve: Any) -> None:
+    served = serve("probe")
+    expected = [served.post("/predict", {"input": text}).json()["label"] for text in TEXTS]
+    computer = served.server.service.computer
+    first = computer.pid
+    with ThreadPoolExecutor(6) as clients:
+        waiting = clients.map(lambda text: served.post("/predict", {"input": text}), TEXTS * 4)
+        os.kill(first, signal.SIGKILL)
+        answers = list(waiting)
+    assert [one.json().get("label") for one in answers] == expected * 4
+    assert computer.pid != first
+    assert "tuneworthy_restarts_total 1.0" in served.client.get("/metrics").text
+
+
+def test_texts_that_kill_two_processes_are_given_up_and_the_next_ones_answered(
+    computer: Computer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = computer._asked
+    computer.start()
+    before = computer.predict("probe", TEXTS)
+
+    def deadly(request: Any) -> Any:
+        if request.get("texts") == ["poison"]:
+            os.kill(computer.pid or 0, signal.SIGKILL)
+        return ask(request)
+
+    monkeypatch.setattr(computer, "_asked", deadly)
+    with pytest.raises(RuntimeError, match="and so did the one before it"):
+        computer.predict("probe", ["poison"])
+    assert computer.predict("probe", TEXTS) == before
+
+
+def test_a_fit_that_cannot_be_loaded_is_one_sentence(runs: dict[str, Path], tmp_path: Path) -> None:
+    fit = final_fit(runs["probe"])
+    fit.run = tmp_path / "gone"
+    with pytest.raises(RunFolderError, match="missing or damaged"):
+        Computer({"probe": fit}, 1).start()
