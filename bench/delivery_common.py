@@ -126,6 +126,17 @@ class Server:
         process = psutil.Process(self._process.pid)
         return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)]) / 2**20
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def text(self, path: str) -> str:
+        """A page, as text."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://127.0.0.1:{self.port}{path}") as reply:
+            return str(reply.read(), "utf-8")
+
     def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """A route's answer."""
         data = None if body is None else json.dumps(body).encode()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuneworthy import steps
@@ -12,6 +12,7 @@ from tuneworthy.core.finding import Finding
 from tuneworthy.core.job import Job
 from tuneworthy.data.loading import Loaded, load
 from tuneworthy.data.readers import read_table
+from tuneworthy.data.sampling import sampled_table
 from tuneworthy.data.table import Table
 from tuneworthy.tasks import TASKS, form_of
 
@@ -35,16 +36,38 @@ class Checked:
         return [self.data.columns.explanation, *self.data.notes, self.table.numbering]
 
 
-def check_job(job: Job, table: Table | None = None, slow: bool = False, mute: Sequence[str] = ()) -> Checked:
+def check_job(
+    job: Job,
+    table: Table | None = None,
+    slow: bool = False,
+    mute: Sequence[str] = (),
+    most: int | None = None,
+) -> Checked:
     """Every check's finding on the job's table.
+
+    Args:
+        job: what to examine.
+        table: stands in for the job's file when the rows are in memory already.
+        slow: run slow checks on large tables too.
+        mute: codes of checks to leave out, each text one or several with commas.
+        most: rows of a longer file that are drawn and examined; None for all of them.
 
     Raises:
         DataError, JobError, NotFoundError: what would stop the main job before it plans, or a code to mute is
             unknown.
     """
     mute = [code.strip().upper() for given in mute for code in given.split(",") if code.strip()]
+    told: tuple[str, ...] = ()
+    if table is None and most is not None:
+        table, count = sampled_table(Path(job.data.path), most, job.seed)
+        if count > len(table):
+            told = (
+                f"{len(table):,} of {count:,} rows were drawn and examined: pairs of rows that were not both "
+                "drawn are not seen, and counts are of these rows (--whole examines all).",
+            )
     table = table or read_table(Path(job.data.path))
     data = load(job, table, form_of(TASKS.get(job.task)))
+    data = replace(data, notes=(*told, *data.notes))
     findings = run_checks(steps.examined(job, data, slow), mute)
     unknown = set(mute) - {found.code for found in findings}
     if unknown:

@@ -7,6 +7,7 @@ import typer
 
 from tuneworthy.cli.options import Group, Input, Set, Source, Target, Task, Test, columns_of, overrides_of
 
+MOST = 100_000  # rows; of a longer table so many are drawn, in memory that does not grow with it
 BLOCKED = 1  # the exit code of a table that the main job would refuse
 
 
@@ -23,6 +24,10 @@ def command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     slow: Annotated[bool, typer.Option("--slow", help="Run slow checks on large tables too.")] = False,
+    every_row: Annotated[
+        bool,
+        typer.Option("--whole", help=f"Examine every row of a table of more than {MOST:,}."),
+    ] = False,
     whole: Annotated[
         bool,
         typer.Option("--all", help="List every check, also those that passed or do not apply, and why."),
@@ -63,7 +68,8 @@ def command(
         raise JobError(f"--html wants a file to write, got '{html}': name one that ends in .html.")
     overrides = overrides_of(set, None, None, task=task)
     job, table = make_job(source, columns_of(input, target, group, test), {}, overrides)
-    checked = check_job(job, table, slow, tuple(mute or ()))
+    all_rows = every_row or fix or apply is not None  # what is written back is every row
+    checked = check_job(job, table, slow, tuple(mute or ()), None if all_rows else MOST)
     if json:
         typer.echo(findings_json(checked.findings))
     else:
