@@ -33,12 +33,21 @@ JSON_LINES = ".jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written."""
+    """What was written.
+
+    Attributes:
+        rows, abstained, blank: of the file.
+        method: that answered.
+        before: rows that were there already, of a call that was stopped.
+        replaced: whether a file of that name was there.
+    """
 
     rows: int
     abstained: int
     blank: int
     method: str
+    before: int = 0
+    replaced: bool = False
 
 
 def predict_file(
@@ -90,7 +99,8 @@ def predict_file(
     size = min((PARTS[role] for role in predictor.unit.models), default=PARTS["none"])
     asked = [predictor.unit.address, file_digest(data), columns, abstain_below, label_only, size]
     with GrowingFile(output, address(asked)) as file:
-        done, abstained = file.counts.get("rows", 0), file.counts.get("abstained", 0)
+        before = done = file.counts.get("rows", 0)
+        abstained, replaced = file.counts.get("abstained", 0), output.exists()
         for number, part in enumerate(read_parts(data, size)):
             if number * size < done:
                 continue
@@ -106,7 +116,7 @@ def predict_file(
             file.append(content, {"rows": done, "abstained": abstained})
             report(done, survey.rows, {})
         file.finish()
-    return Written(survey.rows, abstained, survey.blank, predictor.unit.method)
+    return Written(survey.rows, abstained, survey.blank, predictor.unit.method, before, replaced)
 
 
 @dataclass(frozen=True, slots=True)

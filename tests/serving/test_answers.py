@@ -3,6 +3,7 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 
 from toy import toy_rows
 from tuneworthy.evaluation.calibration import log_scores, softened
+from tuneworthy.refitting import final_fit
+from tuneworthy.serving import worker
+from tuneworthy.serving.computing import Computer
 from tuneworthy.units.predictor import Predictor
 
 TEXTS = [row["text"] for row in toy_rows(50, seed=7)]
@@ -90,9 +94,11 @@ def test_the_fitted_temperature_is_kept_in_the_run_folder(both: Any, runs: Any) 
     assert {one["method"] for one in kept["estimates"]} == {"as it was", "calibrated"}
 
 
-def test_two_adapters_on_one_base_share_its_weights_and_answer_as_alone(serve: Any, runs: Any) -> None:
-    served = serve("lora", "twin")
-    decoders = [run.predictor._fitted.decoder for run in served.server.service.runs.values()]
+def test_two_adapters_on_one_base_share_its_weights_and_answer_as_alone(runs: Any) -> None:
+    predictors: dict[str, Predictor] = {}
+    order = Computer({name: final_fit(runs[name]) for name in ("lora", "twin")}, 1).order
+    worker.answer(predictors, order, StringIO())
+    decoders = [one._fitted.decoder for one in predictors.values()]  # type: ignore[attr-defined]
     weights = [
         {name: id(p) for name, p in one.model.named_parameters() if ".lora_" not in name} for one in decoders
     ]
@@ -100,6 +106,4 @@ def test_two_adapters_on_one_base_share_its_weights_and_answer_as_alone(serve: A
     adapters = [{id(p) for name, p in one.model.named_parameters() if ".lora_" in name} for one in decoders]
     assert not adapters[0] & adapters[1]
     alone = Predictor(runs["lora"]).predict(TEXTS[:8])
-    body = {"inputs": TEXTS[:8], "model": "twin"}
-    shared = served.post("/predict/batch", body).json()["predictions"]
-    assert [one["label"] for one in shared] == [one.value for one in alone]
+    assert predictors["twin"].predict(TEXTS[:8]) == alone

@@ -40,4 +40,8 @@ def command(
     abstained = (
         f"{written.abstained} abstained (confidence below {abstain_below:g}), " if abstain_below else ""
     )
-    typer.echo(f"Wrote {output}: {written.rows} rows by {written.method}, {abstained}{written.blank} blank.")
+    went_on = f", {written.before} of them before it was stopped" if written.before else ""
+    typer.echo(
+        f"{'Replaced' if written.replaced else 'Wrote'} {output}: {written.rows} rows by {written.method}, "
+        f"{abstained}{written.blank} blank{went_on}."
+    )

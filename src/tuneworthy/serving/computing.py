@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tuneworthy.core import errors
@@ -23,6 +24,9 @@ class Computer:
 
     A request that finds the process dead, or under which it dies, is asked once more of a new one. What
     kills two of them is given up, so that it cannot keep the others from their answers.
+
+    Attributes:
+        order: the first request of a process, see `worker.answer`.
     """
 
     def __init__(
@@ -35,7 +39,7 @@ class Computer:
             threads: of the models.
             restarted: told each time that a process took the place of a dead one.
         """
-        self._order = {
+        self.order = {
             "threads": threads,
             "fits": {
                 name: {
@@ -69,7 +73,7 @@ class Computer:
             encoding="utf-8",
         )
         try:
-            self._asked(self._order)
+            self._asked(self.order)
         except _DiedError as error:
             raise RuntimeError(f"{error}, while the models were loaded") from None
 
@@ -101,7 +105,8 @@ class Computer:
             self._process.wait()
             for pipe in (self._process.stdin, self._process.stdout):
                 assert pipe is not None
-                pipe.close()
+                with suppress(OSError):  # what could not be written to it is of no use any more
+                    pipe.close()
             self._process = None
 
     def _asked(self, request: Mapping[str, Any]) -> dict[str, Any]:
