@@ -7,7 +7,7 @@ import typer
 
 from tuneworthy.cli.options import Group, Input, Set, Source, Target, Task, Test, columns_of, overrides_of
 
-MOST = 100_000  # rows; of a longer table so many are drawn, in memory that does not grow with it
+MOST = 50_000  # rows; of a longer table so many are drawn, in memory that does not grow with it
 BLOCKED = 1  # the exit code of a table that the main job would refuse
 
 
