@@ -1,7 +1,7 @@
 """Load that does not end: mixed traffic on a server whose model is killed, ten thousand runs, a million rows.
 
-    python bench/soak.py [--only traffic runs rows] [--minutes 30] [--clients 24] [--count 10000]
-                         [--rows 1000000]
+    python bench/soak.py [--only traffic runs rows] [--minutes 30] [--clients 24] [--pause 0]
+                         [--count 10000] [--rows 1000000]
 
 traffic  `tuneworthy serve` of a probe under clients that ask one text or several, take part of an answer and
          hang up, send rubbish, and come too fast for the queue; the process that computes is killed every
@@ -119,10 +119,12 @@ async def exchanged(port: int, route: str, body: bytes, hang_up: bool = False) -
             await writer.wait_closed()
 
 
-async def client(port: int, number: int, own: Answers, until: float, seen: Seen) -> None:
-    """Asks until the time is up; what is refused for want of room is asked again."""
+async def client(port: int, number: int, own: Answers, until: float, pause: float, seen: Seen) -> None:
+    """Asks until the time is up, with pauses of so many seconds in the mean; what is refused is asked again."""
     draw, pool = random.Random(number), list(own)
     while time.monotonic() < until:
+        if pause:
+            await asyncio.sleep(draw.expovariate(1 / pause))
         sort = draw.choices(("one", "several", "hang up", "rubbish", "pause"), (60, 20, 8, 8, 4))[0]
         if sort == "pause":
             await asyncio.sleep(draw.random())
@@ -213,7 +215,10 @@ def traffic(options: argparse.Namespace) -> Figures:
         until = time.monotonic() + options.minutes * 60
 
         async def everybody() -> None:
-            asking = (client(server.port, number, own, until, seen) for number in range(options.clients))
+            asking = (
+                client(server.port, number, own, until, options.pause, seen)
+                for number in range(options.clients)
+            )
             await asyncio.gather(watch(server, until, seen), *asking)
 
         asyncio.run(everybody())
@@ -300,6 +305,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--clients", type=int, default=24)
+    parser.add_argument("--pause", type=float, default=0.0, help="of a client between requests, in seconds")
     parser.add_argument("--count", type=int, default=10_000, help="runs")
     parser.add_argument("--rows", type=int, default=1_000_000)
     options = parser.parse_args()

@@ -28,7 +28,7 @@ def page_seconds(runs: Path) -> tuple[float, float]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page()
         page.goto(address)  # with the token; the browser's and the server's first page
-        page.wait_for_load_state("networkidle")
+        page.wait_for_selector("a[href^='/runs']", timeout=300_000)
         taken = []
         for _ in range(2):
             started = time.perf_counter()
