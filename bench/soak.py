@@ -120,7 +120,7 @@ async def exchanged(port: int, route: str, body: bytes, hang_up: bool = False) -
 
 
 async def client(port: int, number: int, own: Answers, until: float, pause: float, seen: Seen) -> None:
-    """Asks until the time is up, with pauses of so many seconds in the mean; what is refused is asked again."""
+    """Asks until the time is up, pausing so many seconds in the mean; what is refused is asked again."""
     draw, pool = random.Random(number), list(own)
     while time.monotonic() < until:
         if pause:
