@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def command(
     source: Source,
     on: Annotated[
-        str, typer.Option("--on", help="Where: sagemaker, azureml, colab, skypilot.", metavar="WHERE")
+        str, typer.Option("--on", help="Where: sagemaker, azureml, ray, colab, skypilot.", metavar="WHERE")
     ],
     max_cost: Annotated[
         float, typer.Option("--max-cost", min=0, help="US dollars that it may cost at most.", metavar="USD")

@@ -1,10 +1,10 @@
 """What runs elsewhere: unpacks a bundle, runs its job, leaves an archive. Ends in the same run as here.
 
-    python -m tuneworthy.launchers.worker --bundle DIR --work DIR --out DIR [--limit SECONDS]
+    python -m tuneworthy.launchers.worker --bundle DIR --work DIR --out DIR [--limit SECONDS] [--put URL]
 
 A run that is stopped (SIGTERM, Ctrl-C, the time limit) leaves its archive too. Started again on the same
-work folder it goes on where it was. The exit code is 0 when the run has finished, 2 for a job that cannot be
-run, 3 when it was stopped.
+work folder it goes on where it was. With --put the archive is copied to shared storage as well. The exit code
+is 0 when the run has finished, 2 for a job that cannot be run, 3 when it was stopped.
 """
 
 import argparse
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bundle", type=Path, help="the folder that was sent")
     parser.add_argument("--work", type=Path, help="where it runs; kept, a stopped run goes on from there")
     parser.add_argument("--out", type=Path, help="where the archive is left")
+    parser.add_argument("--put", help="where the archive is copied: a path or URL of shared storage")
     parser.add_argument("--limit", type=float, help="seconds after which it is stopped")
     parser.add_argument("--opt-ml", type=Path, help="SageMaker's folder, /opt/ml, in place of all three")
     given = parser.parse_args(arguments)
@@ -50,7 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_container(given.opt_ml, given.limit)
     if None in (given.bundle, given.work, given.out):
         parser.error("--bundle, --work and --out are needed")
-    return run_bundle(given.bundle, given.work, given.out, given.limit)
+    code = run_bundle(given.bundle, given.work, given.out, given.limit)
+    if given.put is not None and (given.out / ARCHIVE).exists():
+        put(given.out / ARCHIVE, given.put)
+    return code
+
+
+def put(archive: Path, place: str) -> None:
+    """Copies the archive to a path or URL; it has its name there once it is whole."""
+    import fsspec
+
+    system, path = fsspec.core.url_to_fs(place)
+    system.makedirs(path.rpartition("/")[0], exist_ok=True)
+    system.put_file(str(archive), f"{path}.part")
+    system.mv(f"{path}.part", path)
+    _say(f"the archive is at {place}")
 
 
 def run_container(opt_ml: Path, limit: float | None = None) -> int:
