@@ -141,7 +141,6 @@ def flows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         said["url"] = said_by(
             "run", "table.csv", "--set", "prompt_model=openai:m@https://me:hunter2@far.example/v1"
         )
-        said["broken"] = said_by("run", "table.csv", "--target", "text", "--task", "regression")
     return said
 
 

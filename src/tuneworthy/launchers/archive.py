@@ -164,7 +164,7 @@ class _Bounded(io.RawIOBase):
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
-    with gzip.open(archive, "rb") as stream, tarfile.open(fileobj=_Bounded(stream), mode="r:") as tar:  # type: ignore[arg-type]
+    with gzip.open(archive, "rb") as stream, tarfile.open(fileobj=_Bounded(stream), mode="r:") as tar:
         yield tar
 
 
