@@ -64,7 +64,7 @@ sbom: install
 
 audit: install
 	test -x $(BIN)/pip-audit || $(PIP) pip-audit
-	$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip
+	$(BIN)/pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip
 
 clean:
 	rm -rf .venv runs
