@@ -9,9 +9,12 @@ run.predict(["We may change our fees at any time."])
 
 from typing import TYPE_CHECKING, Any
 
+from tuneworthy.core.telemetry import switch_off
+
 if TYPE_CHECKING:
     from tuneworthy.api import Run, adapt, open_run, plan, rank_models, run
 
+switch_off()
 __version__ = "0.1.0"
 __all__ = ["Run", "__version__", "adapt", "open_run", "plan", "rank_models", "run"]
 

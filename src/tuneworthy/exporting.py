@@ -23,7 +23,7 @@ from tuneworthy.units.refit import Refit
 PASSPORT, CARD = "tuneworthy.json", "README.md"
 TOOLS = ("converter", "quantizer", "llamacpp")
 FORMAT = 1  # of the passport
-SHOWN_BYTES, SHOWN_TOKENS = 60, 8  # of the first row that differs, at the end of its prompt
+SHOWN_TOKENS = 8  # of the first row that differs, at the end of its prompt
 USUAL = ("merged", "encoder", "sklearn", "decision")  # the first that suits is exported where none is named
 Say = Callable[[str], None]
 
@@ -170,7 +170,8 @@ def _export(exporter: Exporter, subject: Subject, target: Path, rows: int, say: 
         parity = examine(subject, exporter, partial, chosen)
         if not parity.passed:
             write_text(failed, to_json(parity))
-            raise ParityError(failure(parity, f" Nothing was kept; what the gate saw is in {failed}."))
+            kept = f" Nothing was kept; what the gate saw, the row's prompt with it, is in {failed}."
+            raise ParityError(failure(parity, refit.unit.labels, kept))
         if target.exists():
             say(f"{name}: the earlier export in {target} is replaced")
         _label(partial, exporter, subject, parity)
@@ -182,15 +183,15 @@ def _export(exporter: Exporter, subject: Subject, target: Path, rows: int, say: 
     return Exported(target, parity)
 
 
-def failure(parity: Parity, tail: str = "") -> str:
-    """Why the gate fails, the first differing row named."""
+def failure(parity: Parity, labels: Sequence[str] = (), tail: str = "") -> str:
+    """Why the gate fails, the first differing row named; no text of the row is in it, `labels` may be."""
     text = f"{parity.artefact} does not answer as the fit it was made from: {'; '.join(parity.causes)}."
     if (first := parity.first) is not None:
-        text += f" The first row that differs is {first.row} ({first.expected!r} became {first.found!r})"
-        if first.found_prompt is not None and first.found_tokens is not None:
+        answers = f" ({first.expected!r} became {first.found!r})" if first.expected in labels else ""
+        text += f" The first row that differs is {first.row}{answers}"
+        if first.found_tokens is not None:
             last = ", ".join(map(str, first.found_tokens[-SHOWN_TOKENS:]))
-            prompt = first.found_prompt.encode("utf-8", "replace")[-SHOWN_BYTES:]
-            text += f"; its prompt ends in {prompt!r}, {len(first.found_tokens)} tokens, the last {last}"
+            text += f"; its prompt has {len(first.found_tokens)} tokens, the last {last}"
         text += "."
     return text + tail
 
@@ -214,7 +215,7 @@ def _label(folder: Path, exporter: Exporter, subject: Subject, parity: Parity) -
         "labels": list(unit.labels),
         "base_models": {role: ref.model_dump() for role, ref in unit.models.items()},
         "files": {path.relative_to(folder).as_posix(): file_digest(path) for path in files},
-        "parity": parity.model_dump(mode="json"),
+        "parity": parity.model_copy(update={"first": None}).model_dump(mode="json"),  # it quotes a row
     }
     write_text(folder / PASSPORT, to_json(passport))
     contents = load_contents(refit.run)

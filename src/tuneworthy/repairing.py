@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tuneworthy.checking import Checked
 from tuneworthy.checks.personal_data import masked
-from tuneworthy.checks.special_tokens import apart
 from tuneworthy.checks.text_damage import repaired
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.core.hashing import address
+from tuneworthy.core.turn_marks import apart
 from tuneworthy.data.readers import read_table
 from tuneworthy.data.safe_csv import csv_text, plain
 from tuneworthy.data.table import Table

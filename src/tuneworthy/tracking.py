@@ -29,10 +29,6 @@ from tuneworthy.trackers._process import END, WAIT_S
 WAIT_WHEN_STOPPED_S = 3.0
 OURS = ("TUNEWORTHY_API_KEY", "OPENAI_API_KEY")  # keys that no tracker needs
 QUIET = {
-    "GRADIO_ANALYTICS_ENABLED": "False",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
     "WANDB_SILENT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",

@@ -60,10 +60,15 @@ def test_a_truncated_target_is_found(decoder: Decoder) -> None:
         audit_rows(decoder, TASK, [row], [EXAMPLE], row.length - 1)
 
 
-def test_a_label_that_is_a_special_token_is_found(decoder: Decoder) -> None:
-    example = EXAMPLE.model_copy(update={"target": "a<|im_end|>b"})
+def test_a_special_token_among_the_supervised_ones_is_found(decoder: Decoder) -> None:
+    row = encode_row(decoder, TASK, "Answer.", EXAMPLE)
     with pytest.raises(AuditError, match="special token"):
-        audit_rows(decoder, TASK, [encode_row(decoder, TASK, "Answer.", example)], [example], 512)
+        audit_rows(decoder, TASK, [replace(row, answer=(*row.answer, row.answer[-1]))], [EXAMPLE], 512)
+
+
+def test_a_label_that_is_a_special_token_is_learned_as_text(decoder: Decoder) -> None:
+    example = EXAMPLE.model_copy(update={"target": "a<|im_end|>b"})
+    audit_rows(decoder, TASK, [encode_row(decoder, TASK, "Answer.", example)], [example], 512)
 
 
 def test_the_shown_row_marks_supervised_tokens_only(decoder: Decoder) -> None:

@@ -126,3 +126,23 @@ def test_a_newer_archive_replaces_an_older_one_whole(run: Path, tmp_path: Path) 
     manifest = unpack(tmp_path / "two", tmp_path / "here")
     assert same_files(tmp_path / "here", manifest) and "verdict.json" not in manifest.files
     assert isinstance(manifest, Manifest)
+
+
+def test_an_archive_that_would_fill_the_disk_is_not_unpacked(run: Path, tmp_path: Path) -> None:
+    with (run / "zeros.bin").open("wb") as file:
+        file.truncate(300 * 2**20)
+    pack(run, tmp_path / "bomb", "abc", "finished", "", 1.0)
+    assert (tmp_path / "bomb").stat().st_size < 2 * 2**20
+    with pytest.raises(LaunchError, match="no run grows like that"):
+        unpack(tmp_path / "bomb", tmp_path / "here" / "run")
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_that_says_it_is_long_takes_no_memory(kind: bytes, tmp_path: Path) -> None:
+    head = tarfile.TarInfo("x")
+    head.type, head.size = kind, 40 * 2**30
+    with gzip.open(tmp_path / "bomb", "wb") as file:
+        file.write(head.tobuf() + bytes(2**20))
+    with pytest.raises(LaunchError, match="no whole archive"):
+        read_manifest(tmp_path / "bomb")

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -68,14 +70,90 @@ def test_a_server_that_others_can_reach_needs_a_key(monkeypatch: pytest.MonkeyPa
     assert api_key("127.0.0.1") is None and api_key("::1") is None
     with pytest.raises(JobError, match="TUNEWORTHY_SERVE_KEY"):
         api_key("0.0.0.0")
-    monkeypatch.setenv("TUNEWORTHY_SERVE_KEY", "k")
-    assert api_key("0.0.0.0") == "k"
+    monkeypatch.setenv("TUNEWORTHY_SERVE_KEY", "guessed")
+    assert api_key("127.0.0.1") == "guessed"
+    with pytest.raises(JobError, match="guess at a key of 7 characters"):
+        api_key("0.0.0.0")
+    monkeypatch.setenv("TUNEWORTHY_SERVE_KEY", "k" * 16)
+    assert api_key("0.0.0.0") == "k" * 16
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", ""])
 def test_a_name_that_was_rebound_to_this_machine_is_refused(host: str, both: Any) -> None:
     assert both.client.get("/v1/models", headers={"Host": host}).status_code == 421
     assert both.client.get("/v1/models", headers={"Host": "localhost:1"}).status_code == 200
+
+
+CROSS = (
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://127.0.0.1:3000"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"},
+)
+
+
+@pytest.mark.parametrize("headers", CROSS, ids=str)
+def test_a_page_of_another_site_is_not_answered_where_there_is_no_key(headers: Any, both: Any) -> None:
+    for sent in (
+        {"content": b'{"input": "x", "model": "probe"}'},
+        {"json": {"input": "x", "model": "probe"}},
+    ):
+        response = both.client.post("/predict", headers=headers, **sent)
+        assert response.status_code == 403 and response.json()["error"]["code"] == "origin"
+    before = both.client.options("/predict", headers={**headers, "Access-Control-Request-Method": "POST"})
+    assert before.status_code == 403
+    assert not [name for name in before.headers if name.startswith("access-control-")]
+
+
+def test_its_own_page_and_programs_are(both: Any) -> None:
+    own = {"Origin": both.url, "Sec-Fetch-Site": "same-origin"}
+    for headers in ({}, own):
+        assert both.post("/predict", {"input": "x", "model": "probe"}, headers=headers).status_code == 200
+    assert both.client.get(
+        "/docs", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    ).is_success
+
+
+def test_every_answer_tells_a_browser_to_make_nothing_of_it(both: Any, strict: Any) -> None:
+    answers = [
+        both.client.get("/health"),
+        both.client.get("/docs"),
+        both.client.get("/nowhere"),
+        both.client.get("/v1/models", headers={"Host": "evil.example"}),
+        both.post("/predict", {"input": "x", "model": "probe"}),
+        both.post("/predict", {}),
+        strict.client.get("/v1/models"),
+    ]
+    for answer in answers:
+        said = answer.headers
+        assert said["x-content-type-options"] == "nosniff" and said["x-frame-options"] == "DENY"
+        assert said["referrer-policy"] == "no-referrer" and said["cache-control"] == "no-store"
+        assert "frame-ancestors 'none'" in said["content-security-policy"]
+        assert ("script-src" in said["content-security-policy"]) == (answer is answers[1])
+        assert not [name for name in said if name.startswith("access-control-") or name == "server"]
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(both: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuneworthy.serving.gate.BODY_S", 0.5)
+    host, _, port = both.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as slow:
+        head = [
+            "POST /predict HTTP/1.1",
+            f"Host: {host}",
+            "Content-Type: application/json",
+            "Content-Length: 99",
+        ]
+        slow.sendall("\r\n".join([*head, "", '{"input']).encode())
+        assert slow.recv(64).startswith(b"HTTP/1.1 408")
+    assert both.post("/predict", {"input": "x", "model": "probe"}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "..%2f..%2fsecret", "probe/../../x", "C:\\x"])
+def test_no_name_of_a_client_becomes_a_path(name: str, both: Any) -> None:
+    assert both.post("/predict", {"input": "x", "model": name}).status_code == 404
+    assert both.client.get(f"/v1/models/{quote(name, safe='')}").status_code == 404
+    assert both.client.get(f"/swagger/{name}").status_code == 404
 
 
 def test_what_is_too_large_is_said_to_be(strict: Any) -> None:

@@ -130,3 +130,21 @@ def test_a_page_runs_its_own_scripts_alone_and_names_no_other_host(guard: Guard,
     assert b"https://" not in body and b"Gradio" not in body
     assert int(headers["content-length"]) == len(body)
     assert "access-control-allow-origin" not in headers
+
+
+def test_every_answer_of_the_pages_has_the_headers_that_browsers_go_by(guard: Guard, cookie: str) -> None:
+    for status, headers, _ in (
+        _ask(guard),
+        _ask(guard, cookie=cookie),
+        _ask(guard, cookie=cookie, host="evil.example"),
+        _ask(guard, cookie=cookie, method="POST", body=b"x" * 101),
+    ):
+        assert headers["x-content-type-options"] == "nosniff", status
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert not [name for name in headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize("length", ["-1", "abc", "1e9", ""])
+def test_a_length_that_is_none_is_not_believed(guard: Guard, cookie: str, length: str) -> None:
+    assert _ask(guard, cookie=cookie, method="POST", body=b"x" * 101, content_length=length)[0] == 413

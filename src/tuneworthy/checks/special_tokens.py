@@ -1,18 +1,12 @@
 """TW013: a chat template's own tokens inside the data."""
 
-import re
-
 from tuneworthy.checks import Examined, names, noted, say
 from tuneworthy.core.finding import Finding, RowNote
-
-# What the chat templates of the common model families write around turns.
-KNOWN = re.compile(
-    r"<\|[a-z0-9_]{2,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>|<\uff5c.{1,30}?\uff5c>"
-)
+from tuneworthy.core.turn_marks import KNOWN
 
 
 class SpecialTokens:
-    """Text that a tokenizer reads as the end of a turn: what follows is trained, or never read."""
+    """Text that a tokenizer reads as the end of a turn: models are given it with a space inside."""
 
     code = "TW013"
     title = "chat-template tokens in the text"
@@ -35,14 +29,9 @@ class SpecialTokens:
             "issue",
             f"{noted(notes, 'holds', 'hold')} tokens that end or begin a turn for a model: "
             f"{names(list(seen))}.",
-            "Remove them, or write them apart, e.g. with a space inside.",
+            "Remove them: models are given them with a space inside, so that no row ends its own turn.",
             notes=notes,
         )
-
-
-def apart(text: str) -> str:
-    """The text with a space inside every such token, so that no tokenizer takes it for one."""
-    return KNOWN.sub(lambda found: f"{found.group()[0]} {found.group()[1:]}", text)
 
 
 PLUGIN = SpecialTokens()

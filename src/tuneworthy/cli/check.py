@@ -1,11 +1,14 @@
 """`tuneworthy check`: what is wrong with a table, row by row, and what to do."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tuneworthy.cli.options import Group, Input, Set, Source, Target, Task, Test, columns_of, overrides_of
+
+if TYPE_CHECKING:
+    from tuneworthy.checking import Checked
 
 MOST = 50_000  # rows; of a longer table so many are drawn, in memory that does not grow with it
 BLOCKED = 1  # the exit code of a table that the main job would refuse
@@ -22,6 +25,9 @@ def command(
         Path | None,
         typer.Option("--html", help="Write the findings with their rows as a page.", metavar="FILE"),
     ] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Leave what rows say out of that page: numbers of rows stay.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     slow: Annotated[bool, typer.Option("--slow", help="Run slow checks on large tables too.")] = False,
     every_row: Annotated[
@@ -59,11 +65,13 @@ def command(
     from tuneworthy.core.errors import JobError
     from tuneworthy.repairing import apply_review
     from tuneworthy.repairing import fix as write_fixed
-    from tuneworthy.reports.doctor import doctor_page, doctor_text, findings_json
+    from tuneworthy.reports.doctor import doctor_text, findings_json
     from tuneworthy.runfolder.folder import write_text
 
     if fix and apply is not None:
         raise JobError("--fix and --apply exclude each other: apply the review that --fix wrote.")
+    if redact and html is None:
+        raise JobError("--redact is about the page that --html writes: name it, as in --html page.html.")
     if html is not None and (html.is_dir() or html.suffix.lower() not in (".html", ".htm")):
         raise JobError(f"--html wants a file to write, got '{html}': name one that ends in .html.")
     overrides = overrides_of(set, None, None, task=task)
@@ -78,10 +86,7 @@ def command(
         rows = len(checked.data.dataset)
         console.print(doctor_text(checked.data.source, rows, checked.heading, checked.findings, whole))
     if html is not None:
-        texts = {row.row: row for row in checked.data.dataset.examples}
-        held = {row.row: row for row in checked.data.test_rows}
-        page = doctor_page(checked.data.source, checked.heading, checked.findings, texts, held)
-        write_text(html, page)
+        write_text(html, _page(checked, redact))
         typer.echo(f"Wrote {html}.", err=json)
     if fix:
         changes, proposals = write_fixed(checked, output)
@@ -105,3 +110,17 @@ def command(
         )
     if checked.blocking:
         raise typer.Exit(BLOCKED)
+
+
+def _page(checked: "Checked", redact: bool) -> str:
+    """The findings with their rows; `redact`: with the numbers of rows alone."""
+    from tuneworthy.reports.doctor import doctor_page
+    from tuneworthy.reports.shared import quoteless, wordless
+
+    texts = {row.row: row for row in checked.data.dataset.examples}
+    held = {row.row: row for row in checked.data.test_rows}
+    findings = checked.findings
+    if redact:
+        texts, held = wordless(texts), wordless(held)
+        findings = tuple(quoteless(found) for found in findings)
+    return doctor_page(checked.data.source, checked.heading, findings, texts, held)

@@ -2,25 +2,29 @@
 
 import csv
 import io
-import json
+import re
 from collections.abc import Iterable, Sequence
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with, as spreadsheets read it
+# What a formula begins with, as spreadsheets read it; East Asian ones take the wide signs too.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """The table as text; texts are made inert, numbers stay numbers."""
-    return _written([header]) + csv_lines(rows)
+    """The table as text; texts are made inert, names of columns too, numbers stay numbers."""
+    return csv_lines([header]) + csv_lines(rows)
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> str:
     """Rows without a header."""
-    return _written([inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
-
-
-def _written(rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    plainly = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        cells = [inert(cell) if isinstance(cell, str) else cell for cell in row]
+        # Readers end a row at a bare carriage return, which the writer does not quote by itself.
+        returns = any(isinstance(cell, str) and "\r" in cell for cell in cells)
+        (quoted if returns else plainly).writerow(cells)
     return text.getvalue()
 
 
@@ -30,13 +34,7 @@ def inert(cell: str) -> str:
     >>> inert("-5"), inert("=A1"), inert("plain")
     ('-5', "'=A1", 'plain')
     """
-    if not cell.startswith(FORMULA):
-        return cell
-    try:
-        json.loads(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell
+    return f"'{cell}" if cell.startswith(FORMULA) and not NUMBER.fullmatch(cell) else cell
 
 
 def plain(cell: str) -> str:

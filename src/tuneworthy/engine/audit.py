@@ -33,11 +33,14 @@ def audit_rows(
             )
         if any(token in special for token in row.answer[:-1]):
             raise AuditError(f"{where}: its answer contains one of the model's special tokens; rename it.")
-        written, wanted = decoder.tokenizer.decode(list(row.answer[:-1])), task.format(example.target or "")
+        written = decoder.tokenizer.decode(list(row.answer[:-1]))
+        wanted = decoder.apart(task.format(example.target or ""))
         if written.strip() != wanted.strip():
+            # A label may be quoted; what a row says stands in no message.
+            shown = "" if task.open else f" {wanted!r} reads {written!r} then:"
             raise AuditError(
-                f"{where}: the supervised tokens read {written!r}, the answer is {wanted!r}: the tokenizer "
-                f"does not keep this answer; {'change' if task.open else 'rename'} it."
+                f"{where}: the tokenizer does not keep its answer;{shown} "
+                f"{'change' if task.open else 'rename'} it."
             )
         if row.length > max_tokens:
             raise AuditError(

@@ -95,7 +95,7 @@ def _instructions(decoder: Decoder) -> list[Prediction]:
     prompts = [decoder.encode(_chat(decoder, instruction.text)) for instruction in asked]
     stop = sorted({decoder.encode_answer([_turn("")], "x")[-1], decoder.tokenizer.eos_token_id})
     written = generate(decoder, prompts, stop, ANSWER_TOKENS)
-    raws = [str(decoder.tokenizer.decode(tokens, skip_special_tokens=True)) for tokens in written]
+    raws = [decoder.decode(tokens) for tokens in written]
     return [
         Prediction(
             example_id=instruction.id,

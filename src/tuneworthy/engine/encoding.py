@@ -74,8 +74,10 @@ def encode_fitting_prompt(
 def cut_input(decoder: Decoder, text: str, max_tokens: int) -> str:
     """The text, or as much of it as `max_tokens` tokens hold; training and serving cut alike.
 
-    A text keeps its beginning, a chat its system turn and its latest turns.
+    A text keeps its beginning, a chat its system turn and its latest turns. Special tokens are written apart
+    first: that makes a text longer.
     """
+    text = decoder.apart(text)
     turns = transcribed(text)
     if turns is None or len(decoder.encode(text)) <= max_tokens:
         return _beginning(decoder, text, max_tokens)

@@ -119,15 +119,17 @@ def _of_right_answer(subject: Subject, decoder: Decoder, row: Example, prompt: l
 
 
 def request_rows(subject: Subject, speaker: Decoder, rows: Sequence[Example]) -> list[Row]:
-    """The rows as chats, cut as the fit cuts them, and the texts whose log-probability is asked."""
+    """The rows as chats, cut and made inert as for the fit, and the texts whose log-probability is asked."""
     setting = subject.refit.setting
     own = subject.refit.unit.parameters
     limit = int(own.get("settings", own)["max_input_tokens"])
-    labels = [setting.task.format(label) for label in setting.labels]
+    labels = [speaker.apart(setting.task.format(label)) for label in setting.labels]
     return [
         {
-            "messages": setting.task.messages(setting.instruction, cut_input(speaker, row.input, limit)),
-            "answers": [setting.task.format(str(row.target))] if setting.task.open else labels,
+            "messages": speaker.inert(
+                setting.task.messages(setting.instruction, cut_input(speaker, row.input, limit))
+            ),
+            "answers": [speaker.apart(setting.task.format(str(row.target)))] if setting.task.open else labels,
         }
         for row in rows
     ]

@@ -49,9 +49,8 @@ def around(speaker: Decoder) -> Around:
             f"the chat template of {speaker.folder.name} does not write each turn once, so that no Modelfile "
             "can have it: export gguf, whose file holds the template itself."
         )
-    written = speaker.tokenizer.apply_chat_template
-    after_user = str(written(turns[:2], tokenize=False)).partition(user)[2]
-    after_assistant = str(written(turns[:3], tokenize=False)).partition(assistant)[2]
+    after_user = speaker.rendered(turns[:2]).partition(user)[2]
+    after_assistant = speaker.rendered(turns[:3]).partition(assistant)[2]
     before_user = parts[3].removeprefix(after_assistant)
     return Around(
         (parts[0], parts[1].removesuffix(before_user)),

@@ -87,16 +87,20 @@ class Decision:
         asked = [
             {
                 "state": cut_input(speaker, row.input, limit),
-                "instructions": setting.instruction,
-                "options": list(setting.labels),
+                "instructions": speaker.apart(setting.instruction),
+                "options": [speaker.apart(label) for label in setting.labels],
             }
             for row in rows
         ]
         reply = ask("decision", {"folder": str(folder), "rows": asked}, "what was written")
+        label_of = {speaker.apart(label): label for label in setting.labels}
         given = tuple(
             Given(
-                row["choice"],
-                {label: float(np.log(max(p, LEAST))) for label, p in row["probabilities"].items()},
+                label_of[row["choice"]],
+                {
+                    label_of[option]: float(np.log(max(p, LEAST)))
+                    for option, p in row["probabilities"].items()
+                },
                 row["prompt"],
                 tuple(row["tokens"]),
             )

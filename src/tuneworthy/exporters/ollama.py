@@ -34,7 +34,7 @@ class Ollama:
         stop = speaker.tokenizer.convert_ids_to_tokens(decoders.stop_of(speaker, subject))
         setting = subject.refit.setting
         longest = decoders.longest_of(subject) or _longest_label(subject)
-        text = modelfile(around(speaker), file, setting.instruction, [stop], longest)
+        text = modelfile(around(speaker), file, speaker.apart(setting.instruction), [stop], longest)
         (folder / MODELFILE).write_text(text, encoding="utf-8")
         _gguf.write_gguf(subject, folder / file)
 

@@ -107,10 +107,7 @@ class Sklearn:
         start = """```python
 import skops.io
 
-file = "THIS FOLDER/classifier.skops"
-kinds = skops.io.get_untrusted_types(file=file)
-print(kinds)  # look at them before you trust them
-model = skops.io.load(file, trusted=kinds)"""
+model = skops.io.load("THIS FOLDER/classifier.skops")  # builds only what skops knows to be harmless"""
         call = "predict" if subject.refit.arm in NUMBERS else "predict_proba"
         labels = "" if subject.refit.arm in NUMBERS else ", model.classes_"
         if subject.refit.arm in OF_TEXTS:

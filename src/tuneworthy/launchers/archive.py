@@ -12,6 +12,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -21,6 +22,9 @@ from tuneworthy.core.hashing import file_digest
 
 ARCHIVE, MANIFEST, INSIDE = "run.tar.gz", "manifest.json", "run"
 LARGEST_MANIFEST = 64 * 2**20  # bytes
+LARGEST_READ = LARGEST_MANIFEST + 2**20  # bytes at a time: a header that asks for more is no header of ours
+# A run is texts, which pack to a tenth, and weights, which hardly pack: what grows more is to fill a disk.
+MOST_GROWTH, SMALL = 200, 256 * 2**20
 End = Literal["finished", "stopped", "failed"]
 BROKEN = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError)
 
@@ -91,7 +95,7 @@ def _entry(name: str, size: int) -> tarfile.TarInfo:
 def read_manifest(archive: Path) -> Manifest:
     """What an archive says of itself; raises LaunchError for one that is damaged or is none."""
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with _opened(archive) as tar:
             return _manifest(tar)
     except BROKEN as error:
         raise _damaged(archive, error) from None
@@ -107,8 +111,9 @@ def unpack(archive: Path, run: Path) -> Manifest:
     shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir(parents=True)
-        with tarfile.open(archive, "r:gz") as tar:
+        with _opened(archive) as tar:
             manifest = _manifest(tar)
+            _check_size(archive, manifest, aside)
             found = {name: _write(tar, entry, aside / name) for name, entry in _wanted(tar, manifest)}
         missing = sorted(set(manifest.files) - set(found))
         if missing:
@@ -134,6 +139,46 @@ def same_files(run: Path, manifest: Manifest) -> bool:
     return set(here) == set(manifest.files) and all(
         file_digest(path) == manifest.files[name].sha256 for name, path in here.items()
     )
+
+
+class _Bounded(io.RawIOBase):
+    """A stream of which nobody reads much at once: tarfile takes a header's word for how long it is."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `LARGEST_READ` bytes; raises ValueError where more are asked for."""
+        if size < 0 or size > LARGEST_READ:
+            raise ValueError("a header is too long")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """As the stream's."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As the stream's."""
+        return self._stream.tell()
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    with gzip.open(archive, "rb") as stream, tarfile.open(fileobj=_Bounded(stream), mode="r:") as tar:
+        yield tar
+
+
+def _check_size(archive: Path, manifest: Manifest, place: Path) -> None:
+    """Raises LaunchError for files that would not fit, or that grow as no run does."""
+    whole = sum(max(0, content.size) for content in manifest.files.values())
+    packed, free = archive.stat().st_size, shutil.disk_usage(place).free
+    if whole > max(SMALL, MOST_GROWTH * packed):
+        raise LaunchError(
+            f"{archive} has {packed} bytes and would unpack to {whole}: no run grows like that, nothing was "
+            "taken."
+        )
+    if whole > free:
+        raise LaunchError(f"{archive} unpacks to {whole} bytes and {free} are free: make room, or elsewhere.")
 
 
 def _manifest(tar: tarfile.TarFile) -> Manifest:

@@ -7,6 +7,7 @@ goes to Drive; elsewhere it is beside the notebook. `tuneworthy fetch HANDLE --f
 """
 
 import base64
+import re
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +17,7 @@ from tuneworthy.core.errors import JobError, LaunchError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.launchers import Handle, Launcher, Parcel, Status, Terms, Where
 from tuneworthy.launchers.package import extras, zipped
+from tuneworthy.reports.model_card import escaped
 from tuneworthy.runfolder.folder import write_text
 from tuneworthy.runfolder.source import source_digest
 
@@ -92,7 +94,7 @@ if (out / "run.tar.gz").exists():
     print("kept", kept)
 assert code in (0, 3), "the run has failed: the lines above say why"
 """
-SHOW = """folder = work / "{run}"
+SHOW = """folder = work / {run}
 if (folder / "verdict.json").exists():
     card = "import sys, tuneworthy; print(tuneworthy.open_run(sys.argv[1])._repr_html_())"
     made = subprocess.run([sys.executable, "-c", card, str(folder)], capture_output=True, text=True)
@@ -184,7 +186,7 @@ def notebook(handle: Handle, bundle: Path) -> str:
     found = extras()
     names_of = {
         "name": handle.parcel.stem,
-        "title": handle.parcel.title,
+        "title": escaped(handle.parcel.title),
         "handle": handle.name,
         "rows": str(handle.parcel.rows),
         "limit": brief(handle.terms.seconds),
@@ -193,7 +195,7 @@ def notebook(handle: Handle, bundle: Path) -> str:
         "source": source_digest(),
         "extras": f"[{','.join(found)}]" if found else "",
         "seconds": f"{handle.terms.run_seconds:.0f}",
-        "run": manifest.run,
+        "run": repr(manifest.run),  # the only name here that another program's file may have given
     }
     folded = {"cellView": "form", "jupyter": {"source_hidden": True}, "_kg_hide-input": True}
     cells = [
@@ -223,9 +225,9 @@ def _embedded(raw: bytes) -> str:
 
 def _filled(text: str, names: dict[str, str]) -> str:
     """The text with `{name}` replaced, and braces that name nothing left as they are."""
-    for name, value in names.items():
-        text = text.replace("{" + name + "}", value)
-    return text.replace("{{", "{").replace("}}", "}").rstrip("\n")
+    braces = {"{{": "{", "}}": "}"}
+    found = re.sub(r"\{\{|\}\}|\{(\w+)\}", lambda f: braces.get(f[0]) or names.get(f[1], f[0]), text)
+    return found.rstrip("\n")
 
 
 def _file(title: str) -> str:

@@ -263,7 +263,7 @@ def _pieces(decoder: Decoder, documents: Sequence[str], limit: int) -> list[Enco
     """Each document in pieces that are learned from the first token on."""
     found = []
     for number, text in enumerate(documents):
-        tokens = decoder.encode(text)
+        tokens = decoder.encode(decoder.apart(text))
         for at in range(0, len(tokens), limit - 1):
             piece = tuple(tokens[at : at + limit - 1])
             found.append(EncodedRow(f"{number}-{at}", (decoder.start_token,), piece))

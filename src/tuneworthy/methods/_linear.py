@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import skops.io
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
+from skops.io.exceptions import UntrustedTypesFoundException
 
+from tuneworthy.core.errors import ModelError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind
@@ -198,10 +201,18 @@ def _dense(matrix: Any) -> NDArray[np.float64]:
 
 
 def load_fitted(file: Path) -> Any:
-    """Reads a skops file; only types that are known to be harmless are built."""
-    found = skops.io.get_untrusted_types(file=file)
-    trusted = [kind for kind in found if kind.startswith(("numpy.", "scipy.", "sklearn."))]
-    return skops.io.load(file, trusted=trusted)
+    """Reads a skops file; only what skops itself knows to be harmless is built, and ours hold nothing else.
+
+    Raises:
+        ModelError: the file holds something else, or is damaged: nothing of it was built.
+    """
+    try:
+        return skops.io.load(file, trusted=[])
+    except (UntrustedTypesFoundException, TypeError, KeyError, ValueError, OSError, BadZipFile) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ModelError(
+            f"{file} is no classifier that was saved by a run ({first}): it is refused; run the job again."
+        ) from error
 
 
 def one_row_per_label(

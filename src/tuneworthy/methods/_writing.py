@@ -18,7 +18,7 @@ MOST = 512  # tokens of an answer, whatever the training answers had
 
 def longest_answer(decoder: Decoder, setting: Setting, rows: Sequence[Example]) -> int:
     """Tokens an answer may have: the longest training answer and a margin."""
-    answers = (setting.task.format(str(row.target)) for row in rows)
+    answers = (decoder.apart(setting.task.format(str(row.target))) for row in rows)
     return min(MOST, MARGIN + max((len(decoder.encode(answer)) for answer in answers), default=MOST))
 
 
@@ -39,7 +39,7 @@ def write_answers(
     messages = setting.task.messages(setting.instruction, "")
     stop = sorted({decoder.encode_answer(messages, "x")[-1], decoder.tokenizer.eos_token_id})
     written = generate(decoder, prompts, stop, longest, progress=tell)
-    raws = [str(decoder.tokenizer.decode(tokens, skip_special_tokens=True)) for tokens in written]
+    raws = [decoder.decode(tokens) for tokens in written]
     values = [setting.task.parse(raw, setting.labels) for raw in raws]
     valid: list[bool | None] = [None] * len(rows)
     if schema is not None:

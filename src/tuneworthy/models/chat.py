@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from difflib import SequenceMatcher
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from tuneworthy.core.endpoint import Endpoint
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.hashing import address
+from tuneworthy.core.turn_marks import apart
 from tuneworthy.runfolder.folder import to_json, write_text
 from tuneworthy.runfolder.workspace import workspace
 from tuneworthy.tasks import Message
@@ -29,6 +31,7 @@ AT_A_TIME = 4  # requests
 TIMEOUT_S = 300.0  # of one request: a local server may have to load the model first
 RETRIES = 4  # with exponential backoff and jitter, by the client
 SHOWN_ERROR = 200  # characters of a server's complaint
+REPEATED = 16  # characters of a question in a complaint that are no coincidence
 THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 REFUSED = ("max_tokens", "temperature")  # parameters that reasoning models may not take
 
@@ -144,10 +147,13 @@ class ChatClient:
         return answers
 
     def _question(self, chat: Sequence[Message], longest: int) -> dict[str, Any]:
-        """All that decides an answer: its address is the answer's."""
+        """All that decides an answer: its address is the answer's.
+
+        Local servers read special tokens in what a turn says as the end of it: they are written apart.
+        """
         return {
             **self.endpoint.model_dump(),
-            "messages": list(chat),
+            "messages": [{"role": turn["role"], "content": apart(turn["content"])} for turn in chat],
             "temperature": 0,
             "max_tokens": longest,
         }
@@ -179,7 +185,7 @@ class ChatClient:
         except openai.APIStatusError as error:
             if (every := self._of_every_row(error.status_code)) is not None:
                 raise ModelError(every) from None  # the server's own words may hold a part of the key
-            return Unanswered(why=f"HTTP {error.status_code}: {self._complaint(error)}")
+            return Unanswered(why=f"HTTP {error.status_code}: {self._complaint(error, question)}")
         except openai.OpenAIError as error:
             return Unanswered(why=type(error).__name__)
         seconds = time.perf_counter() - started
@@ -238,7 +244,12 @@ class ChatClient:
                     raise
                 self._refused |= refused
 
-    def _complaint(self, error: "openai.APIStatusError") -> str:
-        """A server's own words, in one line, never with the key in them."""
+    def _complaint(self, error: "openai.APIStatusError", question: dict[str, Any]) -> str:
+        """A server's own words, in one line; never with the key in them, nor with a part of the row."""
         words = " ".join(error.message.split())
-        return (words if self._key == NO_KEY else words.replace(self._key, "***"))[:SHOWN_ERROR]
+        words = (words if self._key == NO_KEY else words.replace(self._key, "***"))[:SHOWN_ERROR]
+        said = " ".join(" ".join(turn["content"].split()) for turn in question["messages"])
+        found = SequenceMatcher(None, said, words, autojunk=False)
+        if found.find_longest_match().size >= REPEATED:
+            return "the server repeats the question"
+        return words

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tuneworthy.models.quiet import quiet
+from tuneworthy.models.strangers import AS_DATA
 
 
 def hidden_size(folder: Path) -> int:
@@ -10,7 +11,7 @@ def hidden_size(folder: Path) -> int:
     quiet()
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, **AS_DATA)
     return int(config.get_text_config().hidden_size)
 
 
@@ -19,5 +20,5 @@ def context_length(folder: Path) -> int:
     quiet()
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, **AS_DATA)
     return int(getattr(config.get_text_config(), "max_position_embeddings", 2048))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tuneworthy.core.errors import JobError
 from tuneworthy.models.quiet import quiet
+from tuneworthy.models.strangers import AS_DATA, check_modules
 
 
 def has_setfit() -> bool:
@@ -46,13 +47,16 @@ def train_contrastively(
 
     Raises:
         JobError: the library is not installed, or labels tell no two rows apart.
+        ModelError: the folder names modules that are no part of the library.
     """
     if not has_setfit():
         raise JobError('setfit is not installed: pip install "tuneworthy[setfit]", or leave the arm out.')
     quiet()
     import torch
     from datasets import Dataset, disable_progress_bars
+    from sentence_transformers import SentenceTransformer
     from setfit import SetFitModel, Trainer, TrainingArguments
+    from sklearn.linear_model import LogisticRegression
     from transformers import PrinterCallback, TrainerCallback
 
     class Tell(TrainerCallback):  # type: ignore[misc]
@@ -66,9 +70,10 @@ def train_contrastively(
     torch.manual_seed(seed)
     single = all(len(own) == 1 for own in labels)
     rows = Dataset.from_dict({"text": list(texts), "label": _coded(labels, single)})
-    model = SetFitModel.from_pretrained(
-        str(folder), local_files_only=True, multi_target_strategy=None if single else "one-vs-rest"
-    )
+    check_modules(folder)
+    # Put together by hand: SetFit's own loader unpickles a head that it finds in the folder.
+    body = SentenceTransformer(str(folder), **AS_DATA, model_kwargs={"use_safetensors": True})
+    model = SetFitModel(model_body=body, model_head=LogisticRegression())
     updates = updates_of(pairs_per_row, len(texts), batch)
     with tempfile.TemporaryDirectory() as scratch:
         options = TrainingArguments(

@@ -22,14 +22,15 @@ class Decider:
 
     def decide(self, state: str, instruction: str, options: Sequence[str]) -> list[float]:
         """The probability of each option, in the order given, which small models are not indifferent to."""
+        shown = [self.decoder.apart(option) for option in options]
         question = {
             "type": "choice",
-            "instructions": instruction,
-            "criteria": {option: option for option in options},
+            "instructions": self.decoder.apart(instruction),
+            "criteria": {option: option for option in shown},
         }
-        answer = self.pipeline({"state": state, "questions": {"label": question}})["label"]
-        found = answer["probabilities"]
-        return [float(found[option]) for option in options]
+        asked = {"state": self.decoder.apart(state), "questions": {"label": question}}
+        found = self.pipeline(asked)["label"]["probabilities"]
+        return [float(found[option]) for option in shown]
 
 
 def load_decider(folder: Path) -> Decider:

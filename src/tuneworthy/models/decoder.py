@@ -1,7 +1,7 @@
 """`Decoder`: a causal language model with its tokenizer and chat template."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,8 +17,11 @@ from tuneworthy.models.packed_linear import pack_weights
 from tuneworthy.models.quiet import quiet
 from tuneworthy.models.rms_norm import quicken_norms
 from tuneworthy.models.sharing import kept, sharing, twin
+from tuneworthy.models.strangers import AS_DATA, WEIGHTS
+from tuneworthy.models.templating import within_bounds
 from tuneworthy.models.tree_attention import NAME as TREE_ATTENTION
 from tuneworthy.models.tree_attention import register_tree_attention
+from tuneworthy.models.turn_marks import TurnMarks, marks_of
 from tuneworthy.tasks import Message
 
 # For base models without a chat template: plain paragraphs, the answer after a cue, ended by EOS.
@@ -44,6 +47,14 @@ class Decoder:
     tokenizer: Any
     folder: Path
     device: torch.device
+    _marks: TurnMarks | None = field(default=None, repr=False)
+
+    @property
+    def marks(self) -> TurnMarks:
+        """The tokens that end or begin a turn."""
+        if self._marks is None:
+            self._marks = marks_of(self.tokenizer)
+        return self._marks
 
     @property
     def hidden_size(self) -> int:
@@ -101,19 +112,46 @@ class Decoder:
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt up to the point where the answer begins: what serving sends, byte for byte.
 
+        Special tokens in what the turns say are written apart, here and wherever turns are made tokens of, so
+        that no row, label or instruction ends its turn and speaks in another role.
+
         Raises:
             ModelError: the template refuses the turns, such as two of one role in a row.
         """
         try:
-            return str(
-                self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-            )
+            return self.rendered(self.inert(messages), asked=True)
         except TemplateError as error:
             roles = ", ".join(message["role"] for message in messages)
             raise ModelError(
                 f"the chat template of {self.folder.name} refuses the turns {roles} ({error}): use another "
                 "base_model, or mend the rows."
             ) from None
+
+    def rendered(self, messages: Sequence[Message], asked: bool = False) -> str:
+        """The turns as the template writes them; `asked`, up to where the next answer begins.
+
+        Raises:
+            ModelError: the template takes too long, or too much memory.
+        """
+        with within_bounds(self.folder.name):
+            return str(
+                self.tokenizer.apply_chat_template(
+                    list(messages), tokenize=False, add_generation_prompt=asked
+                )
+            )
+        raise AssertionError("bounds were passed in silence")
+
+    def inert(self, messages: Sequence[Message]) -> list[Message]:
+        """The turns, special tokens in what they say written apart."""
+        return [{"role": turn["role"], "content": self.apart(turn["content"])} for turn in messages]
+
+    def apart(self, text: str) -> str:
+        """A text of the data, in which the tokenizer sees no special token."""
+        return self.marks.apart(self.tokenizer, text)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text that a model has written, as the data would spell it."""
+        return self.marks.together(str(self.tokenizer.decode(list(tokens), skip_special_tokens=True)))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text; the template already wrote the special tokens."""
@@ -127,9 +165,9 @@ class Decoder:
         Raises:
             ModelError: the template does not write the answer after the prompt.
         """
-        prompt = self.render(messages)
-        turns: list[Message] = [*messages, {"role": "assistant", "content": answer}]
-        whole = str(self.tokenizer.apply_chat_template(turns, tokenize=False))
+        prompt, answer = self.render(messages), self.apart(answer)
+        turns: list[Message] = [*self.inert(messages), {"role": "assistant", "content": answer}]
+        whole = self.rendered(turns)
         if not whole.startswith(prompt) or not whole[len(prompt) :].startswith(answer):
             raise ModelError(
                 f"the chat template of {self.folder.name} changes the prompt or the answer when a turn is "
@@ -158,11 +196,10 @@ def load_decoder(folder: Path, dtype: str, four_bits: bool = False) -> Decoder:
 
     where = device()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **AS_DATA)
         model = AutoModelForCausalLM.from_pretrained(
             folder,
-            local_files_only=True,
-            use_safetensors=True,
+            **WEIGHTS,
             attn_implementation=register_tree_attention(),
             dtype=getattr(torch, dtype),
             **(packing(getattr(torch, dtype), where) if four_bits else {}),

@@ -16,6 +16,7 @@ from tuneworthy.models.hardware import device
 from tuneworthy.models.padded import masked_mean, padded_batches
 from tuneworthy.models.quiet import quiet
 from tuneworthy.models.sharing import kept
+from tuneworthy.models.strangers import AS_DATA, WEIGHTS
 
 
 @dataclass(slots=True)
@@ -81,10 +82,8 @@ def _loaded(folder: Path) -> Embedder:
     from transformers import AutoModel, AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **AS_DATA)
+        model = AutoModel.from_pretrained(folder, **WEIGHTS, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise ModelError(f"{folder} cannot be loaded as an encoder: {first}") from error

@@ -13,6 +13,7 @@ import torch
 from tuneworthy.core.errors import ModelError
 from tuneworthy.models.hardware import device
 from tuneworthy.models.quiet import quiet
+from tuneworthy.models.strangers import AS_DATA, WEIGHTS
 
 Head = Literal["sequence", "labels", "token", "span", "masked"]
 
@@ -69,10 +70,8 @@ def load_headed(folder: Path, head: Head, labels: int | None = None, seed: int =
     if head == "labels":
         outputs["problem_type"] = "multi_label_classification"  # pipelines of transformers go by it
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = kinds[head].from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, **outputs
-        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **AS_DATA)
+        model = kinds[head].from_pretrained(folder, **WEIGHTS, dtype=torch.float32, **outputs)
     except (OSError, ValueError, KeyError) as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise ModelError(f"{folder} cannot be loaded as an encoder with a {head} head: {first}") from error
@@ -100,7 +99,7 @@ def save_reader(encoder: HeadedEncoder, base: Path, folder: Path) -> None:
 
     weights = ("*.safetensors*", "pytorch_model*", "*.h5", "*.msgpack", "*.onnx", ".*")
     shutil.copytree(base, folder, ignore=shutil.ignore_patterns(*weights), dirs_exist_ok=True)
-    whole = AutoModel.from_pretrained(base, local_files_only=True, use_safetensors=True, dtype=torch.float32)
+    whole = AutoModel.from_pretrained(base, **WEIGHTS, dtype=torch.float32)
     learned = encoder.model.state_dict()
     prefix = f"{encoder.model.base_model_prefix}."
     own = {prefix + name: weight for name, weight in whole.state_dict().items()}

@@ -18,6 +18,7 @@ from tuneworthy.models.decoder import shared_decoder
 from tuneworthy.models.hardware import device
 from tuneworthy.models.padded import padded_batches
 from tuneworthy.models.quiet import quiet
+from tuneworthy.models.strangers import AS_DATA, WEIGHTS
 
 LONGEST = {"decoder": 800, "encoder": 200}  # characters of a text that are read; an encoder runs once a token
 
@@ -56,12 +57,10 @@ def encoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float | None:
     quiet()
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, **AS_DATA)
     if tokenizer.mask_token_id is None:
         return None
-    model: Any = AutoModelForMaskedLM.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
-    )
+    model: Any = AutoModelForMaskedLM.from_pretrained(folder, **WEIGHTS, dtype=torch.float32)
     where = device()
     model = model.to(where).eval()
     cut = [text[: LONGEST["encoder"]] for text in texts]

@@ -10,6 +10,7 @@ import torch
 from tuneworthy.core.errors import ModelError
 from tuneworthy.models.decoder import PLAIN_TEMPLATE, Decoder
 from tuneworthy.models.quiet import quiet
+from tuneworthy.models.strangers import AS_DATA, WEIGHTS
 
 SIXTEEN_BITS = ("bfloat16", "float16")
 
@@ -19,7 +20,7 @@ def speaking(folder: Path) -> Decoder:
     quiet()
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, **AS_DATA)
     if tokenizer.chat_template is None:
         tokenizer.chat_template = PLAIN_TEMPLATE
     return Decoder(model=None, tokenizer=tokenizer, folder=folder, device=torch.device("cpu"))
@@ -72,9 +73,7 @@ def merged_model(base: Path, adapter: Path | None, dtype: str = "float32") -> An
     from transformers import AutoModelForCausalLM
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            base, local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
+        model = AutoModelForCausalLM.from_pretrained(base, **WEIGHTS, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{base} cannot be loaded as a causal language model: {error}") from error
     if adapter is not None:
@@ -100,9 +99,7 @@ def different_weights(base: Path, adapter: Path | None, folder: Path, most: floa
     from transformers import AutoModelForCausalLM
 
     wanted = merged_model(base, adapter).state_dict()
-    held = AutoModelForCausalLM.from_pretrained(
-        folder, local_files_only=True, dtype=torch.float32
-    ).state_dict()
+    held = AutoModelForCausalLM.from_pretrained(folder, **WEIGHTS, dtype=torch.float32).state_dict()
     found = []
     for name, weight in wanted.items():
         other = held.get(name)

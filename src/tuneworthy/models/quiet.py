@@ -6,8 +6,7 @@ import warnings
 
 
 def quiet() -> None:
-    """No progress bars, no advice, no telemetry from transformers and the hub client."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    """No progress bars and no advice from transformers and the hub client."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers.utils import logging as transformers_logging

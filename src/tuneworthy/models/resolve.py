@@ -17,6 +17,7 @@ from tuneworthy.models.catalogue import Entry, catalogue
 from tuneworthy.models.endpoint import ENDPOINT_FILE, endpoint_folder
 from tuneworthy.models.fetch import Say, fetch
 from tuneworthy.models.pickled import convert_pickled
+from tuneworthy.models.strangers import vet
 
 IDENTITY_FILES = (
     "config.json",
@@ -36,7 +37,7 @@ def resolve(name: str, say: Say = lambda _: None) -> Path:
 
     Raises:
         NotFoundError: no such folder or name.
-        ModelError: the Hub is out of reach, or the weights are refused.
+        ModelError: the Hub is out of reach, or the weights, the code or the template are refused.
         JobError, MissingExtraError: the endpoint is misspelt, or the library that asks it is not installed.
     """
     if (endpoint := endpoint_of(name)) is not None:
@@ -139,6 +140,7 @@ def _with_safetensors(folder: Path) -> Path:
     """The folder itself, or a converted copy in the cache when it has only `pytorch_model*.bin`."""
     if not (folder / "config.json").exists():
         raise ModelError(f"{folder} is no model folder: it has no config.json.")
+    vet(folder)
     if any(folder.glob("*.safetensors")):
         return folder
     pickled = sorted(folder.glob("pytorch_model*.bin"))

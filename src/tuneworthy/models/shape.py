@@ -8,6 +8,7 @@ from tuneworthy.core.errors import ModelError
 from tuneworthy.models.catalogue import Entry, catalogue
 from tuneworthy.models.quiet import quiet
 from tuneworthy.models.resolve import at_hand, resolve
+from tuneworthy.models.strangers import AS_DATA
 
 ENCODERS = (
     *("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "mpnet", "deberta-v2"),
@@ -189,7 +190,7 @@ def _shape_at(place: str, local: bool) -> Shape:
     from transformers import AutoConfig
 
     try:
-        return shape_of(AutoConfig.from_pretrained(place, local_files_only=local))
+        return shape_of(AutoConfig.from_pretrained(place, **{**AS_DATA, "local_files_only": local}))
     except Exception as error:  # hub, configuration and architecture fail in many ways; none loads weights
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelError(

@@ -8,6 +8,7 @@ import torch
 from tuneworthy.core.errors import ModelError
 from tuneworthy.models.decoder import PLAIN_TEMPLATE, Decoder
 from tuneworthy.models.quiet import quiet
+from tuneworthy.models.strangers import AS_DATA
 
 
 def count_tokens(folder: Path, texts: Sequence[str]) -> list[int]:
@@ -15,7 +16,7 @@ def count_tokens(folder: Path, texts: Sequence[str]) -> list[int]:
     quiet()
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, **AS_DATA)
     return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
 
 
@@ -29,7 +30,7 @@ def tokenizer_of(folder: Path) -> Decoder:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **AS_DATA)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{folder} has no tokenizer that can be read.") from error
     if tokenizer.chat_template is None:

@@ -29,6 +29,10 @@ PIPELINES = {  # the Hub's tags, where they are not the task's name
 }
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 ESCAPED = re.compile(r"([\\`*_{}\[\]|~$])")
+LINKED = re.compile(
+    r"[A-Za-z]:(?=//)|www\.|@|mailto:|xmpp:", re.IGNORECASE
+)  # what pages make links of unasked
+ENTITIES = {":": "&#58;", ".": "&#46;", "@": "&#64;"}
 HUB_LICENCES = (  # those of the Hub's identifiers that our catalogue has
     "apache-2.0",
     "mit",
@@ -53,7 +57,8 @@ def escaped(text: str) -> str:
     """
     line = " ".join(text.split())
     html = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return ESCAPED.sub(r"\\\1", html)
+    linkless = LINKED.sub(lambda found: found.group()[:-1] + ENTITIES[found.group()[-1]], html)
+    return ESCAPED.sub(r"\\\1", linkless)
 
 
 def code(text: str) -> str:
@@ -142,7 +147,7 @@ def _summary(contents: Contents, unit: Unit) -> str:
         told = (
             f" Measured on {estimate.n} rows that it had not seen, by the same method on "
             f"{'other parts of the rows' if crossfit else 'the training rows'}: "
-            f"{formats.metric_title(estimate.metric)} "
+            f"{escaped(formats.metric_title(estimate.metric))} "
             f"{formats.metric_value(estimate.metric, estimate.value)} "
             f"({formats.percent(estimate.confidence, 0)} interval "
             f"{formats.metric_range(estimate.metric, estimate.low, estimate.high)})."
@@ -227,7 +232,7 @@ def _gate(parity: Parity) -> str:
         f"(precision {parity.precision})."
     ]
     if parity.expected is not None and parity.found is not None:
-        title = formats.metric_title(parity.metric)
+        title = escaped(formats.metric_title(parity.metric))
         ours, theirs = (formats.metric_value(parity.metric, v) for v in (parity.expected, parity.found))
         allowed = formats.size(parity.tolerance, parity.metric)
         lines.append(
@@ -253,6 +258,11 @@ def _limits(contents: Contents, unit: Unit) -> Iterator[str]:
     if contents.details.slices is not None and contents.details.slices.worse:
         worse = [f"{code(s.by)} {code(s.name)}" for s in contents.details.slices.worse[:5]]
         yield f"Worse than {contents.details.slices.against} on: {'; '.join(worse)}."
+    if unit.method.startswith("tfidf"):
+        yield (
+            "Its vocabulary is every word, and every pair of neighbours, of the labelled rows: whoever has "
+            "the files can read them."
+        )
     own = unit.parameters.get("settings", unit.parameters)
     if "max_input_tokens" in own:
         yield f"Inputs beyond {own['max_input_tokens']} tokens were cut in training; cut yours alike."

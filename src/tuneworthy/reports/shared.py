@@ -1,10 +1,13 @@
 """A report that may leave the machine: the same page without anything that a row, or a person, says."""
 
+from collections.abc import Mapping
 from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from tuneworthy.core.example import Example
+from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.reports.contents import Contents, Details, UnitOutput
 
 # What a fit saw and chose, in numbers and in sentences of our own.
@@ -22,10 +25,7 @@ def without_rows(contents: Contents, job: dict[str, Any]) -> Contents:
     slices = details.slices and details.slices.model_copy(
         update={"worse": tuple(one for one in details.slices.worse if one.by != "group")}
     )
-    findings = tuple(
-        found.model_copy(update={"message": f"{found.title.capitalize()}.", "advice": "", "notes": ()})
-        for found in contents.findings
-    )
+    findings = tuple(quoteless(found).model_copy(update={"notes": ()}) for found in contents.findings)
     # A fine-tuned model may repeat rows that it learned from in whatever it writes.
     forgetting = contents.forgetting and contents.forgetting.model_copy(
         update={
@@ -42,6 +42,20 @@ def without_rows(contents: Contents, job: dict[str, Any]) -> Contents:
             "units": tuple(unit.model_copy(update={"facts": _numbers(unit)}) for unit in contents.units),
         }
     )
+
+
+def quoteless(found: Finding) -> Finding:
+    """A finding that names rows, and repeats nothing of what they say."""
+    notes = tuple(
+        RowNote(row=note.row, test=note.test, note="", other=note.other, column=note.column)
+        for note in found.notes
+    )
+    return found.model_copy(update={"message": f"{found.title.capitalize()}.", "advice": "", "notes": notes})
+
+
+def wordless(rows: Mapping[int, Example]) -> dict[int, Example]:
+    """Rows by number, which say nothing."""
+    return {number: row.model_copy(update={"input": "", "target": ""}) for number, row in rows.items()}
 
 
 def _numbers(unit: UnitOutput) -> dict[str, Any]:

@@ -54,14 +54,16 @@ class ChatRun:
     def turns(self, messages: Sequence[Mapping[str, Any]]) -> list[Message]:
         """What the model is asked: a lone user turn becomes the run's own prompt, others stay.
 
+        Special tokens are written apart: engines read them as the end of a turn wherever they stand.
+
         Raises:
             ProblemError: a message is none.
         """
         read = [_message(message, place) for place, message in enumerate(messages)]
         if len(read) == 1 and read[0]["role"] == "user":
             text = cut_input(self.speaker, read[0]["content"], self.most_input)
-            return self.task.messages(self.instruction, text)
-        return read
+            read = self.task.messages(self.instruction, text)
+        return self.speaker.inert(read)
 
     def request(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The body for the engine: greedy and as long as the run's answers, unless it says otherwise.

@@ -1,5 +1,6 @@
 """What stands before every route: who may ask, how much, and whether the server still takes anything."""
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -18,6 +19,21 @@ SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
 OPEN = ("/health", "/docs", "/openapi.json", *(f"/swagger/{name}" for name in SWAGGER))
 METHODS = ("GET", "POST", "HEAD", "OPTIONS")  # counted by name: others could be anything
 Told = Callable[[str, str, int, float], None]
+Headers = list[tuple[bytes, bytes]]
+BODY_S = 60.0  # that a client may take for a body
+# What every answer says to a browser. The OpenAPI page has a script of its own in it; nothing else is a page.
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+DOCS_POLICY = (
+    f"{POLICY}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'"
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -60,6 +76,10 @@ class Gatekeeper:
                 421,
                 "this server answers to its own name alone: use http://127.0.0.1 or localhost.",
                 code="host",
+            )
+        if self.key is None and not _own(headers):
+            return ProblemError(
+                403, "pages of other sites may not ask this server: call it from a program.", code="origin"
             )
         path = str(scope["path"])
         if path == "/health":
@@ -104,6 +124,17 @@ class Gatekeeper:
         return hmac.compare_digest(_digest(given), _digest(self.key or ""))
 
 
+def _own(headers: dict[str, str]) -> bool:
+    """Whether a request comes from a program, or from a page of this very server.
+
+    A server without a key answers whoever is on this machine, and every page that its browser has open is.
+    """
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
+    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        return False
+    return site in ("none", "same-origin") or headers.get("sec-fetch-mode") == "navigate"
+
+
 def loopback_names(host: str, more: Iterable[str] = ()) -> frozenset[str]:
     """What a server bound to this machine alone is called."""
     return frozenset({"localhost", "127.0.0.1", "::1", host, *more})
@@ -131,6 +162,7 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
+                message = {**message, "headers": [*message["headers"], *_added(message["headers"])]}
             await send(message)
 
         problem = keeper.refuse(scope)
@@ -150,14 +182,31 @@ class Gate:
 
     def _measured(self, receive: Receive) -> Receive:
         """A body that is counted as it comes, for clients that do not say how long it is."""
-        keeper, seen = self._keeper, 0
+        keeper, seen, whole = self._keeper, 0, False
+        until = time.monotonic() + BODY_S
 
         async def measured() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, whole
+            if whole:  # what comes now is that the client has left, whenever that is
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), max(0.0, until - time.monotonic()))
+            except TimeoutError:
+                raise HTTPException(
+                    408, f"the body did not come within {BODY_S:g} s: send it again."
+                ) from None
             seen += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if seen > keeper.most_bytes:
                 raise HTTPException(413, keeper.too_large().message)
             return message
 
         return measured
+
+
+def _added(headers: Headers) -> Headers:
+    """Our headers, where the application has not said otherwise."""
+    said = {name.lower().decode("latin-1"): value for name, value in headers}
+    page = said.get("content-type", b"").startswith(b"text/html")
+    ours = {**HEADERS, "content-security-policy": DOCS_POLICY if page else POLICY}
+    return [(name.encode(), value.encode()) for name, value in ours.items() if name not in said]

@@ -25,6 +25,8 @@ from tuneworthy.serving.service import Service
 from tuneworthy.units.refit import Refit
 
 KEY = "TUNEWORTHY_SERVE_KEY"
+SHORTEST_KEY = 16  # characters, where other machines can guess
+MOST_CONNECTIONS = 2048  # open or waiting; those beyond are answered 503
 LONGEST_DRAIN_S = 60.0
 NOTICE_S = 1.0  # new requests are refused for so long before the port closes: a balancer sees it
 
@@ -119,6 +121,7 @@ class DrainingServer(uvicorn.Server):
             log_level="warning",
             server_header=False,
             timeout_graceful_shutdown=5,
+            limit_concurrency=MOST_CONNECTIONS,
         )
         super().__init__(config)
 
@@ -143,12 +146,17 @@ class DrainingServer(uvicorn.Server):
 
 
 def api_key(host: str) -> str | None:
-    """The key out of the environment; raises JobError where other machines can ask and there is none."""
+    """The key out of the environment; raises JobError where others can ask and it is none or short."""
     key = os.environ.get(KEY, "").strip() or None
     if key is None and not is_loopback(host):
         raise JobError(
             f"other machines can reach {host}, so a key is needed: set {KEY} in the environment, or leave "
             "--host out."
+        )
+    if key is not None and not is_loopback(host) and len(key) < SHORTEST_KEY:
+        raise JobError(
+            f"other machines can reach {host} and guess at a key of {len(key)} characters: make {KEY} "
+            f"{SHORTEST_KEY} or more, as `python -c 'import secrets; print(secrets.token_urlsafe())'` prints."
         )
     return key
 

@@ -71,10 +71,14 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
         if not quiet:
             report(done, total, facts)
 
+    described = unit
     if (run / OWN_METRIC).exists():
         task = TASKS.get(unit.task)
-        bring_own(f"{OWN_METRIC}:{unit.metric}", task.open, run, as_answered(task, unit.labels))
-    setting = setting_of(unit, starting_models(unit, run, models), checkpoint, tell)
+        if unit.purpose == "refit":  # nothing is scored in it, and code that came with a folder is not run
+            described = unit.model_copy(update={"metric": task.metrics[0]})
+        else:
+            bring_own(f"{OWN_METRIC}:{unit.metric}", task.open, run, as_answered(task, unit.labels))
+    setting = setting_of(described, starting_models(unit, run, models), checkpoint, tell)
     parameters = method.Parameters.model_validate(unit.parameters)
     fit_rows = [rows[row] for row in row_sets[unit.fit]]
     validation = [rows[row] for row in row_sets[unit.validation]]

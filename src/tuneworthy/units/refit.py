@@ -136,6 +136,7 @@ def base_models(unit: Unit, folders: dict[str, str]) -> dict[ModelRole, Path]:
         ModelError: a base model is not the one the run used.
     """
     from tuneworthy.models.resolve import model_ref, resolve
+    from tuneworthy.models.strangers import vet
 
     found: dict[ModelRole, Path] = {}
     for role, ref in unit.models.items():
@@ -146,6 +147,7 @@ def base_models(unit: Unit, folders: dict[str, str]) -> dict[ModelRole, Path]:
                 f"{folder} is not the {role} this run was made with (its files differ): bring that version "
                 "back, or run the job again."
             )
+        vet(folder)  # the run folder may be a stranger's
         found[role] = folder
     return found
 

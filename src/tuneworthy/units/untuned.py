@@ -101,11 +101,11 @@ def written(fitted: Fitted, text: str) -> Iterator[Prediction]:
             room = min(CHUNK, fitted.longest - len(answer))
             more = generate(decoder, [[*prompts[0], *answer]], stop, room)[0]
             answer += more
-            raw = str(decoder.tokenizer.decode(answer, skip_special_tokens=True))
+            raw = decoder.decode(answer)
             yield Prediction(example_id="0", value=None, status="unparseable", raw=raw)
             if len(more) < room:
                 break
-        raw = str(decoder.tokenizer.decode(answer, skip_special_tokens=True))
+        raw = decoder.decode(answer)
         value = setting.task.parse(raw, setting.labels)
         yield Prediction(
             example_id="0", value=value, status="unparseable" if value is None else "parsed", raw=raw

@@ -33,6 +33,7 @@ POLICY = (
     "connect-src 'self'; frame-src 'self'; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
+REFUSED_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
 _FOREIGN = re.compile(rb"""<(?:meta|link)\b[^>]*https?://[^>]*>""")
 # What Gradio says of itself to sites that preview a link; nobody shares an address of this machine.
@@ -73,7 +74,8 @@ class Guard:
         if b"token=" in scope["query_string"] or not self._knows(headers.get("cookie", "")):
             await self._visit(scope, send)
             return
-        if int(headers.get("content-length") or 0) > self._largest:
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > self._largest:
             await self._too_large(send)
             return
         try:
@@ -225,7 +227,12 @@ async def _refuse(send: Send, status: int, title: str, why: str) -> None:
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),
-        (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),
+        (
+            b"content-security-policy",
+            b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
         (b"cache-control", b"no-store"),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})

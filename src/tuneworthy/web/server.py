@@ -16,6 +16,7 @@ from tuneworthy.web.workspace import LARGEST_TABLE, Workspace
 
 HOST = "127.0.0.1"
 PORT = 8377
+MOST_CONNECTIONS = 256  # one browser's pages have some ten
 SANDBOX = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'"
@@ -80,7 +81,13 @@ def serve(runs: Path, port: int | None, open_browser: bool, say: Callable[[str],
     say(f"tuneworthy ui over {workspace.runs}\n  {address}\nStop it with Ctrl-C; runs go on without it.")
     if open_browser:
         webbrowser.open(address)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2, server_header=False)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 
