@@ -231,31 +231,22 @@ def live(cells: list[str]) -> list[str]:
     return [cell for cell in cells if cell.startswith(FORMULA) and not NUMBER.fullmatch(cell)]
 
 
-def test_no_table_that_is_written_holds_a_live_formula(tmp_path: Path) -> None:
+def test_no_table_that_is_written_holds_a_live_formula(run: Path, tmp_path: Path) -> None:
     rows = [
         {"=text": f"{FORMULAS[number % len(FORMULAS)]} {row['text']}", "@label": f"={row['label']}"}
         for number, row in enumerate(toy_rows(60))
     ]
     rows += [rows[4], *({**row, "@label": " =refund"} for row in rows[6:12:3])]
     table = write_csv(tmp_path / "formulas.csv", rows)
-    made = tw.run(
-        table,
-        input="=text",
-        target="@label",
-        output=tmp_path / "run",
-        arms=["majority", "tfidf"],
-        protocol="holdout",
-        resamples=200,
-        curve={"arms": []},
+    predict_file(run, table, tmp_path / "out.csv", ("=text",), 0.0, lambda done, total, facts: None)
+    fix(
+        check_job(make_job(table, {"target": "@label", "input": ("=text",)}, {})[0]),
+        tmp_path / "checked",
     )
-    predict_file(made.path, table, tmp_path / "out.csv", (), 0.0, lambda done, total, facts: None)
-    job = make_job(table, {"target": "@label", "input": ("=text",)}, {})[0]
-    fix(check_job(job), tmp_path / "checked")
     written = [tmp_path / "out.csv", *(tmp_path / "checked").glob("*.csv")]
     assert len(written) == 4
     for path in written:
-        cells = cells_of(path)
-        assert live(cells) == [], path
+        assert live(cells_of(path)) == [], path
     assert sum("'=" in path.read_text(encoding="utf-8") for path in written) >= 3
 
 
