@@ -217,8 +217,8 @@ def apply_overrides(tree: Mapping[str, Any], overrides: Sequence[str]) -> Tree:
                 inner = node[key] = {}
             if not isinstance(inner, dict):
                 raise JobError(
-                    f"--set {override[:100]}: '{'.'.join(path[:depth])}' is {describe(inner)}, not a section; "
-                    f"set it as a whole: --set {'.'.join(path[:depth])}=..."
+                    f"--set {override[:100]}: '{'.'.join(path[:depth])}' is {describe(inner)} and no "
+                    f"section; set it as a whole: --set {'.'.join(path[:depth])}=..."
                 )
             node = inner
         node[path[-1]] = value
