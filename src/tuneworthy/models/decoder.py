@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 
 from tuneworthy.core.errors import ModelError
 from tuneworthy.models.four_bits import four_bits as packing
@@ -19,7 +20,6 @@ from tuneworthy.models.sharing import kept, sharing, twin
 from tuneworthy.models.tree_attention import NAME as TREE_ATTENTION
 from tuneworthy.models.tree_attention import register_tree_attention
 from tuneworthy.tasks import Message
-from tuneworthy.tasks._templates import TooMuchError, try_chat, watched
 
 # For base models without a chat template: plain paragraphs, the answer after a cue, ended by EOS.
 PLAIN_TEMPLATE = (
@@ -104,22 +104,14 @@ class Decoder:
         Raises:
             ModelError: the template refuses the turns, such as two of one role in a row.
         """
-        return self._written(messages, add_generation_prompt=True)
-
-    def _written(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
-        """The turns by the chat template, in limited time."""
         try:
-            with watched():
-                return str(
-                    self.tokenizer.apply_chat_template(
-                        list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
-                    )
-                )
-        except Exception as error:  # whatever a template makes Python do
-            roles = ", ".join(message["role"] for message in messages)[:100]
-            said = " ".join(str(error).split())[:200] or type(error).__name__
+            return str(
+                self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+            )
+        except TemplateError as error:
+            roles = ", ".join(message["role"] for message in messages)
             raise ModelError(
-                f"the chat template of {self.folder.name} refuses the turns {roles} ({said}): use another "
+                f"the chat template of {self.folder.name} refuses the turns {roles} ({error}): use another "
                 "base_model, or mend the rows."
             ) from None
 
@@ -137,7 +129,7 @@ class Decoder:
         """
         prompt = self.render(messages)
         turns: list[Message] = [*messages, {"role": "assistant", "content": answer}]
-        whole = self._written(turns, add_generation_prompt=False)
+        whole = str(self.tokenizer.apply_chat_template(turns, tokenize=False))
         if not whole.startswith(prompt) or not whole[len(prompt) :].startswith(answer):
             raise ModelError(
                 f"the chat template of {self.folder.name} changes the prompt or the answer when a turn is "
@@ -180,27 +172,13 @@ def load_decoder(folder: Path, dtype: str, four_bits: bool = False) -> Decoder:
         raise ModelError(f"{folder} cannot be loaded as a causal language model: {first}") from error
     if tokenizer.eos_token_id is None:
         raise ModelError(f"the tokenizer of {folder} has no end-of-sequence token.")
-    choose_template(tokenizer, folder)
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = PLAIN_TEMPLATE
     model = (model if four_bits else model.to(where)).eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)  # an arm says what learns
     quicken_norms(model)
     return Decoder(model=model, tokenizer=tokenizer, folder=folder, device=where)
-
-
-def choose_template(tokenizer: Any, folder: Path) -> None:
-    """The plain chat template for a tokenizer without one; raises ModelError where its own does not end."""
-    template = tokenizer.chat_template
-    if template is None:
-        tokenizer.chat_template = PLAIN_TEMPLATE
-        return
-    try:
-        for one in template.values() if isinstance(template, dict) else [template]:
-            try_chat(str(one))
-    except TooMuchError as error:
-        raise ModelError(
-            f"the chat template of {folder.name} cannot be used ({error}): use another model."
-        ) from None
 
 
 def save_decoder(decoder: Decoder, folder: Path) -> None:

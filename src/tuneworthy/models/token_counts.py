@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from tuneworthy.core.errors import ModelError
-from tuneworthy.models.decoder import Decoder, choose_template
+from tuneworthy.models.decoder import PLAIN_TEMPLATE, Decoder
 from tuneworthy.models.quiet import quiet
 
 
@@ -32,5 +32,6 @@ def tokenizer_of(folder: Path) -> Decoder:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{folder} has no tokenizer that can be read.") from error
-    choose_template(tokenizer, folder)
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = PLAIN_TEMPLATE
     return Decoder(model=None, tokenizer=tokenizer, folder=folder, device=torch.device("cpu"))
