@@ -45,7 +45,7 @@ def _ask(
         "method": method,
         "path": path,
         "query_string": query.encode(),
-        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
     }
     with pytest.raises(StopIteration):  # nothing here waits, so no event loop is needed
         guard(scope, receive, send).send(None)
@@ -130,3 +130,18 @@ def test_a_page_runs_its_own_scripts_alone_and_names_no_other_host(guard: Guard,
     assert b"https://" not in body and b"Gradio" not in body
     assert int(headers["content-length"]) == len(body)
     assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize("length", ["\xb2", "9" * 5000, "-1", "1e9", "abc"])
+def test_a_length_that_is_no_number_is_no_failure(guard: Guard, cookie: str, length: str) -> None:
+    refused = 413 if length.isdecimal() else 200
+    assert _ask(guard, cookie=cookie, method="POST", content_length=length)[0] == refused
+
+
+def test_an_origin_that_is_no_address_is_another_site(guard: Guard, cookie: str) -> None:
+    assert _ask(guard, cookie=cookie, method="POST", origin="http://[")[0] == 403
+
+
+def test_a_path_with_line_ends_writes_no_header(guard: Guard) -> None:
+    status, headers, _ = _ask(guard, "/a\r\nset-cookie: b=c", f"token={TOKEN}")
+    assert (status, headers["location"]) == (303, "/a%0D%0Aset-cookie%3A%20b%3Dc")

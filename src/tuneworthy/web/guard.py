@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -73,7 +73,8 @@ class Guard:
         if b"token=" in scope["query_string"] or not self._knows(headers.get("cookie", "")):
             await self._visit(scope, send)
             return
-        if int(headers.get("content-length") or 0) > self._largest:
+        length = headers.get("content-length", "")
+        if length.isdecimal() and (len(length) > 18 or int(length) > self._largest):
             await self._too_large(send)
             return
         try:
@@ -102,7 +103,7 @@ class Guard:
             )
             return
         rest = urlencode([pair for pair in query if pair[0] != "token"])
-        path = "/" + scope["path"].lstrip("/")  # "//host" would be another host's address
+        path = quote("/" + scope["path"].lstrip("/"))  # "//host" would be another host's address
         cookie = f"{self._cookie}={self._session}; Path=/; HttpOnly; SameSite=Strict"
         await send(
             {
@@ -147,7 +148,10 @@ def _own(headers: dict[str, str]) -> bool:
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
+    try:
+        return origin is None or urlsplit(origin).netloc == headers.get("host")
+    except ValueError:  # such as http://[
+        return False
 
 
 def _bounded(receive: Receive, largest: int) -> Receive:
