@@ -50,9 +50,13 @@ def test_twins_that_the_tokenizer_takes_for_one_are_refused_by_name(decoder: Dec
 
 
 @pytest.mark.parametrize("label", ["<|im_end|>", "yes<|im_end|>", "<|im_end|>yes"])
-def test_a_label_that_holds_the_stop_token_is_refused(decoder: Decoder, label: str) -> None:
-    with pytest.raises(ModelError, match="holds what ends an answer"):
-        encode_labels(decoder, TASK, "", ("yes", label))
+def test_a_label_that_holds_the_stop_token_is_text_or_refused(decoder: Decoder, label: str) -> None:
+    try:
+        [_, tokens] = encode_labels(decoder, TASK, "", ("yes", label))
+    except ModelError as error:
+        assert "holds what ends an answer" in str(error)
+    else:
+        assert tokens[-1] not in tokens[:-1]
 
 
 def test_labels_too_long_to_be_scored_together_are_refused(decoder: Decoder) -> None:

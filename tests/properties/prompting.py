@@ -1,6 +1,7 @@
 """What a model is prompted with: templates of users and of models of strangers, labels, JSON Schemas."""
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -19,7 +20,7 @@ from tuneworthy.data.json_schema import read_json_schema
 from tuneworthy.engine.encoding import encode_labels, encode_prompt
 from tuneworthy.engine.label_trie import LabelTrie
 from tuneworthy.engine.scoring import score_labels, score_labels_padded
-from tuneworthy.models.decoder import Decoder, choose_template, load_decoder
+from tuneworthy.models.decoder import Decoder, load_decoder
 from tuneworthy.tasks import TASKS
 from tuneworthy.tasks._grammar import completed, follows, grammar
 from tuneworthy.tasks._prompted import with_prompt
@@ -115,18 +116,18 @@ BLOCKS += (
 )
 
 
-def expression_of(random: Random) -> str:
+def expression_of(random: Random, marks: Sequence[str]) -> str:
     """A name, and what is done to it."""
     parts = [random.choice(NAMES)]
     for _ in range(random.randint(0, 3)):
-        parts += [random.choice(MARKS), random.choice(["", " " + random.choice(NAMES)])]
+        parts += [random.choice(marks), random.choice(["", " " + random.choice(NAMES)])]
     return "".join(parts)
 
 
-def template_of(random: Random, whole: str) -> str:
+def template_of(random: Random, whole: str, marks: Sequence[str] = MARKS) -> str:
     """Blocks and expressions around one that a template has to have."""
     parts = [
-        random.choice(BLOCKS) if random.random() < 0.5 else "{{ " + expression_of(random) + " }}"
+        random.choice(BLOCKS) if random.random() < 0.5 else "{{ " + expression_of(random, marks) + " }}"
         for _ in range(3)
     ]
     parts = parts[: random.randint(0, 3)] + ([text_of(random)[:50]] if random.random() < 0.2 else [])
@@ -153,6 +154,7 @@ def use_prompt(prompt: Prompt, folder: Path) -> None:
         turn["content"].encode()
 
 
+FEW_MARKS = [mark for mark in MARKS if "*" not in mark]  # what multiplies is tried before a chat is rendered
 CHAT = "{% for m in messages %}<|im_start|>{{ m['content'] }}<|im_end|>{% endfor %}"
 
 
@@ -161,7 +163,6 @@ def use_chat(template: str, folder: Path) -> None:
     tokenizer = _tokenizer()
     tokenizer.chat_template = template
     decoder = Decoder(None, tokenizer, folder, torch.device("cpu"))
-    choose_template(tokenizer, folder)
     messages = TASKS.get("text-classification").messages("Say which.", "a text")
     decoder.encode(decoder.render(messages))
     assert decoder.encode_answer(messages, "yes")[:-1] == decoder.encode("yes")
@@ -351,7 +352,9 @@ def use_schema(text: str, folder: Path) -> None:
 
 
 chats = st.builds(
-    lambda random: template_of(random, CHAT) + "{% if add_generation_prompt %}<|im_start|>{% endif %}",
+    lambda random: (
+        template_of(random, CHAT, FEW_MARKS) + "{% if add_generation_prompt %}<|im_start|>{% endif %}"
+    ),
     randoms,
 )
 PROMPTING = [

@@ -1,4 +1,4 @@
-"""Prompts and chat templates that would not end, or fail: refused in a sentence, in little time."""
+"""Prompts that would not end, or fail: refused in a sentence, in little time; chat templates that fail."""
 
 import time
 from pathlib import Path
@@ -43,14 +43,14 @@ def test_a_prompt_that_fails_at_some_texts_alone_is_refused_at_those() -> None:
         task.messages("", "abc")
 
 
-@pytest.mark.parametrize("template", [*ENDLESS[:2], "{{ 1 / 0 }}", "{{ messages.x.y }}"])
-def test_a_chat_template_that_does_not_end_or_fails_is_refused(template: str, decoder_folder: Path) -> None:
+@pytest.mark.parametrize(
+    "template", ["{{ 1 / 0 }}", "{{ messages.x.y }}", "{{ messages[9:0].a() }}", "{% if %}"]
+)
+def test_a_chat_template_that_fails_is_refused(template: str, decoder_folder: Path) -> None:
     decoder = tokenizer_of(decoder_folder)
-    folder = decoder_folder.parent / f"strange-{abs(hash(template))}"
     decoder.tokenizer.chat_template = template
-    decoder.tokenizer.save_pretrained(folder)
     with pytest.raises(ModelError, match="chat template of"):
-        tokenizer_of(folder).render([{"role": "user", "content": "hi"}])
+        decoder.render([{"role": "user", "content": "hi"}])
 
 
 def test_a_loop_that_the_trial_did_not_think_of_is_ended() -> None:

@@ -21,6 +21,8 @@ from tuneworthy.models.tree_attention import NAME as TREE_ATTENTION
 from tuneworthy.models.tree_attention import register_tree_attention
 from tuneworthy.tasks import Message
 
+# What a chat template may make Python do.
+TEMPLATE_FAULTS = (TemplateError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
 # For base models without a chat template: plain paragraphs, the answer after a cue, ended by EOS.
 PLAIN_TEMPLATE = (
     "{% for m in messages %}{% if m['role'] == 'system' %}{{ m['content'] }}\n\n"
@@ -108,7 +110,7 @@ class Decoder:
             return str(
                 self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
             )
-        except TemplateError as error:
+        except TEMPLATE_FAULTS as error:
             roles = ", ".join(message["role"] for message in messages)
             raise ModelError(
                 f"the chat template of {self.folder.name} refuses the turns {roles} ({error}): use another "
@@ -129,7 +131,13 @@ class Decoder:
         """
         prompt = self.render(messages)
         turns: list[Message] = [*messages, {"role": "assistant", "content": answer}]
-        whole = str(self.tokenizer.apply_chat_template(turns, tokenize=False))
+        try:
+            whole = str(self.tokenizer.apply_chat_template(turns, tokenize=False))
+        except TEMPLATE_FAULTS as error:
+            raise ModelError(
+                f"the chat template of {self.folder.name} refuses an answer ({str(error)[:200]}): use "
+                "another base_model."
+            ) from None
         if not whole.startswith(prompt) or not whole[len(prompt) :].startswith(answer):
             raise ModelError(
                 f"the chat template of {self.folder.name} changes the prompt or the answer when a turn is "

@@ -1,18 +1,16 @@
-"""Renders a stranger's template once, in a process of its own that may take little time and memory.
+"""Renders a template once, in a process of its own that may take little time and memory.
 
 A script: it takes a template and what to render it with as JSON from its standard input. That a template
 fails is for whoever uses it to say; whether it ends is said here.
 """
 
 import json
-import re
 import sys
 
 SECONDS = 2  # of processor time
 MEMORY = 1 << 30  # bytes
 LONGEST = 10_000_000  # characters, of a text of some thousand
 TOO_MUCH = 3  # exit code
-_MARKS = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")  # transformers' own tag, which writes nothing
 
 
 def main() -> int:
@@ -27,12 +25,8 @@ def main() -> int:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     except (ImportError, ValueError, OSError):
         pass  # elsewhere the caller's clock alone ends it
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.globals |= {"raise_exception": _refuse, "strftime_now": lambda form: form}
     try:
-        compiled = environment.from_string(_MARKS.sub("", asked["template"]))
+        compiled = ImmutableSandboxedEnvironment().from_string(asked["template"])
         for variables in asked["variables"]:
             written = 0
             for part in compiled.generate(**variables):
@@ -44,10 +38,6 @@ def main() -> int:
     except Exception:
         pass
     return 0
-
-
-def _refuse(message: str) -> None:
-    raise ValueError(message)
 
 
 if __name__ == "__main__":

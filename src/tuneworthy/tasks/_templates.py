@@ -1,4 +1,4 @@
-"""Templates that somebody else wrote, prompts and chats: rendered in little time, or not at all.
+"""Prompts that a user wrote: rendered in little time, or not at all.
 
 A sandbox keeps a template from files and from Python, not from going on for ever. So a template that does
 more than fill in is first tried out in a process of its own, which may take little time and memory; and every
@@ -59,14 +59,6 @@ def try_prompt(template: str, labels: tuple[str, ...]) -> None:
         return
     known: dict[str, Any] = {"instruction": _TEXT, "labels": labels}
     _try_out(template, json.dumps([{"input": _TEXT * times, **known} for times in (1, 200)]))
-
-
-def try_chat(template: str) -> None:
-    """Tries a chat template out on a chat of a few turns. Raises TooMuchError."""
-    turns = [{"role": role, "content": _TEXT * 20} for role in ("system", "user", "assistant", "user")]
-    tokens = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-    known = {"messages": turns, "add_generation_prompt": True, "tools": None, "documents": None, **tokens}
-    _try_out(template, json.dumps([known, {**known, "messages": turns[1:2]}]))
 
 
 def _ends(tree: nodes.Node, loops: int = 0) -> bool:
