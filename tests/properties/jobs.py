@@ -19,6 +19,7 @@ from tuneworthy.tasks import TASKS
 from tuneworthy.units.plan import validated_parameters
 
 METHOD_NAMES = METHODS.names()
+LOADED = [METHODS.get(name) for name in METHOD_NAMES]  # now: torch is large, and no part of a case
 SECTIONS = ("data", "search", "curve", "judge", "verdict", "lora", "adapt", "tfidf")
 KEYS = (
     *Job.model_fields,

@@ -7,6 +7,7 @@ memory than `TIMES` the input and a fixed floor.
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,7 @@ FLOOR_MIB = 64.0
 TIMES = 10
 LONGEST_SENTENCE = 4_000  # characters: some list the columns of a table
 
+_WARM: set[str] = set()
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _MEASURED = _RESET.exists()  # Linux alone tells a process's peak anew
 
@@ -68,6 +70,11 @@ def hold(target: Target, case: Any, folder: Path) -> Outcome:
         BrokenPromiseError: it took too long, too much memory, or was refused unreadably.
         Exception: what else the target raises but a TuneworthyError.
     """
+    if target.name not in _WARM:  # what is imported at a first use is no cost of its input
+        _WARM.add(target.name)
+        _empty(folder)
+        with suppress(TuneworthyError):
+            target.run(case, folder)
     _empty(folder)
     before, started, refused = _memory("VmRSS", reset=True), time.process_time(), False
     try:
