@@ -133,11 +133,10 @@ def run_block(name: str, block: int, cases: int, only: int | None = None) -> Non
         def case_by_case(case: Any) -> None:
             number = counts["cases"]
             counts["cases"] += 1
-            if only is not None and number != only:
-                return
-            if only is not None:
-                print(repr(case)[:5000])
-                promise.hold(target, case, Path(folder))
+            if only is not None and number >= only:
+                if number == only:
+                    print(repr(case)[:5000])
+                    promise.hold(target, case, Path(folder))
                 return
             if progress:
                 Path(progress).write_text(str(number), encoding="ascii")

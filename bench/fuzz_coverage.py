@@ -2,8 +2,8 @@
 
     pip install atheris
 
-It instruments this package's readers and the YAML parser; what is compiled (polars, calamine, Python's own csv
-and json) it cannot see into. An input that fails is counted and not kept.
+It instruments this package's readers and the YAML parser. What is compiled (polars, calamine, Python's own
+csv and json) it cannot see into. An input that fails is counted and not kept.
 """
 
 import importlib
@@ -66,7 +66,7 @@ def _one(name: str, seconds: int, place: Path) -> dict[str, Any]:
 
 def _child(name: str, seconds: int, place: Path) -> None:
     """Fuzzes one reader; libFuzzer ends the process."""
-    import atheris
+    atheris: Any = importlib.import_module("atheris")
 
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     with atheris.instrument_imports(include=INSTRUMENTED):

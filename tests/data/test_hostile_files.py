@@ -71,6 +71,11 @@ def test_lines_that_share_no_key_are_no_table(refused: Callable[..., str]) -> No
     assert "5000 different keys" in refused("a.jsonl", lines)
 
 
+@pytest.mark.parametrize("key", ["\\ud800", "a\\u0000"])
+def test_half_a_character_in_a_key_is_no_name(key: str, refused: Callable[..., str]) -> None:
+    assert "NUL or half a character" in refused("a.jsonl", f'{{"{key}": 1}}')
+
+
 def test_lines_that_share_some_keys_are_one(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join(f'{{"text": "a", "k{i}": 1}}' for i in range(300)), encoding="utf-8")

@@ -24,7 +24,15 @@ from tuneworthy.tasks import _template_trial
 
 LONGEST_S = 5.0  # processor time of one rendering
 LONGEST_TRIAL_S = 120.0  # by the clock, on a machine that is busy with other work
-_PLAIN = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.For)
+_PLAIN: tuple[type[nodes.Node], ...] = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.Name,
+    nodes.Const,
+    nodes.If,
+    nodes.For,
+)
 _PLAIN += (nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Filter)
 _PLAIN_FILTERS = (
     "upper",
