@@ -18,7 +18,7 @@ def test_what_the_document_allows_or_just_does_not_is_answered_as_it_says(api: A
     targets = documented(api)
     assert len(targets) == len([1 for routes in api.document["paths"].values() for _ in routes])
     for target in targets:
-        hold_all(target, 15)
+        hold_all(target, 10)
 
 
 def test_bodies_that_are_nearly_right_are_answered_as_the_document_says(api: Api) -> None:

@@ -6,7 +6,7 @@ from properties.jobs import JOBS
 from properties.profile import hold_all
 from properties.promise import Target
 
-CASES = {"jobs": 300, "overrides": 200, "written_jobs": 100, "proposed_jobs": 100}
+CASES = {"jobs": 300, "overrides": 200, "written_jobs": 50, "proposed_jobs": 100}
 
 
 @pytest.mark.parametrize("target", JOBS, ids=[target.name for target in JOBS])

@@ -6,7 +6,7 @@ from properties.profile import hold_all
 from properties.promise import Target
 from properties.prompting import PROMPTING
 
-CASES = {"prompts": 200, "chat_templates": 40, "label_sets": 150, "json_schemas": 300}
+CASES = {"prompts": 120, "chat_templates": 40, "label_sets": 150, "json_schemas": 300}
 
 
 @pytest.mark.parametrize("target", PROMPTING, ids=[target.name for target in PROMPTING])

@@ -22,7 +22,8 @@ from tuneworthy.models.tree_attention import register_tree_attention
 from tuneworthy.tasks import Message
 
 # What a chat template may make Python do.
-TEMPLATE_FAULTS = (TemplateError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+TEMPLATE_FAULTS: tuple[type[Exception], ...] = (TemplateError, ArithmeticError, LookupError, RecursionError)
+TEMPLATE_FAULTS += (AttributeError, SyntaxError, TypeError, ValueError)
 # For base models without a chat template: plain paragraphs, the answer after a cue, ended by EOS.
 PLAIN_TEMPLATE = (
     "{% for m in messages %}{% if m['role'] == 'system' %}{{ m['content'] }}\n\n"
