@@ -82,8 +82,8 @@ def _load(text: str, place: Callable[[int], str]) -> tuple[Any, Node | None]:
         node = _yaml().compose(text)
         if _written_out(node, {}, 0) > MOST_VALUES:
             raise JobError(
-                f"{place(1)}: values are nested too deeply, or repeat one another too often (*name): "
-                "write out what is meant."
+                f"{place(1)}: values are nested too deeply, too many, or repeat one another too often "
+                "(*name): write out what is meant."
             )
         value = _yaml().load(text)
     except DuplicateKeyError:
@@ -217,7 +217,7 @@ def apply_overrides(tree: Mapping[str, Any], overrides: Sequence[str]) -> Tree:
                 inner = node[key] = {}
             if not isinstance(inner, dict):
                 raise JobError(
-                    f"--set {override[:100]}: '{'.'.join(path[:depth])}' is {describe(inner)} and no "
+                    f"--set {override[:100]}: '{'.'.join(path[:depth])}' is {describe(inner)}, not a "
                     f"section; set it as a whole: --set {'.'.join(path[:depth])}=..."
                 )
             node = inner
@@ -231,7 +231,7 @@ def split_override(override: str) -> tuple[tuple[str, ...], Any]:
     path = tuple(part.strip() for part in name.split("."))
     if not equals or not all(path):
         raise JobError(
-            f"--set {override[:100]}: expected a key, '=' and a value, as in --set lora.learning_rate=2e-4."
+            f"--set {override[:100]}: expected a key, '=' and a value, such as --set lora.learning_rate=2e-4."
         )
     if path == ("prompt",):  # a template's braces are no YAML
         return path, text.strip().strip("\"'") or None
