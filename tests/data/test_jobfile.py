@@ -1,6 +1,7 @@
 """Job files: YAML 1.2 in, a validated job out, and sentences with line numbers for everything else."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -206,7 +207,7 @@ def test_a_list_is_no_job(load: Load) -> None:
 
 
 def test_a_value_that_contains_itself_is_no_crash(load: Load) -> None:
-    assert "lora may hold" in error_of(load, DATA + "lora: &x {rank: *x}")
+    assert "repeat one another too often" in error_of(load, DATA + "lora: &x {rank: *x}")
 
 
 def test_bytes_that_are_no_utf_8_name_their_line(tmp_path: Path) -> None:
@@ -402,3 +403,46 @@ def test_every_reference_of_the_schema_leads_somewhere() -> None:
     references = {part.split('"')[0] for part in text.split('"$ref": "#/$defs/')[1:]}
     assert {"lora._Inner", "full._Inner", "DataSpec"} <= references
     assert references <= set(schema["$defs"])
+
+
+# --- jobs that broke the reader once ---
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('data: {path: "a\\0b"}', "NUL"),
+        ('data: {path: "\\uD800"}', "half a character"),
+        (f"{DATA}seed: 0x{'f' * 5000}", "18 digits"),
+        (f"{DATA}lora: {{rank: 0x{'f' * 5000}}}", "18 digits"),
+        (f"{DATA}seed: !!int ''", "cannot be read"),
+        (f"{DATA}tune: !!bool x", "cannot be read"),
+        (f"{DATA}lora: {'[' * 300}{']' * 300}", "nested too deeply"),
+        (f"{DATA}instruction: {'long ' * 30_000}", "files of their own"),
+    ],
+)
+def test_what_no_job_could_mean_is_refused_in_a_sentence(load: Load, text: str, message: str) -> None:
+    assert message in error_of(load, text)
+
+
+@pytest.mark.parametrize("text", ["5", "[5]", "{a: b}"])
+def test_files_that_are_no_names_are_the_methods_to_refuse(text: str, tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(f"{DATA}adapt: {{text: {text}}}", encoding="utf-8")
+    assert "text" in load_job(tmp_path / "job.yaml", (), [*METHODS, "adapt"]).methods["adapt"]
+
+
+def test_aliases_that_would_be_written_out_without_end_are_refused_at_once(load: Load) -> None:
+    lines = [f"  k{i}: &k{i} [{', '.join([f'*k{i - 1}'] * 9)}]" for i in range(1, 20)]
+    started = time.process_time()
+    assert "too often" in error_of(load, DATA + "lora:\n  k0: &k0 [1]\n" + "\n".join(lines))
+    assert time.process_time() - started < 2
+
+
+def test_an_alias_that_is_used_as_meant_is_fine(load: Load) -> None:
+    job = load(DATA + "lora: {rank: &r 8}\ntfidf: {C: *r}")
+    assert job.methods["tfidf"] == {"C": 8}
+
+
+def test_a_path_of_links_in_a_circle_is_refused_by_whoever_opens_it(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").symlink_to(tmp_path / "t.csv")
+    assert load(DATA).data.path.endswith("t.csv")

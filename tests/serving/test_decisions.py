@@ -1,5 +1,6 @@
 """System One as transformers speaks it, and OpenAI's decisions as its own client asks for them."""
 
+import json
 from typing import Any
 
 import openai
@@ -149,3 +150,25 @@ def test_what_messages_and_tools_say_is_the_text_and_images_are_refused() -> Non
     assert said == 'one\n\ntwo\n\n{"a": 1}\n\nthree'
     with pytest.raises(ProblemError, match="images"):
         openai_input([{"role": "user", "content": [{"type": "input_image", "image_url": "data:"}]}])
+
+
+CHOICE = {"type": "choice", "choices": [{"value": "refund"}, {"value": "account"}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v1/systemone", {"state": "a", "questions": {"q": {"type": ["choice"]}}}, 422),
+        ("/v1/systemone", {"state": "a", "questions": {"\ud800": {"type": "noul"}}}, 422),
+        ("/v1/decisions", {"input": [{"content": None}], "questions": [CHOICE]}, 422),
+        ("/v1/decisions", {"input": [{"content": [5]}], "questions": [CHOICE]}, 422),
+        ("/predict", {"input": "a", "model": "\ud800"}, 404),
+        ("/predict", {"input": "a", "\ud800": 1}, 422),
+    ],
+)
+def test_what_broke_the_server_once_is_the_clients_mistake(
+    path: str, body: dict[str, Any], status: int, both: Any
+) -> None:
+    sent = json.dumps({"model": "probe", **body}).encode()
+    response = both.client.post(path, content=sent, headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["error"]["type"]) == (status, "invalid_request_error")

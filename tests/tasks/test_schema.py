@@ -1,10 +1,14 @@
 """The JSON Schema that is inferred, and the user's own."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tuneworthy.core.errors import DataError, JobError
 from tuneworthy.core.example import Example
+from tuneworthy.data.json_schema import read_json_schema
 from tuneworthy.metrics._records import canonical
 from tuneworthy.tasks import Schema
 from tuneworthy.tasks._grammar import fault, follows, grammar
@@ -84,3 +88,20 @@ def test_a_schema_that_cannot_be_used_is_refused_before_any_row() -> None:
 @pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud83d"}', '{"a": ["\\udfff"]}'])
 def test_what_no_file_could_hold_is_unparseable(text: str) -> None:
     assert TASK.parse(text, ()) is None
+
+
+@pytest.mark.parametrize("schema", [{"const": float("inf")}, {"properties": {"\ud800": {}}}, "deep"])
+def test_a_schema_that_no_grammar_can_be_made_of_is_a_sentence(schema: Any) -> None:
+    if schema == "deep":
+        schema = {"type": "object"}
+        for _ in range(900):
+            schema = {"type": "object", "properties": {"a": schema}}
+    with pytest.raises(JobError, match="json_schema cannot be used"):
+        TASK.check_schema(schema, [])
+
+
+def test_a_schema_with_half_a_character_or_infinity_is_no_json(tmp_path: Path) -> None:
+    for text in ('{"const": 1e999}', '{"const": "\\ud800"}', '{"a":' * 5000):
+        (tmp_path / "schema.json").write_text(text, encoding="utf-8")
+        with pytest.raises(JobError, match="is no JSON"):
+            read_json_schema(tmp_path / "schema.json")

@@ -45,7 +45,7 @@ def _ask(
         "method": method,
         "path": path,
         "query_string": query.encode(),
-        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
     }
     with pytest.raises(StopIteration):  # nothing here waits, so no event loop is needed
         guard(scope, receive, send).send(None)
@@ -148,3 +148,18 @@ def test_every_answer_of_the_pages_has_the_headers_that_browsers_go_by(guard: Gu
 @pytest.mark.parametrize("length", ["-1", "abc", "1e9", ""])
 def test_a_length_that_is_none_is_not_believed(guard: Guard, cookie: str, length: str) -> None:
     assert _ask(guard, cookie=cookie, method="POST", body=b"x" * 101, content_length=length)[0] == 413
+
+
+@pytest.mark.parametrize("length", ["\xb2", "9" * 5000, "-1", "1e9", "abc"])
+def test_a_length_that_is_no_number_is_no_failure(guard: Guard, cookie: str, length: str) -> None:
+    refused = 413 if length.isdecimal() else 200
+    assert _ask(guard, cookie=cookie, method="POST", content_length=length)[0] == refused
+
+
+def test_an_origin_that_is_no_address_is_another_site(guard: Guard, cookie: str) -> None:
+    assert _ask(guard, cookie=cookie, method="POST", origin="http://[")[0] == 403
+
+
+def test_a_path_with_line_ends_writes_no_header(guard: Guard) -> None:
+    status, headers, _ = _ask(guard, "/a\r\nset-cookie: b=c", f"token={TOKEN}")
+    assert (status, headers["location"]) == (303, "/a%0D%0Aset-cookie%3A%20b%3Dc")

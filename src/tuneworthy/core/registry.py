@@ -7,6 +7,7 @@ point of the group `tuneworthy.<room>`. A plugin file exposes one object called 
 import difflib
 import importlib
 import importlib.util
+from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -16,11 +17,25 @@ from tuneworthy.core.errors import JobError
 
 T = TypeVar("T")
 
+_COMPARED, _LONGEST = 1000, 200  # names, and characters of one, that are compared with a misspelt one
+_LISTED, _SHOWN = 60, 60  # names, and characters of one, that stand in a sentence
+
 
 def did_you_mean(name: str, known: list[str]) -> str:
     """' Did you mean "macro_f1"?' when something close is known, else the list of what there is."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}."
+    near = [one for one in known[:_COMPARED] if len(one) <= _LONGEST]  # likeness takes time of their product
+    close = difflib.get_close_matches(name[:_LONGEST], near, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else f"known: {listed(known)}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names in a sentence: the first few where there are many, and the beginning of long ones.
+
+    >>> listed(["a", "b"]), listed(["x" * 80]) == "x" * 59 + "…"
+    ('a, b', True)
+    """
+    shown = [name if len(name) <= _SHOWN else f"{name[: _SHOWN - 1]}…" for name in names[:_LISTED]]
+    return ", ".join([*shown, *([f"and {len(names) - _LISTED} more"] if len(names) > _LISTED else [])])
 
 
 class Registry(Generic[T]):

@@ -28,6 +28,7 @@ _MOST_LABELS = 200
 _LONGEST_LABEL = 60  # mean characters
 _FEWEST_WORDS = 3.0  # mean words of free text
 _FEWEST_WORDS_OF_A_RIVAL = 1.5  # names and titles; ids, links and codes have one
+_MOST_LISTED = 60  # columns in a message
 _SHOWN = 24  # characters of a value in a message
 _CJK = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
@@ -100,7 +101,9 @@ class _Profile:
         name = _plain(self.name)
         if name in _ROW_NUMBER_NAMES or name.endswith("_id"):
             return True
-        if self.distinct < self.filled or not all(value.isdecimal() for value in self.counts):
+        if self.distinct < self.filled or not all(
+            value.isdecimal() and len(value) < 19 for value in self.counts
+        ):
             return False
         numbers = [int(value) for value in self.counts]
         return bool(numbers) and max(numbers) - min(numbers) == len(numbers) - 1
@@ -289,8 +292,10 @@ def _unclear(
     flags.append(f"--target {shlex.quote(likely_target if target is None else target)}")
     if not form.open and any(one.name == likely_target and one.mostly(_LISTED.search) for one in profiles):
         flags.append("--task multi-label")
-    width = max((len(one.name) for one in profiles), default=0)
-    listing = "\n".join(f"  {one.name:<{width}}  {one.describe()}" for one in profiles)
+    width = max((min(len(one.name), _SHOWN) for one in profiles), default=0)
+    listing = "\n".join(f"  {one.name:<{width}}  {one.describe()}" for one in profiles[:_MOST_LISTED])
+    if len(profiles) > _MOST_LISTED:
+        listing += f"\n  and {len(profiles) - _MOST_LISTED} more"
     listing = f" The columns:\n{listing}\nSay" if listing else " Say"
     which = (
         f"which columns are the text and the {form.target}"

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from tuneworthy.core.errors import DataError
+from tuneworthy.core.registry import listed
 from tuneworthy.data.table import Table, column_names, require_rows
 from tuneworthy.data.text_encoding import LONGEST_LINE, detect_encoding, numbered_lines, size_words
 
@@ -179,11 +180,13 @@ def _ragged(
     name: str, lines: tuple[int, int], fields: Sequence[str], columns: Sequence[str], delimiter: str
 ) -> DataError:
     start, end = lines
-    mark = DELIMITERS[delimiter]
+    mark = DELIMITERS.get(delimiter, "unit separator")  # a control character that nobody sees
     found = f"{len(fields)} field{'s' if len(fields) != 1 else ''}"
-    expected = f"expected {len(columns)} ({', '.join(columns)})"
+    expected = f"expected {len(columns)} ({listed(columns)})"
     if end > start:
         advice = f"the row runs to line {end}, so look for a quote that is not closed"
+    elif delimiter == ONE_COLUMN:
+        advice = "take this control character (U+001F) out of the text"
     elif len(fields) > len(columns):
         advice = f"put double quotes around a text that contains a {mark}"
     else:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tuneworthy.core.errors import DataError, JobError
-from tuneworthy.core.registry import did_you_mean
+from tuneworthy.core.registry import did_you_mean, listed
 from tuneworthy.data.columns import TEXT_NAMES
 from tuneworthy.data.missing import require_file
 from tuneworthy.data.readers import SUFFIXES, read_table
@@ -50,7 +50,7 @@ def _of_table(table: Table, column: str | None) -> list[str]:
         fitting = list(table.columns) if len(table.columns) == 1 else named
         if len(fitting) != 1:
             raise JobError(
-                f"{table.name} has the columns {', '.join(table.columns)}: say which is the text, as in "
+                f"{table.name} has the columns {listed(table.columns)}: say which is the text, as in "
                 f"adapt.column={table.columns[0]}."
             )
         column = fitting[0]

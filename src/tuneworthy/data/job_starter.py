@@ -15,7 +15,7 @@ _LABELS_SHOWN = 6
 _LONGEST_LABEL = 30
 _WIDTH = 100
 _BARE = re.compile(r"(?:\.{0,2}/)?[A-Za-z_][\w./-]*", re.ASCII)
-_UNPRINTED = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff]")
+_UNPRINTED = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 _TEMPLATE = """\
 # What is compared, and on what. Every other setting has a default.

@@ -22,6 +22,10 @@ from tuneworthy.core.errors import JobError
 Tree = dict[str, Any]
 Places = dict[tuple[str, ...], str]
 
+LONGEST_JOB = 100_000  # characters: the reader takes some 20 µs for each
+MOST_VALUES = 20_000  # of a job once its aliases are written out
+DEEPEST = 50  # levels of lists and sections
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _LINE_BREAKS_OF_OLD = re.compile(r"[\x85\u2028\u2029]")
 
 
@@ -64,27 +68,65 @@ def parse_value(text: str, place: str) -> Any:
     Raises:
         JobError: the text is not YAML.
     """
-    return _load(text, lambda line: place)
+    return _load(text, lambda line: place)[0]
 
 
-def _load(text: str, place: Callable[[int], str]) -> Any:
-    """The value of a YAML text; `place` says where its line `n` is."""
+def _load(text: str, place: Callable[[int], str]) -> tuple[Any, Node | None]:
+    """The value of a YAML text and the node it was made of; `place` says where its line `n` is."""
+    if len(text) > LONGEST_JOB:
+        raise JobError(
+            f"{place(1)}: {len(text)} characters are more than a job has room for ({LONGEST_JOB}): put long "
+            "texts into files of their own."
+        )
     try:
-        return _yaml().load(text)
+        node = _yaml().compose(text)
+        if _written_out(node, {}, 0) > MOST_VALUES:
+            raise JobError(
+                f"{place(1)}: values are nested too deeply, too many, or repeat one another too often "
+                "(*name): write out what is meant."
+            )
+        value = _yaml().load(text)
     except DuplicateKeyError:
         key, first, second = _repeated_key(_yaml().compose(text), set()) or ("?", 1, 1)
         raise JobError(
-            f"{place(second)}: the key '{key}' occurs twice, first on line {first}; keep one of them."
+            f"{place(second)}: the key '{key[:60]}' occurs twice, first on line {first}; keep one of them."
         ) from None
     except YAMLError as error:
         line, what = _trouble(error, text)
         raise JobError(f"{place(line)}: {what}.") from None
-    except (
-        ValueError,
-        TypeError,
-        RecursionError,
-    ) as error:  # an explicit tag on a value that does not fit it
-        raise JobError(f"{place(1)}: a value cannot be read ({error}); put it in quotes.") from None
+    except JobError:
+        raise
+    except Exception as error:  # an explicit tag on a value that does not fit it fails in many ways
+        said = " ".join(str(error).split())[:100] or type(error).__name__
+        raise JobError(f"{place(1)}: a value cannot be read ({said}); put it in quotes.") from None
+    if trouble := _unusable(value, set()):
+        raise JobError(f"{place(1)}: {trouble}.")
+    return value, node
+
+
+def _written_out(node: Node | None, counted: dict[int, int], depth: int) -> int:
+    """How many values a node is with every alias replaced; more than `MOST_VALUES` where there is no end."""
+    if node is None or not isinstance(node.value, list):
+        return 1
+    if id(node) not in counted:
+        counted[id(node)] = MOST_VALUES + 1  # while its own parts are counted: it may hold itself
+        if depth < DEEPEST:
+            parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+            counted[id(node)] = 1 + sum(_written_out(part, counted, depth + 1) for part in parts)
+    return counted[id(node)]
+
+
+def _unusable(value: Any, seen: set[int]) -> str | None:
+    """What of a value no job could use, in a sentence; None when all is well."""
+    if isinstance(value, str) and _NO_TEXT.search(value):
+        return "a text holds NUL or half a character; take it out"
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        return "a number has more than 18 digits; put it in quotes if it is a text"
+    parts: list[Any] = []
+    if isinstance(value, dict | list | tuple | set) and id(value) not in seen:
+        seen.add(id(value))
+        parts = [*value, *value.values()] if isinstance(value, dict) else list(value)
+    return next((trouble for part in parts if (trouble := _unusable(part, seen))), None)
 
 
 def parse_job_text(text: str, name: str) -> tuple[Tree, Places]:
@@ -97,13 +139,13 @@ def parse_job_text(text: str, name: str) -> tuple[Tree, Places]:
     Raises:
         JobError: the text is not YAML, repeats a key, or is no mapping.
     """
-    tree = _load(text, lambda line: f"{name}, line {line}")
+    tree, node = _load(text, lambda line: f"{name}, line {line}")
     if tree is None:
         raise JobError(f"{name} is empty; `tuneworthy init data.csv` writes a job to start from.")
     if not isinstance(tree, dict):
         raise JobError(f"{name} holds {describe(tree)} instead of keys; begin with a line such as 'data:'.")
     places: Places = {}
-    _collect_lines(_yaml().compose(text), (), name, places)
+    _collect_lines(node, (), name, places)
     return tree, places
 
 
@@ -175,8 +217,8 @@ def apply_overrides(tree: Mapping[str, Any], overrides: Sequence[str]) -> Tree:
                 inner = node[key] = {}
             if not isinstance(inner, dict):
                 raise JobError(
-                    f"--set {override}: '{'.'.join(path[:depth])}' is {describe(inner)}, not a section; "
-                    f"set it as a whole: --set {'.'.join(path[:depth])}=..."
+                    f"--set {override[:100]}: '{'.'.join(path[:depth])}' is {describe(inner)}, not a "
+                    f"section; set it as a whole: --set {'.'.join(path[:depth])}=..."
                 )
             node = inner
         node[path[-1]] = value
@@ -189,11 +231,11 @@ def split_override(override: str) -> tuple[tuple[str, ...], Any]:
     path = tuple(part.strip() for part in name.split("."))
     if not equals or not all(path):
         raise JobError(
-            f"--set {override}: expected a key, '=' and a value, such as --set lora.learning_rate=2e-4."
+            f"--set {override[:100]}: expected a key, '=' and a value, such as --set lora.learning_rate=2e-4."
         )
     if path == ("prompt",):  # a template's braces are no YAML
         return path, text.strip().strip("\"'") or None
-    return path, parse_value(text, f"--set {override}")
+    return path, parse_value(text, f"--set {override[:100]}")
 
 
 def describe(value: Any) -> str:
@@ -206,7 +248,7 @@ def describe(value: Any) -> str:
         return f"'{value}'" if len(value) <= 60 else f"'{value[:57]}...'"
     if isinstance(value, list | tuple):
         return "a list"
-    return "a section of keys" if isinstance(value, dict) else str(value)
+    return "a section of keys" if isinstance(value, dict) else str(value)[:60]
 
 
 def dump_yaml(tree: Mapping[str, Any]) -> str:

@@ -67,7 +67,7 @@ def load_job(path: Path, overrides: Sequence[str], method_names: Sequence[str]) 
     for override in overrides:
         changed = split_override(override)[0][:2]
         places = {keys: place for keys, place in places.items() if keys[: len(changed)] != changed}
-        places[changed] = f"--set {override}"
+        places[changed] = f"--set {override[:100]}"
     data = tree.get("data")
     if isinstance(data, dict):
         for key in ("path", "test"):
@@ -82,7 +82,8 @@ def load_job(path: Path, overrides: Sequence[str], method_names: Sequence[str]) 
     read = tree.get("adapt")
     if isinstance(read, dict) and read.get("text"):
         texts = [read["text"]] if isinstance(read["text"], str) else read["text"]
-        read["text"] = [_from_folder(text, path.parent) for text in texts]
+        if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+            read["text"] = [_from_folder(text, path.parent) for text in texts]
     if isinstance(tree.get("json_schema"), str) and tree["json_schema"]:
         tree["json_schema"] = _from_folder(tree["json_schema"], path.parent)
     return job_from_tree(tree, method_names, places=places, source=path.name)
@@ -91,8 +92,11 @@ def load_job(path: Path, overrides: Sequence[str], method_names: Sequence[str]) 
 def _from_folder(name: str, folder: Path) -> str:
     if "://" in name:
         return name
-    inside = Path(name).expanduser() if name.startswith("~/") else Path(name)
-    return str((folder / inside).resolve())
+    try:
+        inside = Path(name).expanduser() if name.startswith("~/") else Path(name)
+        return str((folder / inside).resolve())
+    except (OSError, RuntimeError):  # no home, or links in a circle: whoever opens it says so
+        return str(folder / name)
 
 
 def job_from_tree(
@@ -189,7 +193,7 @@ def _check_keys(tree: Mapping[str, Any], method_names: Sequence[str], where: _Wh
         if key not in top:
             homes = [section for section, names in _SECTIONS.items() if key in names]
             advice = f"it belongs in the section '{homes[0]}'." if homes else did_you_mean(str(key), top)
-            raise JobError(f"{where(str(key))}: unknown key '{key}': {advice}")
+            raise JobError(f"{where(str(key))}: unknown key '{str(key)[:60]}': {advice}")
     for section, names in _SECTIONS.items():
         inner = tree.get(section)
         for key in inner if isinstance(inner, dict) else ():
@@ -200,7 +204,9 @@ def _check_keys(tree: Mapping[str, Any], method_names: Sequence[str], where: _Wh
                     advice = f"it belongs in the section '{homes[0]}'."
                 elif key in top:
                     advice = "it belongs at the top level of the file, not indented."
-                raise JobError(f"{where(section, str(key))}: unknown key '{section}.{key}': {advice}")
+                raise JobError(
+                    f"{where(section, str(key))}: unknown key '{section}.{str(key)[:60]}': {advice}"
+                )
 
 
 def _parameters(name: str, value: Any, where: _Where) -> dict[str, Any]:
@@ -214,7 +220,7 @@ def _parameters(name: str, value: Any, where: _Where) -> dict[str, Any]:
         )
     for key in value:
         if not isinstance(key, str):
-            raise JobError(f"{where(name, str(key))}: the key {key!r} of {name} should be a name.")
+            raise JobError(f"{where(name, str(key))}: the key {describe(key)} of {name} should be a name.")
     try:
         canonical_json(value)
     except (TypeError, ValueError, RecursionError):

@@ -1,6 +1,7 @@
 """JSONL: one object per line, with errors that name the line and the character."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from tuneworthy.core.errors import DataError
 from tuneworthy.data.table import Table, cell_text, column_names
 from tuneworthy.data.text_encoding import LONGEST_LINE, detect_encoding, numbered_lines
+
+MOST_EMPTY = 20  # cells of a table for each one that is filled: every row has every column
 
 _TYPE_WORDS = {
     "list": "a list",
@@ -60,6 +63,12 @@ def json_line_parts(path: Path, longest: int = LONGEST_LINE, size: int | None = 
 
     def part() -> Table:
         columns = dict.fromkeys(name for row in found for name in row)
+        cells = sum(map(len, found))
+        if len(columns) * len(found) > MOST_EMPTY * (cells + 10_000):
+            raise DataError(
+                f"{path.name}: {len(found)} lines have {len(columns)} different keys, hardly one in common; "
+                'write {"text": ..., "label": ...} on each line, with the same keys.'
+            )
         return Table(
             path=path,
             columns=tuple(columns),
@@ -131,6 +140,6 @@ def _constant(name: str) -> None:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
-        raise ValueError(f"the key '{twice}' occurs twice in one object; rename one")
+        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key '{twice[:60]}' occurs twice in one object; rename one")
     return value

@@ -1,10 +1,10 @@
 """The user's own JSON Schema, read from its file."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from tuneworthy.core.errors import JobError
+from tuneworthy.core.strict_json import strict_json
 from tuneworthy.data.missing import require_file
 
 
@@ -17,10 +17,12 @@ def read_json_schema(path: Path) -> dict[str, Any]:
     """
     require_file(path, (".json",), JobError)
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        found = strict_json(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         raise JobError(f"{path.name} is not UTF-8 text; save the JSON Schema as UTF-8.") from None
-    except (ValueError, RecursionError) as error:
+    except OSError as error:
+        raise JobError(f"{path} cannot be read ({error.strerror}); check its permissions.") from None
+    except ValueError as error:
         raise JobError(f"{path.name} is no JSON ({error}); mend it there.") from None
     if not isinstance(found, dict):
         raise JobError(

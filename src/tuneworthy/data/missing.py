@@ -23,13 +23,18 @@ def require_file(
         NotFoundError: there is no such file; the message holds near names in the same folder.
         DataError: (or `error`) it is a folder, or something else that is not a file.
     """
-    if path.is_file():
-        return
-    if path.is_dir():
+    try:
+        if path.is_file():
+            return
+        is_folder, exists = path.is_dir(), path.exists()
+    except OSError as problem:
+        shown = f"{str(path)[:60]}…" if len(str(path)) > 200 else path
+        raise error(f"{shown} cannot be looked for ({problem.strerror}); check the path.") from None
+    if is_folder:
         inside = _files(path, suffixes)
         advice = f"name a file in it, such as {inside[0]}" if inside else "name a file"
         raise error(f"{path} is a folder, not a file; {advice}.")
-    if path.exists():
+    if exists:
         raise error(f"{path} is a pipe or a device, not a file; save it to a file first.")
     raise NotFoundError(f"there is no file {path}{_nearby(path, suffixes)}")
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from tuneworthy.core.errors import DataError, TuneworthyError
 from tuneworthy.data.delimited import delimited_parts, read_delimited
+from tuneworthy.data.foreign import parsed
 from tuneworthy.data.json_lines import json_line_parts, read_json_lines
 from tuneworthy.data.missing import require_file
-from tuneworthy.data.table import Table, table_from_frame, table_from_rows
+from tuneworthy.data.table import MOST_CELLS, Table, table_from_frame, table_from_rows
 from tuneworthy.data.text_encoding import LONGEST_LINE, looks_like
 from tuneworthy.data.workbook import read_workbook
 
@@ -117,8 +118,15 @@ def _unknown(path: Path) -> DataError:
 
 def _read_parquet(path: Path) -> Table:
     with _parquet(path) as polars:
-        frame = polars.read_parquet(path, glob=False)
-    return table_from_rows(frame.columns, frame.iter_rows(), path)
+        whole = polars.scan_parquet(path, glob=False)
+        rows, columns = whole.select(polars.len()).collect().item(), len(whole.collect_schema())
+        if rows * columns > MOST_CELLS:
+            raise DataError(
+                f"{path.name} has {rows:,} rows of {columns:,} columns, more than the {MOST_CELLS:,} cells "
+                "that are read into memory; write a sample of it, with the columns that matter."
+            )
+        frame = whole.collect()
+        return table_from_rows(frame.columns, frame.iter_rows(), path)
 
 
 def _parquet_parts(path: Path, size: int) -> Iterator[Table]:
@@ -126,9 +134,9 @@ def _parquet_parts(path: Path, size: int) -> Iterator[Table]:
     while True:
         with _parquet(path) as polars:
             frame = polars.scan_parquet(path, glob=False).slice(start, size).collect()
-        if start and not len(frame):
-            return
-        part = table_from_rows(frame.columns, frame.iter_rows(), path)
+            if start and not len(frame):
+                return
+            part = table_from_rows(frame.columns, frame.iter_rows(), path)
         yield replace(part, numbers=[start + number for number in part.numbers])
         start += size
 
@@ -145,8 +153,5 @@ def _parquet(path: Path) -> Iterator[Any]:
         raise DataError(
             f"{path.name} looks like {what}, not a Parquet file; write the table as Parquet again."
         )
-    try:
+    with parsed(path, "a readable Parquet file", "write it again"):
         yield polars
-    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
-        reason = str(error).splitlines()[0].removeprefix("parquet: ")
-        raise DataError(f"{path.name} is not a readable Parquet file ({reason}); write it again.") from None

@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.hashing import canonical_json
+from tuneworthy.core.strict_json import is_whole
 
+LONGEST_NAME = 500  # characters: what is longer is a text, and the line of names is missing
+MOST_CELLS = 50_000_000  # of a file that packs them, so that a small one may hold any number
 _PLACES_SHOWN = 5
 
 
@@ -78,7 +81,7 @@ def column_names(names: Sequence[str], place: str) -> tuple[str, ...]:
         place: the file (and line) for the message.
 
     Raises:
-        DataError: a name is blank or occurs twice.
+        DataError: a name is blank, no text, longer than names are, or occurs twice.
     """
     stripped = tuple(name.strip() for name in names)
     first_at: dict[str, int] = {}
@@ -87,6 +90,15 @@ def column_names(names: Sequence[str], place: str) -> tuple[str, ...]:
             raise DataError(
                 f"{place}: column {position} of {len(stripped)} has no name; name it in the header or remove "
                 "the column (pandas writes such a column unless index=False)."
+            )
+        if not is_whole(name):
+            raise DataError(
+                f"{place}: the name of column {position} holds NUL or half a character; write it whole."
+            )
+        if len(name) > LONGEST_NAME:
+            raise DataError(
+                f"{place}: the name of column {position} has {len(name)} characters ('{name[:40]}…'), so it "
+                "is hardly a name; write column names above the first row."
             )
         if name in first_at:
             raise DataError(

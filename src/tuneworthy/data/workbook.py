@@ -1,16 +1,13 @@
-"""XLSX: the first sheet, read by calamine, after a look for formulas whose value was never saved."""
+"""XLSX: the first sheet, read by calamine, after a look at how large it gets and what its formulas hold."""
 
-import posixpath
-import zipfile
 from pathlib import Path
-from xml.etree import ElementTree
 
 from tuneworthy.core.errors import DataError
+from tuneworthy.data.foreign import parsed
 from tuneworthy.data.table import Table, cell_text, column_names, require_rows
 from tuneworthy.data.text_encoding import looks_like
+from tuneworthy.data.workbook_parts import look_through, unpacked_size
 
-_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_STRICT = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
 _CELLS_SHOWN = 3
 
 
@@ -32,15 +29,13 @@ def read_workbook(path: Path) -> Table:
         raise DataError(
             f"{path.name} looks like {what}, not an XLSX; save the table as XLSX or rename the file."
         )
-    try:
+    with parsed(path, "a readable XLSX", "save it again as XLSX"):
+        unpacked_size(path)
         workbook = fastexcel.read_excel(path)
         names = workbook.sheet_names
+        unsaved, errors = look_through(path, names[0])
         sheet = workbook.load_sheet(0, header_row=None, skip_rows=0, dtypes="string")
         grid = sheet.to_polars().rows()
-        unsaved, errors = _odd_cells(path, names[0])
-    except (fastexcel.FastExcelError, zipfile.BadZipFile, ElementTree.ParseError, KeyError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path.name} is not a readable XLSX ({reason}); save it again as XLSX.") from None
     if unsaved:
         raise DataError(
             f"{path.name}, sheet '{names[0]}': the formula in {_cell_list(unsaved)} has no saved value; open "
@@ -89,37 +84,6 @@ def _table(path: Path, sheets: list[str], grid: list[tuple[str | None, ...]], er
         names_first=True,
         notes=tuple(notes),
     )
-
-
-def _odd_cells(path: Path, sheet: str) -> tuple[list[str], list[str]]:
-    """Cells whose formula has no saved value, and cells that hold an error such as #DIV/0!."""
-    unsaved: list[str] = []
-    errors: list[str] = []
-    with zipfile.ZipFile(path) as archive, archive.open(_sheet_part(archive, sheet)) as part:
-        for _, element in ElementTree.iterparse(part):
-            space, _, tag = element.tag.rpartition("}")
-            if tag == "c":
-                value, formula = element.find(f"{space}}}v"), element.find(f"{space}}}f")
-                if element.get("t") == "e":
-                    errors.append(element.get("r", "?"))
-                elif formula is not None and element.get("t") != "str" and not getattr(value, "text", None):
-                    unsaved.append(element.get("r", "?"))
-            elif tag == "row":
-                element.clear()
-    return unsaved, errors
-
-
-def _sheet_part(archive: zipfile.ZipFile, sheet: str) -> str:
-    """The archive's member that holds a sheet. Raises KeyError when the workbook does not say."""
-    root = ElementTree.fromstring(archive.read("xl/workbook.xml"))
-    relation = None
-    for entry in [*root.iter(f"{_MAIN}sheet"), *root.iter(f"{_STRICT}sheet")]:
-        if entry.get("name") == sheet:
-            relation = next(value for key, value in entry.attrib.items() if key.endswith("}id"))
-    for entry in ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels")):
-        if entry.get("Id") == relation:
-            return posixpath.normpath(posixpath.join("/xl", entry.get("Target", ""))).lstrip("/")
-    raise KeyError(f"no part for the sheet '{sheet}'")
 
 
 def _cell_list(cells: list[str]) -> str:

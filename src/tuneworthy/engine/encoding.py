@@ -9,6 +9,9 @@ from tuneworthy.models.decoder import Decoder
 from tuneworthy.tasks import Message, Task
 from tuneworthy.tasks._chats import transcribed, transcript
 
+MOST_LABEL_TOKENS = 8192  # of all labels: what each may see of the others is a square of bits
+SHOWN = 60  # characters of a label in a message
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedRow:
@@ -46,9 +49,34 @@ def encode_row(decoder: Decoder, task: Task, instruction: str, example: Example)
 def encode_labels(
     decoder: Decoder, task: Task, instruction: str, labels: Sequence[str]
 ) -> list[tuple[int, ...]]:
-    """Each label's answer tokens with the stop token, so that labels which are prefixes compete fairly."""
+    """Each label's answer tokens with the stop token, so that labels which are prefixes compete fairly.
+
+    Raises:
+        ModelError: the tokenizer reads two labels as the same tokens, a label holds the stop token, or the
+            labels are longer than can be scored.
+    """
     messages = task.messages(instruction, "")
-    return [tuple(decoder.encode_answer(messages, task.format(label))) for label in labels]
+    encoded = [tuple(decoder.encode_answer(messages, task.format(label))) for label in labels]
+    model, first = decoder.folder.name, dict[tuple[int, ...], str]()
+    for label, tokens in zip(labels, encoded, strict=True):
+        shown = repr(label if len(label) <= SHOWN else f"{label[:SHOWN]}…")
+        if tokens[-1] in tokens[:-1]:
+            raise ModelError(
+                f"the label {shown} holds what ends an answer of {model}: rename it, or leave the arms that "
+                "prompt or tune out."
+            )
+        if tokens in first:
+            raise ModelError(
+                f"the tokenizer of {model} reads the labels {ascii(first[tokens])[:SHOWN]} and "
+                f"{ascii(label)[:SHOWN]} as the same tokens: rename one, merge them, or change base_model."
+            )
+        first[tokens] = label
+    if sum(map(len, encoded)) > MOST_LABEL_TOKENS:
+        raise ModelError(
+            f"the labels have {sum(map(len, encoded))} tokens in all, more than the {MOST_LABEL_TOKENS} that "
+            "can be scored: shorten them, or name another --task if they are texts."
+        )
+    return encoded
 
 
 def encode_fitting_prompt(

@@ -32,30 +32,31 @@ class LabelTrie:
     @classmethod
     def build(cls, labels: Sequence[Sequence[int]]) -> "LabelTrie":
         """The trie of some labels' token ids, each ending in its stop token."""
-        index: dict[tuple[int, ...], int] = {(): ROOT}
+        index: dict[tuple[int, int], int] = {}  # (node above, token) to node
         tokens: list[int] = []
         parents: list[int] = []
+        steps = []
         for label in labels:
-            for end in range(1, len(label)):
-                path = tuple(label[:end])
-                if path not in index:
-                    index[path] = len(tokens)
-                    tokens.append(path[-1])
-                    parents.append(index[path[:-1]])
+            sources = [ROOT]
+            for token in label[:-1]:
+                below = (sources[-1], token)
+                if below not in index:
+                    index[below] = len(tokens)
+                    tokens.append(token)
+                    parents.append(sources[-1])
+                sources.append(index[below])
+            steps.append(tuple(zip(sources, label, strict=True)))
         ancestors = np.eye(len(tokens), dtype=bool)
         depth = [0] * len(tokens)
         for node, parent in enumerate(parents):
             if parent != ROOT:
                 ancestors[node] |= ancestors[parent]
                 depth[node] = depth[parent] + 1
-        steps = tuple(
-            tuple((index[tuple(label[:end])], label[end]) for end in range(len(label))) for label in labels
-        )
-        return cls(tuple(tokens), tuple(parents), tuple(depth), ancestors, steps)
+        return cls(tuple(tokens), tuple(parents), tuple(depth), ancestors, tuple(steps))
 
     def path(self, node: int) -> list[int]:
         """From the first token down to a node, itself included."""
         way = [node]
-        while self.parents[way[0]] != ROOT:
-            way.insert(0, self.parents[way[0]])
-        return way
+        while self.parents[way[-1]] != ROOT:
+            way.append(self.parents[way[-1]])
+        return way[::-1]

@@ -4,7 +4,6 @@ The rules are those of the official evaluation script of SQuAD 1.1 and 2.0 (Rajp
 lower case, punctuation and articles removed, single spaces; the best of the acceptable answers counts.
 """
 
-import json
 import re
 import string
 from collections import Counter
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.strict_json import strict_json
 from tuneworthy.metrics import Parts, check_lengths
 from tuneworthy.metrics._traits import MeanOverRows
 
@@ -30,7 +30,7 @@ def alternatives(target: str) -> list[str]:
     """
     if target.startswith("[") and target.endswith("]"):
         try:
-            found = json.loads(target)
+            found = strict_json(target)
         except ValueError:
             return [target]
         if isinstance(found, list) and all(isinstance(one, str) for one in found):

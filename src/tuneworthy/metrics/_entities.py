@@ -1,9 +1,10 @@
 """Entities of a text as (type, words) pairs, and the one way they are written."""
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
+
+from tuneworthy.core.strict_json import strict_json
 
 NONE = "none"  # what is written where a text has no entity
 _LINE = re.compile(r"\s*([^:;\n]{1,60}?)\s*:\s*(.+?)\s*$")
@@ -21,8 +22,8 @@ def entities_of(target: str) -> list[tuple[str, str]] | None:
     """
     if target.startswith("["):
         try:
-            listed: Any = json.loads(target)
-        except (ValueError, RecursionError):
+            listed: Any = strict_json(target)
+        except ValueError:
             return None
         if not all(isinstance(one, dict) and {"type", "text"} <= one.keys() for one in listed):
             return None

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.strict_json import strict_json
 from tuneworthy.metrics import Parts, check_lengths
 from tuneworthy.metrics._confusion import f1_of, ratio, split_sums
 
@@ -28,8 +29,8 @@ def canonical(record: dict[str, Any]) -> str:
 def record_of(text: str) -> dict[str, Any] | None:
     """The JSON object that a text is, or None."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = strict_json(text)
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
 

@@ -1,7 +1,8 @@
 """Sets of labels, and the one way they are written."""
 
-import json
 import re
+
+from tuneworthy.core.strict_json import strict_json
 
 NONE = "none"  # what is written for a row that has no label
 _PARTS = re.compile(r"[;|\n]")
@@ -16,8 +17,8 @@ def labels_of(target: str) -> list[str]:
     found: list[str] = _PARTS.split(target)
     if target.startswith("["):
         try:
-            listed = json.loads(target)
-        except (ValueError, RecursionError):
+            listed = strict_json(target)
+        except ValueError:
             listed = None
         if isinstance(listed, list):
             found = [str(one) for one in listed]

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from jinja2 import TemplateError
 
+from tuneworthy.core.bounded import TooMuchError, bounded
 from tuneworthy.core.errors import ModelError
 from tuneworthy.models.four_bits import four_bits as packing
 from tuneworthy.models.hardware import device
@@ -18,12 +19,14 @@ from tuneworthy.models.quiet import quiet
 from tuneworthy.models.rms_norm import quicken_norms
 from tuneworthy.models.sharing import kept, sharing, twin
 from tuneworthy.models.strangers import AS_DATA, WEIGHTS
-from tuneworthy.models.templating import within_bounds
 from tuneworthy.models.tree_attention import NAME as TREE_ATTENTION
 from tuneworthy.models.tree_attention import register_tree_attention
 from tuneworthy.models.turn_marks import TurnMarks, marks_of
 from tuneworthy.tasks import Message
 
+# What a chat template may make Python do.
+TEMPLATE_FAULTS: tuple[type[Exception], ...] = (TemplateError, ArithmeticError, LookupError, RecursionError)
+TEMPLATE_FAULTS += (AttributeError, SyntaxError, TypeError, ValueError)
 # For base models without a chat template: plain paragraphs, the answer after a cue, ended by EOS.
 PLAIN_TEMPLATE = (
     "{% for m in messages %}{% if m['role'] == 'system' %}{{ m['content'] }}\n\n"
@@ -120,7 +123,7 @@ class Decoder:
         """
         try:
             return self.rendered(self.inert(messages), asked=True)
-        except TemplateError as error:
+        except TEMPLATE_FAULTS as error:
             roles = ", ".join(message["role"] for message in messages)
             raise ModelError(
                 f"the chat template of {self.folder.name} refuses the turns {roles} ({error}): use another "
@@ -133,13 +136,17 @@ class Decoder:
         Raises:
             ModelError: the template takes too long, or too much memory.
         """
-        with within_bounds(self.folder.name):
-            return str(
-                self.tokenizer.apply_chat_template(
+        try:
+            with bounded():
+                found = self.tokenizer.apply_chat_template(
                     list(messages), tokenize=False, add_generation_prompt=asked
                 )
-            )
-        raise AssertionError("bounds were passed in silence")
+        except TooMuchError as error:
+            raise ModelError(
+                f"the chat template of {self.folder.name} does not end ({error} for one chat): use another "
+                "model, or mend the template."
+            ) from None
+        return str(found)
 
     def inert(self, messages: Sequence[Message]) -> list[Message]:
         """The turns, special tokens in what they say written apart."""
@@ -167,7 +174,13 @@ class Decoder:
         """
         prompt, answer = self.render(messages), self.apart(answer)
         turns: list[Message] = [*self.inert(messages), {"role": "assistant", "content": answer}]
-        whole = self.rendered(turns)
+        try:
+            whole = self.rendered(turns)
+        except TEMPLATE_FAULTS as error:
+            raise ModelError(
+                f"the chat template of {self.folder.name} refuses an answer ({str(error)[:200]}): use "
+                "another base_model."
+            ) from None
         if not whole.startswith(prompt) or not whole[len(prompt) :].startswith(answer):
             raise ModelError(
                 f"the chat template of {self.folder.name} changes the prompt or the answer when a turn is "

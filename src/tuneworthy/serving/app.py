@@ -18,12 +18,16 @@ from tuneworthy.serving.service import Service
 from tuneworthy.serving.wire import ErrorResponse
 
 ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorResponse, "description": "not what this run can be asked"},
     401: {"model": ErrorResponse, "description": "no key, or a wrong one"},
     404: {"model": ErrorResponse, "description": "no such model"},
+    405: {"model": ErrorResponse, "description": "another method of this route"},
     413: {"model": ErrorResponse, "description": "too large"},
+    421: {"model": ErrorResponse, "description": "not this server's name"},
     422: {"model": ErrorResponse, "description": "not a request of this kind"},
     429: {"model": ErrorResponse, "description": "the queue is full; Retry-After says when to come back"},
-    503: {"model": ErrorResponse, "description": "shutting down"},
+    502: {"model": ErrorResponse, "description": "the engine failed"},
+    503: {"model": ErrorResponse, "description": "shutting down, or the engine does not answer"},
 }
 ABOUT = (
     "Predictions of finished runs. Every label comes with calibrated probabilities; the questions of "

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from tuneworthy.core.strict_json import is_whole
 from tuneworthy.serving.problems import SYSTEMONE, ProblemError
 from tuneworthy.serving.questions import (
     Asked,
@@ -97,6 +98,8 @@ def parsed(questions: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Ask
     found, wrong = {}, []
     for name, question in questions.items():
         try:
+            if not is_whole(name):
+                raise QuestionError("its name holds NUL or half a character.")
             found[name] = systemone_asked(question, labels)
         except QuestionError as error:
             wrong.append(f"Question {name!r}: {error}")
@@ -108,7 +111,7 @@ def parsed(questions: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Ask
 def systemone_asked(question: Mapping[str, Any], labels: Sequence[str]) -> Asked:
     """One System One question; raises QuestionError."""
     kind, criteria = question.get("type"), question.get("criteria")
-    if kind not in FIELDS:
+    if not isinstance(kind, str) or kind not in FIELDS:
         raise QuestionError(f"`type` must be one of {', '.join(FIELDS)}, got {kind!r}.")
     unknown = set(question) - FIELDS[kind]
     if unknown:
@@ -189,16 +192,23 @@ def openai_input(given: str | Sequence[Mapping[str, Any]]) -> str:
     """The text of an OpenAI input: a string, or what messages and tools say, a blank line between them.
 
     Raises:
-        ProblemError: it holds an image.
+        ProblemError: it holds an image, or what is no text.
     """
     if isinstance(given, str):
         return given
     said: list[str] = []
-    for item in given:
+    for place, item in enumerate(given):
         content = next((item[key] for key in ("content", "output", "input", "arguments") if key in item), "")
-        for part in [content] if isinstance(content, str) else content:
+        for part in content if isinstance(content, list) else [content]:
             if isinstance(part, str):
                 said.append(part)
+            elif not isinstance(part, dict):
+                raise ProblemError(
+                    422,
+                    "a message holds text, or parts with text.",
+                    param=f"input.{place}",
+                    code="invalid_input",
+                )
             elif part.get("type") == "input_image":
                 raise ProblemError(400, "images cannot be read: this run reads text.", param="input")
             elif "text" in part:

@@ -99,7 +99,7 @@ class Gatekeeper:
                 headers={"WWW-Authenticate": "Bearer"},
             )
         length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self.most_bytes:
+        if length.isdecimal() and (len(length) > 18 or int(length) > self.most_bytes):
             return self.too_large()
         return None
 

@@ -1,5 +1,6 @@
 """Errors on the wire: OpenAI's shape on every route, and `detail` besides where System One has it."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,14 @@ from fastapi.responses import JSONResponse
 
 SYSTEMONE = "/v1/systemone"
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+class Replied(JSONResponse):
+    """JSON that may repeat what a client sent, half characters among it, which UTF-8 does not have."""
+
+    def render(self, content: Any) -> bytes:
+        """The body, such halves as question marks."""
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 class ProblemError(Exception):
@@ -45,7 +54,7 @@ class ProblemError(Exception):
 
     def response(self, path: str) -> JSONResponse:
         """What goes out on this path."""
-        return JSONResponse(self.content(path), self.status, self.headers)
+        return Replied(self.content(path), self.status, self.headers)
 
 
 def unreadable(path: str, errors: Sequence[Any]) -> JSONResponse:
@@ -56,4 +65,4 @@ def unreadable(path: str, errors: Sequence[Any]) -> JSONResponse:
     content = problem.content(path)
     if path == SYSTEMONE:
         content["detail"] = [{key: error[key] for key in ("loc", "msg", "type")} for error in errors]
-    return JSONResponse(content, problem.status)
+    return Replied(content, problem.status)

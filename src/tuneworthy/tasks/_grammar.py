@@ -27,8 +27,20 @@ def grammar(schema: Schema) -> str:
     """The grammar of the schema's texts, for `LLMatcher`; `fault` says what is wrong with it.
 
     Raises:
-        JobError: the schema leaves the names of fields open.
+        JobError: the schema leaves the names of fields open, or is nothing that a grammar can be made of.
     """
+    try:
+        return _grammar(schema)
+    except JobError:
+        raise
+    except Exception as error:  # of the schema's reader, or of its nesting
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise JobError(
+            f"json_schema cannot be used ({said}): simplify it, or leave it out and it is inferred."
+        ) from None
+
+
+def _grammar(schema: Schema) -> str:
     return LLMatcher.grammar_from_json_schema(
         json.dumps(closed(schema), sort_keys=True),
         overrides={

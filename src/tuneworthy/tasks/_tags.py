@@ -66,7 +66,7 @@ def _parted(tag: str | int, tags: Sequence[str | int]) -> tuple[str, str]:
     if match is not None:
         return match.group(1), match.group(2)
     if all(str(one).lstrip("-").isdecimal() for one in tags):
-        shown = ", ".join(str(one) for one in tags[:3])
+        shown = ", ".join(str(one)[:20] for one in tags[:3])
         raise DataError(
             f"the tags are numbers ({shown}, ...), whose names the table does not hold: write names such as "
             "B-PER in their place (in datasets: features[...].feature.int2str)."

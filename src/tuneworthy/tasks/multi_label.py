@@ -11,6 +11,7 @@ from tuneworthy.tasks import Message
 from tuneworthy.tasks._turns import chat, enough
 
 MOST_LABELS = 100
+LONGEST_LABEL = 1000  # characters: every prompt lists the labels
 
 
 class MultiLabel:
@@ -38,9 +39,15 @@ class MultiLabel:
     form = Form(nothing="[]", as_json=labels_of, target="list of labels")
 
     def check_examples(self, examples: Sequence[Example]) -> None:
-        """Raises DataError when there are too few rows, one label only, or too many."""
+        """Raises DataError when there are too few rows, or labels are one, too many or too long."""
         enough(examples)
         labels = self.labels(examples)
+        longest = max(labels, key=len, default="")
+        if len(longest) > LONGEST_LABEL:
+            raise DataError(
+                f"a label of {len(longest)} characters ('{longest[:40]}…') is a text: check --target, or "
+                "part the labels of a row by semicolons."
+            )
         if not 2 <= len(labels) <= MOST_LABELS:
             raise DataError(
                 f"the target has {len(labels)} distinct labels, not 2 to {MOST_LABELS}: labels of a row are "

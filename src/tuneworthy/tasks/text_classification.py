@@ -8,6 +8,7 @@ from tuneworthy.tasks import Message
 from tuneworthy.tasks._turns import chat, enough
 
 MOST_LABELS = 200
+LONGEST_LABEL = 1000  # characters: every prompt lists the labels
 IMBALANCE = 0.8  # one label's share from which accuracy says little and macro-F1 decides
 
 
@@ -42,12 +43,19 @@ class TextClassification:
     open = False
 
     def check_examples(self, examples: Sequence[Example]) -> None:
-        """Raises DataError when there are too few rows, one label only, too many, or a label with one row."""
+        """Raises DataError when rows are too few, or labels one, too many, too long, or of a single row."""
         enough(examples)
         counts = label_counts(examples)
+        longest = max(examples, key=lambda row: len(row.target or ""))
+        if len(longest.target or "") > LONGEST_LABEL:
+            raise DataError(
+                f"row {longest.row}: a label of {len(longest.target or '')} characters "
+                f"('{(longest.target or '')[:40]}…') is a text: check --target, or name the task, such as "
+                "--task text-generation."
+            )
         if len(counts) == 1:
             raise DataError(
-                f"every row has the same label '{next(iter(counts))}': "
+                f"every row has the same label '{next(iter(counts))[:60]}': "
                 "a classification needs at least two; check --target."
             )
         if len(counts) > MOST_LABELS:
@@ -57,7 +65,7 @@ class TextClassification:
             )
         single = [label for label, count in counts.items() if count == 1]
         if single:
-            shown = ", ".join(f"'{label}'" for label in single[:5]) + (" ..." if len(single) > 5 else "")
+            shown = ", ".join(f"'{label[:60]}'" for label in single[:5]) + (" ..." if len(single) > 5 else "")
             noun = "label has" if len(single) == 1 else "labels have"
             if len(single) > len(counts) / 2:
                 raise DataError(
@@ -95,8 +103,9 @@ class TextClassification:
     def parse(self, text: str, labels: Sequence[str]) -> str | None:
         """The label this text is, after trimming; case is forgiven when that is unambiguous."""
         answer = text.strip()
-        if answer in labels:
-            return answer
+        for exact in (text, answer):
+            if exact in labels:
+                return exact
         folded = [label for label in labels if label.strip().casefold() == answer.casefold()]
         return folded[0] if len(folded) == 1 else None
 

@@ -82,7 +82,7 @@ def validated_parameters(method: Method, job: Job) -> dict[str, Any]:
             known = sorted(method.Parameters.model_fields)
             raise JobError(f"{method.name} has no parameter '{key}': {did_you_mean(key, known)}") from error
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise JobError(f"{method.name}.{key} = {first['input']!r}: {message}.") from error
+        raise JobError(f"{method.name}.{key} = {repr(first['input'])[:60]}: {message}.") from error
 
 
 def method_of(arm: str, job: Job) -> Method:

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -75,7 +75,7 @@ class Guard:
             await self._visit(scope, send)
             return
         length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._largest:
+        if length.isdecimal() and (len(length) > 18 or int(length) > self._largest):
             await self._too_large(send)
             return
         try:
@@ -104,7 +104,7 @@ class Guard:
             )
             return
         rest = urlencode([pair for pair in query if pair[0] != "token"])
-        path = "/" + scope["path"].lstrip("/")  # "//host" would be another host's address
+        path = quote("/" + scope["path"].lstrip("/"))  # "//host" would be another host's address
         cookie = f"{self._cookie}={self._session}; Path=/; HttpOnly; SameSite=Strict"
         await send(
             {
@@ -149,7 +149,10 @@ def _own(headers: dict[str, str]) -> bool:
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
+    try:
+        return origin is None or urlsplit(origin).netloc == headers.get("host")
+    except ValueError:  # such as http://[
+        return False
 
 
 def _bounded(receive: Receive, largest: int) -> Receive:
