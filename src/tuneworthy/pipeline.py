@@ -6,7 +6,18 @@ units there and comes to the same end. The steps' details are in `steps.py`.
 
 from pathlib import Path
 
-from tuneworthy import arms, budgeting, forgetting, growth, judging, rounds, similarity, steps, unlabelled
+from tuneworthy import (
+    arms,
+    budgeting,
+    claiming,
+    forgetting,
+    growth,
+    judging,
+    rounds,
+    similarity,
+    steps,
+    unlabelled,
+)
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job, is_own_metric
 from tuneworthy.data.loading import load
@@ -84,11 +95,11 @@ def run(
     foreseen = memory_ahead(job, question, rows, data.test is not None, models, task.open)
     dtype, cores = steps.hardware()
     with (
-        RunFolder(output or steps.default_folder(job, data)) as folder,
+        RunFolder(output or claiming.default_folder(job, data)) as folder,
         Trackers(job.tracking) as trackers,
         executor_for(job.workers, cores) as executor,
     ):
-        steps.claim(folder, job, data)
+        damaged = claiming.claim(folder, job, data, asked)
         remove_leftovers(folder.path / "units")
         if listener is not None:
             folder.listen(listener)
@@ -99,6 +110,8 @@ def run(
             labels=0 if task.open else len(question.labels),
             protocol=protocol,
         )
+        for text in damaged:
+            folder.emit("note", text=text)
         steps.write_inputs(folder, asked, data, split, findings, texts)
         trackers.follow(folder)
 

@@ -18,6 +18,7 @@ from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.methods import METHODS, Adapting, Fitted, Setting
 from tuneworthy.metrics import METRICS
 from tuneworthy.metrics._own import bring_own
+from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import UnitWriter
 from tuneworthy.tasks import TASKS, as_answered
 from tuneworthy.tasks._prompted import with_prompt
@@ -144,14 +145,15 @@ def _may_fail(unit: Unit, error: Exception) -> bool:
 
 @lru_cache(maxsize=2)
 def run_rows(run: str) -> tuple[dict[str, Example], dict[str, tuple[str, ...]]]:
-    """The run's rows by id and its row sets by address."""
+    """The run's rows by id and its row sets by address; raises RunFolderError where they are damaged."""
+    folder = RunFolder(Path(run))
     rows: dict[str, Example] = {}
-    for line in (Path(run) / "rows.jsonl").read_text(encoding="utf-8").split("\n"):
+    for line in folder.text("rows.jsonl").split("\n"):
         if line:
             record: dict[str, Any] = json.loads(line)
             record.pop("part", None)
             rows[record["id"]] = Example.model_validate(record)
-    split = json.loads((Path(run) / "split.json").read_text(encoding="utf-8"))
+    split = folder.read("split.json")
     sets = {address: tuple(ids) for address, ids in split["row_sets"].items()}
     return rows, {**sets, NOTHING: ()}
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from tuneworthy.core import errors
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.runfolder.folder import RunFolder
-from tuneworthy.runfolder.unit_output import adopt, is_finished
+from tuneworthy.runfolder.unit_output import adopt, damaged_file
 
 Message = tuple[Unit, dict[str, Any]]
 
@@ -62,9 +62,14 @@ def missing(units: Sequence[Unit], folder: RunFolder) -> list[Unit]:
     waiting = []
     for unit in units:
         output = folder.path / "units" / unit.address
-        if is_finished(output):
+        torn = damaged_file(output)
+        if torn is None:
             folder.emit("unit_reused", unit=unit.address, title=unit.title, source="this run")
-        elif adopt(unit, output, folder.path.parent):
+            continue
+        if output.exists():
+            what = f"units/{unit.address}/{torn} is gone, or was damaged or edited (its checksum differs)"
+            folder.emit("note", text=f"{what}: '{unit.title}' is done again.")
+        if adopt(unit, output, folder.path.parent):
             folder.emit("unit_reused", unit=unit.address, title=unit.title, source="another run")
         else:
             waiting.append(unit)
