@@ -1,12 +1,14 @@
 """`tuneworthy`: the verbs, and what happens to errors."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tuneworthy import __version__
 from tuneworthy.core.errors import TuneworthyError
+from tuneworthy.runfolder.disk import NO_SPACE, unwritable
 
 INTERRUPTED = 130  # what typer turns Ctrl-C into, as shells do: 128 + SIGINT
 
@@ -93,6 +95,11 @@ def main() -> None:
     except TuneworthyError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # of a library that was writing anywhere, to a temporary file say
+        if error.errno not in NO_SPACE:
+            raise
+        print(f"error: {unwritable(Path(error.filename or 'a file'), error)}", file=sys.stderr)
+        sys.exit(TuneworthyError.exit_code)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             print("\nstopped; the same command again continues where this one was.", file=sys.stderr)

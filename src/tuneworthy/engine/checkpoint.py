@@ -55,15 +55,17 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     earlier = [*folder.glob("state*")]
     partial = folder / f"state.{secrets.token_hex(4)}.partial"  # two machines may share the folder
-    torch.save(
-        {
-            "model": trainable_state(model),
-            "optimizer": optimizer.state_dict(),
-            "kept": kept,
-            "progress": json.dumps(asdict(progress)),
-        },
-        partial,
-    )
+    content = {
+        "model": trainable_state(model),
+        "optimizer": optimizer.state_dict(),
+        "kept": kept,
+        "progress": json.dumps(asdict(progress)),
+    }
+    try:
+        torch.save(content, partial)
+    except BaseException:  # a full disk gets back what this took of it
+        partial.unlink(missing_ok=True)
+        raise
     state = folder / f"state-{file_digest(partial)}.pt"
     partial.replace(state)
     for one in earlier:

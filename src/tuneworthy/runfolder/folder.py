@@ -1,13 +1,13 @@
 """A run folder: atomic writes, one writer, and an append-only list of events."""
 
 import contextlib
-import errno
 import json
 import os
 import secrets
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -15,28 +15,11 @@ from pydantic import BaseModel
 
 from tuneworthy.core.errors import RunFolderError
 from tuneworthy.runfolder import checksums
+from tuneworthy.runfolder.disk import as_unwritable, unwritable
 from tuneworthy.runfolder.events import Event, event_line
 
 Listener = Callable[[Event], None]
 EVENTS = "events.jsonl"
-NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quota's
-
-
-def unwritable(path: Path, error: OSError) -> RunFolderError:
-    """What to say when a file cannot be written, whatever the reason; nothing half-written has its name."""
-    if error.errno in NO_SPACE:
-        return RunFolderError(
-            f"{path} cannot be written: there is no space left for it ({error.strerror}). Free some, then "
-            "the same command again continues."
-        )
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return RunFolderError(
-            f"{path} cannot be written ({error.strerror}): make the folder writable, or name another "
-            "--output."
-        )
-    return RunFolderError(
-        f"{path} cannot be written ({error.strerror or error}): the same command again continues once it can."
-    )
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -97,8 +80,12 @@ class RunFolder:
             raise unwritable(self.path, error) from error
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._lock.release()
+        if error is not None and (told := as_unwritable(self.path, error)) is not None:
+            raise told from error
 
     def _end_torn_line(self) -> None:
         """An event that a full disk cut must not take the next one along."""

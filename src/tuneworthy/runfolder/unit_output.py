@@ -9,12 +9,14 @@ import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.hashing import address, file_digest
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import Unit
+from tuneworthy.runfolder.disk import unwritable
 from tuneworthy.runfolder.folder import to_json, write_text
 
 CHECKSUMS = "checksums.json"
@@ -103,7 +105,7 @@ def reveal(partial: Path, target: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             target.rename(damaged)
             shutil.rmtree(damaged, ignore_errors=True)
-    raise RunFolderError(f"{target} cannot be written ({reason.strerror}): free space or rights?") from reason
+    raise unwritable(target, reason) from reason
 
 
 def adopt(unit: Unit, folder: Path, workspace: Path) -> bool:
@@ -112,7 +114,11 @@ def adopt(unit: Unit, folder: Path, workspace: Path) -> bool:
         if sibling != folder and is_finished(sibling):
             partial = folder.with_name(f".{folder.name}.adopting")
             shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(sibling, partial)
+            try:
+                shutil.copytree(sibling, partial)
+            except OSError:  # no space, or the sibling was deleted meanwhile: the unit's own run will tell
+                shutil.rmtree(partial, ignore_errors=True)
+                return False
             reveal(partial, folder)
             return True
     return False
@@ -125,12 +131,24 @@ def remove_leftovers(units: Path) -> None:
 
 
 class UnitWriter:
-    """Collects a unit's files in a hidden folder and reveals them at once."""
+    """Collects a unit's files in a hidden folder and reveals them at once.
+
+    A context manager: what it has collected is removed where the block ends in an error.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._target = folder
         self.folder = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
         self.folder.mkdir(parents=True)
+
+    def __enter__(self) -> "UnitWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.abandon()
 
     def finish(self, unit: Unit, predictions: Sequence[Prediction], metrics: dict[str, Any]) -> None:
         """Writes unit, predictions, metrics and checksums, then renames the folder into place."""

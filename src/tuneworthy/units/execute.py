@@ -11,13 +11,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tuneworthy.core.errors import ModelError, TuneworthyError
+from tuneworthy.core.errors import ModelError, RunFolderError, TuneworthyError
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.methods import METHODS, Adapting, Fitted, Setting
 from tuneworthy.metrics import METRICS
 from tuneworthy.metrics._own import bring_own
+from tuneworthy.runfolder.disk import as_unwritable, writing
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import UnitWriter
 from tuneworthy.tasks import TASKS, as_answered
@@ -51,19 +52,26 @@ def setting_of(unit: Unit, models: dict[ModelRole, Path], checkpoint: Path | Non
 
 
 def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report) -> None:
-    """Fits, predicts and writes `units/<address>/`; the rows to predict come without their targets."""
+    """Fits, predicts and writes `units/<address>/`, whole or not at all.
+
+    Raises:
+        TuneworthyError: the user's mistake, or no space.
+    """
     import torch
+
+    torch.set_num_threads(unit.threads)
+    reset_peak_memory()
+    with writing(run), UnitWriter(run / "units" / unit.address) as writer:
+        (_measure if unit.purpose == "forgetting" else _fit)(unit, run, models, report, writer)
+
+
+def _fit(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report, writer: UnitWriter) -> None:
+    """Fits and predicts; the rows to predict come without their targets."""
     from threadpoolctl import threadpool_limits
 
     from tuneworthy.models.embedder import remembered_embeddings
 
-    torch.set_num_threads(unit.threads)
-    reset_peak_memory()
-    if unit.purpose == "forgetting":
-        _measure(unit, run, models, report)
-        return
     rows, row_sets = run_rows(str(run))
-    folder = run / "units" / unit.address
     checkpoint = run / "checkpoints" / unit.model_copy(update={"until": 1.0}).address
     method = METHODS.get(unit.method)
     quiet = False
@@ -80,7 +88,6 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     fit_rows = [rows[row] for row in row_sets[unit.fit]]
     validation = [rows[row] for row in row_sets[unit.validation]]
     asked = [rows[row].without_target() for row in row_sets[unit.predict]]
-    writer = UnitWriter(folder)
     frozen = unit.purpose == "curve" and method.kind == "classifier"
     reused = remembered_embeddings(models.get("embedder") if frozen else None)
     with threadpool_limits(limits=unit.threads), reused:
@@ -92,7 +99,7 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
             else:
                 fitted = method.fit(setting, parameters, fit_rows, validation)
         except (TuneworthyError, ValueError) as error:
-            if not _may_fail(unit, error):
+            if not _may_fail(unit, run, error):
                 raise
             writer.finish(unit, [], {"cost": {}, "facts": {"failed": str(error)}})
             return
@@ -122,11 +129,12 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
         _remove(checkpoint)
 
 
-def _measure(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report) -> None:
+def _measure(
+    unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report, writer: UnitWriter
+) -> None:
     """Runs a unit that measures what a model can do besides the task; no row of the run has a part in it."""
     from threadpoolctl import threadpool_limits
 
-    writer = UnitWriter(run / "units" / unit.address)
     with threadpool_limits(limits=unit.threads):
         predictions, seconds = measured(unit, run, models, report)
     cost = {
@@ -138,8 +146,13 @@ def _measure(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Repor
     writer.finish(unit, predictions, {"cost": cost, "facts": {}})
 
 
-def _may_fail(unit: Unit, error: Exception) -> bool:
-    """Whether a fit that fails is a result: a setting that diverges, or a part of too few rows or labels."""
+def _may_fail(unit: Unit, run: Path, error: Exception) -> bool:
+    """Whether a fit that fails is a result: a setting that diverges, or a part of too few rows or labels.
+
+    That there was no space is none: it would be kept, and the fit not be made when there is some.
+    """
+    if isinstance(error, RunFolderError) or as_unwritable(run, error) is not None:
+        return False
     return unit.purpose == "curve" or (unit.purpose == "trial" and isinstance(error, ModelError))
 
 
