@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tuneworthy.arms import model_names
-from tuneworthy.core.errors import NotFoundError
+from tuneworthy.core.errors import ModelError, NotFoundError
 from tuneworthy.core.job import Job
 from tuneworthy.core.registry import did_you_mean
 from tuneworthy.core.unit import Unit
@@ -15,6 +15,7 @@ from tuneworthy.runfolder.folder import Listener, RunFolder
 from tuneworthy.runfolder.unit_output import is_finished, read_unit_file
 from tuneworthy.units.collect import unit_metrics
 from tuneworthy.units.executors.local import LocalExecutor
+from tuneworthy.units.failures import failed_arms
 from tuneworthy.units.plan import refit_unit
 from tuneworthy.units.refit import Refit, base_models, fits_of, read_unit, recommended
 
@@ -97,6 +98,8 @@ def _fits(run: Path, arm: str) -> list[Unit]:
     folders = [run / "units" / unit["address"] for unit in planned if unit["method"] == arm]
     measured = [read_unit_file(folder) for folder in folders if folder.exists()]
     units = fits_of(measured, arm)
+    if failed := failed_arms(units, run):
+        raise ModelError(f"{run} has no fit of {arm}: {failed[arm]}")
     if not units:
         known = sorted({unit["method"] for unit in planned})
         if arm in known:

@@ -64,6 +64,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / ".lock")
+        self.tried: set[str] = set()  # addresses of units that this start has looked at
         self._listeners: list[Listener] = []
 
     def __enter__(self) -> "RunFolder":

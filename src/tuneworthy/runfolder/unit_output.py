@@ -20,6 +20,7 @@ from tuneworthy.runfolder.disk import unwritable
 from tuneworthy.runfolder.folder import to_json, write_text
 
 CHECKSUMS = "checksums.json"
+MEMORY = "memory"  # a fact of a unit for which there was too little
 
 
 def is_finished(folder: Path) -> bool:
@@ -108,10 +109,15 @@ def reveal(partial: Path, target: Path) -> None:
     raise unwritable(target, reason) from reason
 
 
+def ran_out_of_memory(folder: Path) -> bool:
+    """Whether a finished output says that memory ran out, which it need not do again."""
+    return bool(read_metrics(folder).get("facts", {}).get(MEMORY))
+
+
 def adopt(unit: Unit, folder: Path, workspace: Path) -> bool:
     """Takes the unit's output over from a sibling run of the workspace, if one has it whole."""
     for sibling in sorted(workspace.glob(f"*/units/{unit.address}")):
-        if sibling != folder and is_finished(sibling):
+        if sibling != folder and is_finished(sibling) and not ran_out_of_memory(sibling):
             partial = folder.with_name(f".{folder.name}.adopting")
             shutil.rmtree(partial, ignore_errors=True)
             try:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tuneworthy.core.errors import ModelError, RunFolderError, TuneworthyError
+from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRole, Unit
@@ -24,6 +24,7 @@ from tuneworthy.runfolder.unit_output import UnitWriter
 from tuneworthy.tasks import TASKS, as_answered
 from tuneworthy.tasks._prompted import with_prompt
 from tuneworthy.units.adaptation import starting_models, told
+from tuneworthy.units.failures import failure, raise_for_memory
 from tuneworthy.units.forgetting import measured
 from tuneworthy.units.plan import NOTHING
 
@@ -62,7 +63,19 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     torch.set_num_threads(unit.threads)
     reset_peak_memory()
     with writing(run), UnitWriter(run / "units" / unit.address) as writer:
-        (_measure if unit.purpose == "forgetting" else _fit)(unit, run, models, report, writer)
+        try:
+            (_measure if unit.purpose == "forgetting" else _fit)(unit, run, models, report, writer)
+        except Exception as error:
+            facts = None if _is_full(run, error) else failure(unit, error)
+            if facts is None:
+                raise_for_memory(unit, error)
+                raise
+            writer.finish(unit, [], {"cost": {}, "facts": facts})
+
+
+def _is_full(run: Path, error: Exception) -> bool:
+    """Whether it is the disk: no result of a fit, or it would not be made when there is space."""
+    return isinstance(error, RunFolderError) or as_unwritable(run, error) is not None
 
 
 def _fit(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report, writer: UnitWriter) -> None:
@@ -92,17 +105,11 @@ def _fit(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report, w
     reused = remembered_embeddings(models.get("embedder") if frozen else None)
     with threadpool_limits(limits=unit.threads), reused:
         started = time.perf_counter()
-        try:
-            if unit.purpose == "adapt":
-                assert isinstance(method, Adapting)
-                fitted = method.adapt(setting, parameters, fit_rows)
-            else:
-                fitted = method.fit(setting, parameters, fit_rows, validation)
-        except (TuneworthyError, ValueError) as error:
-            if not _may_fail(unit, run, error):
-                raise
-            writer.finish(unit, [], {"cost": {}, "facts": {"failed": str(error)}})
-            return
+        if unit.purpose == "adapt":
+            assert isinstance(method, Adapting)
+            fitted = method.adapt(setting, parameters, fit_rows)
+        else:
+            fitted = method.fit(setting, parameters, fit_rows, validation)
         fit_s = time.perf_counter() - started + fitted.facts.get("seconds_before_resume", 0.0)
         started = time.perf_counter()
         predictions = fitted.predict(asked)
@@ -144,16 +151,6 @@ def _measure(
         "threads": unit.threads,
     }
     writer.finish(unit, predictions, {"cost": cost, "facts": {}})
-
-
-def _may_fail(unit: Unit, run: Path, error: Exception) -> bool:
-    """Whether a fit that fails is a result: a setting that diverges, or a part of too few rows or labels.
-
-    That there was no space is none: it would be kept, and the fit not be made when there is some.
-    """
-    if isinstance(error, RunFolderError) or as_unwritable(run, error) is not None:
-        return False
-    return unit.purpose == "curve" or (unit.purpose == "trial" and isinstance(error, ModelError))
 
 
 @lru_cache(maxsize=2)

@@ -6,10 +6,11 @@ no `if __name__ == "__main__"`, and a dead parent takes them along.
 
 import json
 import queue
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from tuneworthy.core import errors
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import adopt, damaged_file
+from tuneworthy.units.failures import forget_lack_of_memory, keep_killed
 
 Message = tuple[Unit, dict[str, Any]]
 
@@ -62,6 +64,9 @@ def missing(units: Sequence[Unit], folder: RunFolder) -> list[Unit]:
     waiting = []
     for unit in units:
         output = folder.path / "units" / unit.address
+        if unit.address not in folder.tried and forget_lack_of_memory(output):
+            folder.emit("note", text=f"'{unit.title}' ran out of memory the last time: it is tried again.")
+        folder.tried.add(unit.address)
         torn = damaged_file(output)
         if torn is None:
             folder.emit("unit_reused", unit=unit.address, title=unit.title, source="this run")
@@ -111,20 +116,55 @@ class _Pool:
         )
 
     def run(self, units: Sequence[Unit]) -> None:
+        """Runs all units; one whose process is killed is tried once more, alone, when the others are done."""
         for unit in units:
             self._units.put(unit)
         try:
+            killed = []
             for process in self._processes:
-                threading.Thread(target=self._talk, args=(process,), daemon=True).start()
-            left = len(units)
-            while left:
-                unit, message = self._messages.get()
-                left -= told(self._folder, unit, message)
+                self._listen(process)
+            for unit in self._ended(len(units)):
+                self._folder.emit(
+                    "note",
+                    text=f"The process that ran '{unit.title}' was killed, most likely because memory ran "
+                    "out: it is tried once more when the others are done, alone.",
+                )
+                killed.append(unit)
+                if not self._units.empty():
+                    self._processes.append(self._start())
+                    self._listen(self._processes[-1])
+            self._dismiss()
+            for unit in killed:
+                self._units.put(unit)
+                self._processes.append(self._start())
+                self._listen(self._processes[-1])
+                for twice in self._ended(1):
+                    if not keep_killed(twice, self._folder.path, -signal.SIGKILL):
+                        told(self._folder, twice, {"kind": "died", "code": -signal.SIGKILL})
+                    told(self._folder, twice, {"kind": "finished"})
         finally:
-            for process in self._processes:
-                process.kill()
-                process.wait()
+            self._dismiss()
             self._log.close()
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        threading.Thread(target=self._talk, args=(process,), daemon=True).start()
+
+    def _dismiss(self) -> None:
+        """Ends the worker processes."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        self._processes.clear()
+
+    def _ended(self, count: int) -> Iterator[Unit]:
+        """Waits for so many units; those whose process was killed from outside are yielded."""
+        while count:
+            unit, message = self._messages.get()
+            if message["kind"] == "died" and message["code"] == -signal.SIGKILL:
+                count -= 1
+                yield unit
+            else:
+                count -= told(self._folder, unit, message)
 
     def _talk(self, process: subprocess.Popen[str]) -> None:
         """One worker's conversation: give it a unit, pass on what it says, until no unit is left."""
