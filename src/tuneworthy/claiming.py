@@ -10,11 +10,16 @@ from tuneworthy.core.job import Job, is_own_metric, own_metric
 from tuneworthy.data.jobfile import dump_job
 from tuneworthy.data.loading import Loaded
 from tuneworthy.runfolder import checksums
-from tuneworthy.runfolder.folder import EVENTS, RunFolder
+from tuneworthy.runfolder.folder import EVENTS, OWNER, RunFolder
 from tuneworthy.tasks._prompted import read_prompt
 from tuneworthy.units.execute import OWN_METRIC
 
-BEGUN = {".lock", EVENTS, checksums.FILE}  # all that a run may have when it is killed at its very start
+BEGUN = {
+    ".lock",
+    OWNER,
+    EVENTS,
+    checksums.FILE,
+}  # all that a run may have when it is killed at its very start
 
 
 def job_identity(job: Job, data: Loaded) -> str:

@@ -1,16 +1,19 @@
 """The training loop: exact, deterministic, resumable to the bit."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tiny_models import save_decoder
 from toy import toy_rows
+from tuneworthy.core.ending import Ended, ended_by_sigterm, request
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
-from tuneworthy.engine import memory_probe
+from tuneworthy.engine import memory_probe, training
 from tuneworthy.engine.batches import batch_rows, micro_batches
 from tuneworthy.engine.checkpoint import trainable_state
 from tuneworthy.engine.encoding import EncodedRow, encode_row
@@ -176,6 +179,36 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(decoder_folder: Pa
     assert [p["loss"] for p in resumed.train] == [p["loss"] for p in whole.train]
     for name, value in trainable_state(decoder.model).items():
         assert torch.equal(value, expected[name]), name
+
+
+def test_a_fit_that_is_asked_to_end_goes_on_to_the_same_bits_also_when_it_diverges_later(
+    decoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPE.model_copy(update={"evaluate_every": 4})
+    original = training._gradients
+
+    def spoilt(*arguments: Any) -> float:
+        """NaN at step 7 for as long as the rate has not been lowered: it goes back to step 4."""
+        total, progress = original(*arguments), arguments[-1]
+        return math.nan if progress.step == 7 and progress.rate_factor == 1 else total
+
+    monkeypatch.setattr(training, "_gradients", spoilt)
+    decoder, rows = fresh(decoder_folder)
+    whole = train(Writer(decoder), rows, recipe, evaluate=scorer)
+    expected = trainable_state(decoder.model)
+    decoder, rows = fresh(decoder_folder)
+
+    def ask(step: int, steps: int, facts: dict[str, float]) -> None:
+        if step == 5:
+            request("it was stopped")
+
+    with ended_by_sigterm(), pytest.raises(Ended):
+        train(Writer(decoder), rows, recipe, evaluate=scorer, checkpoint=tmp_path, report=ask)
+    decoder, rows = fresh(decoder_folder)
+    resumed = train(Writer(decoder), rows, recipe, evaluate=scorer, checkpoint=tmp_path)
+    assert [turn["back_to"] for turn in resumed.rollbacks] == [4]
+    assert [p["loss"] for p in resumed.train] == [p["loss"] for p in whole.train]
+    assert all(torch.equal(value, expected[name]) for name, value in trainable_state(decoder.model).items())
 
 
 @pytest.mark.parametrize("kind", ["torn", "one bit"])

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from tuneworthy import __version__
+from tuneworthy.core.ending import EXIT_CODE, Ended
 from tuneworthy.core.errors import TuneworthyError
 from tuneworthy.runfolder.disk import NO_SPACE, unwritable
 
+GOES_ON = "the same command again continues where this one was."
 INTERRUPTED = 130  # what typer turns Ctrl-C into, as shells do: 128 + SIGINT
 
 app = typer.Typer(
@@ -100,9 +102,12 @@ def main() -> None:
             raise
         print(f"error: {unwritable(Path(error.filename or 'a file'), error)}", file=sys.stderr)
         sys.exit(TuneworthyError.exit_code)
+    except Ended as ended:
+        print(f"\n{ended}; {GOES_ON}", file=sys.stderr)
+        sys.exit(EXIT_CODE)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
-            print("\nstopped; the same command again continues where this one was.", file=sys.stderr)
+            print(f"\nstopped; {GOES_ON}", file=sys.stderr)
         raise
 
 

@@ -49,9 +49,17 @@ def restore_trainable(model: Any, state: State) -> None:
 
 
 def save_checkpoint(
-    folder: Path, model: Any, optimizer: torch.optim.Optimizer, kept: dict[int, State], progress: Progress
+    folder: Path,
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    kept: dict[int, State],
+    progress: Progress,
+    good: tuple[int, State, dict[str, Any]] | None = None,
 ) -> None:
-    """Writes adapter, optimiser, kept states and progress as one file, atomically, named by its sha256."""
+    """Writes adapter, optimiser, kept states and progress as one file, atomically, named by its sha256.
+
+    `good` is the state to go back to should it diverge: step, model, optimiser; where it is another one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     earlier = [*folder.glob("state*")]
     partial = folder / f"state.{secrets.token_hex(4)}.partial"  # two machines may share the folder
@@ -60,6 +68,7 @@ def save_checkpoint(
         "optimizer": optimizer.state_dict(),
         "kept": kept,
         "progress": json.dumps(asdict(progress)),
+        "good": good,
     }
     try:
         torch.save(content, partial)
@@ -75,9 +84,10 @@ def save_checkpoint(
 
 def load_checkpoint(
     folder: Path, model: Any, optimizer: torch.optim.Optimizer
-) -> tuple[Progress, dict[int, State]] | None:
+) -> tuple[Progress, dict[int, State], tuple[int, State, dict[str, Any]] | None] | None:
     """Restores model and optimiser in place; None when there is no checkpoint that is whole.
 
+    Besides how far it was and the kept states there is the state to go back to, where it is another one.
     One that is torn or was edited costs its steps only. torch reads changed weights without a word, so the
     name has to be the content's.
     """
@@ -88,4 +98,4 @@ def load_checkpoint(
     state = torch.load(whole, map_location="cpu", weights_only=True)
     restore_trainable(model, state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    return Progress(**json.loads(state["progress"])), state["kept"]
+    return Progress(**json.loads(state["progress"])), state["kept"], state["good"]

@@ -34,7 +34,7 @@ def unwritable(path: Path, error: OSError) -> RunFolderError:
     )
 
 
-def no_space(path: Path, why: str) -> RunFolderError:
+def no_space(path: Path, why: str | None) -> RunFolderError:
     """The sentence on a full disk."""
     return RunFolderError(
         f"{path} cannot be written: there is no space left for it ({why}). Free some, then the same command "

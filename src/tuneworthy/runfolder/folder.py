@@ -19,7 +19,7 @@ from tuneworthy.runfolder.disk import as_unwritable, unwritable
 from tuneworthy.runfolder.events import Event, event_line
 
 Listener = Callable[[Event], None]
-EVENTS = "events.jsonl"
+EVENTS, OWNER = "events.jsonl", ".owner"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -72,9 +72,12 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=3)
             self._end_torn_line()
+            owner = {"process": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+            (self.path / OWNER).write_text(json.dumps(owner), encoding="utf-8")
         except Timeout as error:
             raise RunFolderError(
-                f"{self.path} is in use by another process: wait for it, or name another --output."
+                f"{self.path} is in use by another process{self._whose()}: wait for it, or name another "
+                "--output."
             ) from error
         except OSError as error:
             self._lock.release()
@@ -84,9 +87,19 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with contextlib.suppress(OSError):
+            (self.path / OWNER).unlink()
         self._lock.release()
         if error is not None and (told := as_unwritable(self.path, error)) is not None:
             raise told from error
+
+    def _whose(self) -> str:
+        """Who holds the lock. The system takes it from a process that dies, so whoever holds it is alive."""
+        try:
+            owner = json.loads((self.path / OWNER).read_text(encoding="utf-8"))
+            return f" (number {int(owner['process'])} of its machine, since {owner['since']})"
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
 
     def _end_torn_line(self) -> None:
         """An event that a full disk cut must not take the next one along."""

@@ -135,7 +135,7 @@ def _times(events: bytes) -> tuple[dict[str, Any], dict[str, Any], float]:
             end = events.index(b"\n", done) + 1
         last = read_event(events[max(start, events.rfind(b"\n", start, end - 1) + 1) : end])
         began, ended = (datetime.fromisoformat(event["time"]) for event in (first, last))
-        seconds += (ended - began).total_seconds()
+        seconds += max(0.0, (ended - began).total_seconds())  # a clock may have been set back
     return first, last, seconds
 
 

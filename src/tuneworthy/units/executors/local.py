@@ -4,17 +4,20 @@ Workers are plain `python -m` processes that speak JSON lines, so a script that 
 no `if __name__ == "__main__"`, and a dead parent takes them along.
 """
 
+import contextlib
 import json
 import queue
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from tuneworthy.core import errors
+from tuneworthy.core.ending import EXIT_CODE, GRACE_S, Ended
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import adopt, damaged_file
@@ -142,6 +145,9 @@ class _Pool:
                     if not keep_killed(twice, self._folder.path, -signal.SIGKILL):
                         told(self._folder, twice, {"kind": "died", "code": -signal.SIGKILL})
                     told(self._folder, twice, {"kind": "finished"})
+        except (Ended, KeyboardInterrupt):
+            self._dismiss(GRACE_S)
+            raise
         finally:
             self._dismiss()
             self._log.close()
@@ -149,9 +155,14 @@ class _Pool:
     def _listen(self, process: subprocess.Popen[str]) -> None:
         threading.Thread(target=self._talk, args=(process,), daemon=True).start()
 
-    def _dismiss(self) -> None:
-        """Ends the worker processes."""
+    def _dismiss(self, grace_s: float = 0.0) -> None:
+        """Ends the worker processes; those that train get the time to write a checkpoint."""
+        deadline = time.monotonic() + grace_s
+        for process in self._processes if grace_s else ():
+            process.terminate()
         for process in self._processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
             process.kill()
             process.wait()
         self._processes.clear()
@@ -160,6 +171,8 @@ class _Pool:
         """Waits for so many units; those whose process was killed from outside are yielded."""
         while count:
             unit, message = self._messages.get()
+            if message["kind"] == "died" and message["code"] == EXIT_CODE:
+                raise Ended("a worker process was stopped")  # a scheduler tells every process of the run
             if message["kind"] == "died" and message["code"] == -signal.SIGKILL:
                 count -= 1
                 yield unit

@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 from typing import IO, Any
 
+from tuneworthy.core.ending import EXIT_CODE, Ended, ended_by_sigterm
 from tuneworthy.core.errors import TuneworthyError
 from tuneworthy.core.unit import Unit
 
@@ -20,6 +21,14 @@ from tuneworthy.core.unit import Unit
 def main() -> None:
     """Runs units until stdin ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    try:
+        with ended_by_sigterm():
+            _work()
+    except Ended:
+        os._exit(EXIT_CODE)
+
+
+def _work() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not break the protocol
     requests: queue.Queue[str] = queue.Queue()
@@ -51,6 +60,8 @@ def _serve(request: dict[str, Any], answers: IO[str]) -> None:
             lambda done, total, facts: tell(kind="progress", done=done, total=total, facts=facts),
         )
         tell(kind="finished")
+    except Ended:
+        raise
     except TuneworthyError as error:
         tell(kind="refused", error=type(error).__name__, message=str(error))
     except BaseException:
