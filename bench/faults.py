@@ -1,6 +1,6 @@
 """kill -9 at random moments of the main job: the same command goes on, and ends in the same bits.
 
-    python bench/faults.py [--only tiny smollm2] [--points 100] [--seed 0] [--again]
+    python bench/faults.py [--only tiny smollm2] [--points 100] [--seed 0] [--again] [--place DIR] [--results DIR]
 
 | job | what is killed | points |
 |---|---|---|
@@ -106,13 +106,15 @@ def main() -> None:
     parser.add_argument("--points", type=int, help="kills of each job; default: see above")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--again", action="store_true", help="kill anew where bench/results has a point")
+    parser.add_argument("--place", type=Path, default=PLACE, help="where the jobs run")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where each point leaves its file")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     figures: dict[str, Any] = {}
     for name in options.only:
-        found = study(
-            name, options.points or TARGETS[name].points, options.seed, options.again, PLACE, RESULTS
-        )
+        points = options.points or TARGETS[name].points
+        places = options.place.resolve(), options.results
+        found = study(name, points, options.seed, options.again, *places)
         figures |= told(name, found)
     print(closing_line(figures))
 
