@@ -1,6 +1,6 @@
 """kill -9 at random moments of the main job: the same command goes on, and ends in the same bits.
 
-    python bench/faults.py [--only tiny smollm2] [--points 100] [--seed 0] [--again] [--place DIR] [--results DIR]
+    python bench/faults.py [--only tiny smollm2] [--points 100] [--seed 0] [--again]
 
 | job | what is killed | points |
 |---|---|---|
