@@ -21,8 +21,8 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 from common import closing_line, figure
-from faults import EDITS, PERSONAL, planted
 from peers.peak import peak_gib
+from planted import EDITS, PERSONAL, planted
 from tuneworthy.checking import check_job
 from tuneworthy.checks import CHECKS, Examined, run_checks
 from tuneworthy.checks.label_errors import label_doubts

@@ -15,7 +15,7 @@ from tuneworthy.core.runs import ArmPair, RunPair
 from tuneworthy.evaluation.paired import adjust, compare
 from tuneworthy.metrics import METRICS
 from tuneworthy.runfolder.folder import RunFolder
-from tuneworthy.runfolder.unit_output import read_predictions
+from tuneworthy.runfolder.unit_output import read_predictions, read_unit_file
 
 MANY = 20  # runs, that a message does not list
 FEWEST_ROWS = 10  # rows that both predicted, below which a difference says nothing
@@ -87,7 +87,7 @@ def _read(run: Path) -> _Side:
     by_arm: dict[str, list[dict[str, Any]]] = {}
     for planned in (unit for stage in folder.read("plan.json")["stages"] for unit in stage["units"]):
         if planned["method"] in arms and planned["predict_rows"]:
-            unit = folder.read(f"units/{planned['address']}/unit.json")
+            unit = read_unit_file(run / "units" / planned["address"]).model_dump(mode="json")
             if unit["purpose"] == "evaluate":
                 by_arm.setdefault(planned["method"], []).append({**unit, "address": planned["address"]})
     answers: dict[str, list[Answers]] = {}
@@ -114,11 +114,11 @@ def _read(run: Path) -> _Side:
 
 
 def _examples(run: Path) -> list[Example]:
-    path = run / "rows.jsonl"
+    text = RunFolder(run).text("rows.jsonl")
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} is missing or damaged: run the job again.") from error
+        lines = [json.loads(line) for line in text.split("\n") if line]
+    except ValueError as error:
+        raise RunFolderError(f"{run / 'rows.jsonl'} is damaged: run the job again.") from error
     return [Example.model_validate({key: one[key] for key in Example.model_fields}) for one in lines]
 
 

@@ -235,14 +235,20 @@ def _passport(artefact: Path) -> dict[str, Any]:
         ) from error
 
 
-def _changed(artefact: Path, passport: Mapping[str, Any], subject: Subject) -> list[str]:
-    """What is no longer as it was exported: files, labels."""
+def changed_files(artefact: Path, passport: Mapping[str, Any]) -> list[str]:
+    """The files that are gone or differ from those that were exported, as sentences."""
     causes = []
     for name, digest in passport["files"].items():
         if not (artefact / name).is_file():
             causes.append(f"{name} is gone since the export")
         elif file_digest(artefact / name) != digest:
             causes.append(f"{name} has changed since the export")
+    return causes
+
+
+def _changed(artefact: Path, passport: Mapping[str, Any], subject: Subject) -> list[str]:
+    """What is no longer as it was exported: files, labels."""
+    causes = changed_files(artefact, passport)
     ours = list(subject.refit.unit.labels)
     if list(passport["labels"]) != ours:
         causes.append(f"the labels differ: the fit has {ours}, its {PASSPORT} {passport['labels']}")

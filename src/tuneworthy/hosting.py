@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tuneworthy.core.errors import JobError
 from tuneworthy.exporters import EXPORTERS, Subject, named
-from tuneworthy.exporting import PASSPORT, Wanted, export_run
+from tuneworthy.exporting import PASSPORT, Wanted, changed_files, export_run
 from tuneworthy.methods._tuned_decoder import FACTS
 from tuneworthy.models.configuration import context_length
 from tuneworthy.models.token_counts import tokenizer_of
@@ -90,8 +90,10 @@ def artefact_of(fit: Refit, arm: str | None, engine: str, say: Say) -> Path:
     try:
         stored = json.loads((folder / PASSPORT).read_text(encoding="utf-8"))
         if stored["unit"] == fit.unit.address:
-            return folder
-    except (OSError, ValueError, KeyError):
+            if not (changed := changed_files(folder, stored)):
+                return folder
+            say(f"{folder}: {changed[0]}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # none there, or one that is no export
     say(f"exporting {fit.run.name} to {form}, which {engine} reads")
     return export_run(fit.run, Wanted(to=(form,), arm=arm), say)[0].folder

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tuneworthy import arms, steps, unlabelled
+from tuneworthy.claiming import default_folder, job_identity
 from tuneworthy.core.counting import counted
 from tuneworthy.core.duration import brief
 from tuneworthy.core.errors import (
@@ -275,7 +276,7 @@ def _prepare(job: Job, wanted: Wanted, bundle: Path) -> Prepared:
     split = make_split(
         rows, protocol, job.folds, job.test_fraction, job.validation_fraction, job.seed, test_rows
     )
-    run = wanted.output or steps.default_folder(job, data)
+    run = wanted.output or default_folder(job, data)
     handle_name = f"{run.name}-{wanted.launcher}"
     if run.exists() and any(run.iterdir()) and getattr(find(handle_name), "fetched", None) is None:
         raise RunFolderError(f"{run} holds a run already: go on with it there, or name another --output.")
@@ -292,7 +293,7 @@ def _prepare(job: Job, wanted: Wanted, bundle: Path) -> Prepared:
         digest=manifest.digest,
         tags={
             "tuneworthy-data": data.dataset.fingerprint,
-            "tuneworthy-job": steps.job_identity(job, data),
+            "tuneworthy-job": job_identity(job, data),
             "tuneworthy-bundle": manifest.digest,
         },
     )

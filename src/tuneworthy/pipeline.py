@@ -6,7 +6,18 @@ units there and comes to the same end. The steps' details are in `steps.py`.
 
 from pathlib import Path
 
-from tuneworthy import arms, budgeting, forgetting, growth, judging, rounds, similarity, steps, unlabelled
+from tuneworthy import (
+    arms,
+    budgeting,
+    claiming,
+    forgetting,
+    growth,
+    judging,
+    rounds,
+    similarity,
+    steps,
+    unlabelled,
+)
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job, is_own_metric
 from tuneworthy.data.loading import load
@@ -27,6 +38,7 @@ from tuneworthy.units.adaptation import STAGE, adapted
 from tuneworthy.units.collect import arm_outputs
 from tuneworthy.units.curve import check_curve, draw_parts
 from tuneworthy.units.executors import executor_for
+from tuneworthy.units.failures import failed_arms, require_one, sentences
 from tuneworthy.units.memory_ahead import memory_ahead
 from tuneworthy.units.plan import make_plan
 from tuneworthy.verdict.rules import decide
@@ -84,11 +96,11 @@ def run(
     foreseen = memory_ahead(job, question, rows, data.test is not None, models, task.open)
     dtype, cores = steps.hardware()
     with (
-        RunFolder(output or steps.default_folder(job, data)) as folder,
+        RunFolder(output or claiming.default_folder(job, data)) as folder,
         Trackers(job.tracking) as trackers,
         executor_for(job.workers, cores) as executor,
     ):
-        steps.claim(folder, job, data)
+        damaged = claiming.claim(folder, job, data, asked)
         remove_leftovers(folder.path / "units")
         if listener is not None:
             folder.listen(listener)
@@ -99,6 +111,8 @@ def run(
             labels=0 if task.open else len(question.labels),
             protocol=protocol,
         )
+        for text in damaged:
+            folder.emit("note", text=text)
         steps.write_inputs(folder, asked, data, split, findings, texts)
         trackers.follow(folder)
 
@@ -122,6 +136,7 @@ def run(
         course.budget = rounds.budget(course, question, task.open, started)
         plan = rounds.run_untuned(plan, course)
         untuned = arm_outputs(plan.stage("untuned").units, folder.path)
+        require_one(untuned, plan.stage("untuned").units, folder.path)
         lockbox = Lockbox(steps.test_examples(split, rows, test_rows), ledger_path())
         truth = lockbox.open(frozen, job.arms, plan.tuned_methods, folder.path.name)
         metrics = steps.metric_names(task, question.metric)
@@ -167,6 +182,10 @@ def run(
             plan, course, not skipped, lambda made: steps.write_plan(folder, made, job, data, split, rows)
         )
         tuned = [] if skipped else arm_outputs(plan.stage("tuned").units, folder.path)
+        ran = [*plan.stage("untuned").units, *(() if skipped else plan.stage("tuned").units)]
+        failures = sentences(failed_arms(ran, folder.path))
+        for text in failures:
+            folder.emit("note", text=text)
         if not skipped and (no_time := rounds.nothing_fits(course, tuned)):
             skipped, evidence = no_time, evidence.model_copy(update={"fine_tuning": "no_time"})
         if skipped and asked_for:
@@ -189,7 +208,7 @@ def run(
                 "comparisons": scores.comparisons,
                 "tuned_skipped": skipped if asked_for else None,
                 "power": power,
-                "left_out": left_out,
+                "left_out": (*left_out, *failures),
                 "stops": stops,
                 "rows_to_settle": rows_to_settle_difference(deciding, scores, outputs, truth),
                 "hardest": hardest_of_best(deciding, scores, outputs, truth, job.verdict.alpha),

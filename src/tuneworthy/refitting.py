@@ -1,11 +1,10 @@
 """The final fit of an arm: what a finished run has kept, or a new one of an arm it did not recommend."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from tuneworthy.arms import model_names
-from tuneworthy.core.errors import NotFoundError
+from tuneworthy.core.errors import ModelError, NotFoundError
 from tuneworthy.core.job import Job
 from tuneworthy.core.registry import did_you_mean
 from tuneworthy.core.unit import Unit
@@ -13,9 +12,10 @@ from tuneworthy.data.jobfile import load_job
 from tuneworthy.data.splits import Split
 from tuneworthy.methods import METHODS, Report
 from tuneworthy.runfolder.folder import Listener, RunFolder
-from tuneworthy.runfolder.unit_output import is_finished
+from tuneworthy.runfolder.unit_output import is_finished, read_unit_file
 from tuneworthy.units.collect import unit_metrics
 from tuneworthy.units.executors.local import LocalExecutor
+from tuneworthy.units.failures import failed_arms
 from tuneworthy.units.plan import refit_unit
 from tuneworthy.units.refit import Refit, base_models, fits_of, read_unit, recommended
 
@@ -87,16 +87,19 @@ def fit_at(run: Path, address: str) -> Refit | None:
 
 
 def _job(run: Path) -> Job:
+    RunFolder(run).text("job.yaml")  # raises where it is damaged
     return load_job(run / "job.yaml", (), METHODS.names())
 
 
 def _fits(run: Path, arm: str) -> list[Unit]:
     """The arm's evaluated fits, in the order of the plan."""
-    stages = json.loads((run / "plan.json").read_text(encoding="utf-8"))["stages"]
+    stages = RunFolder(run).read("plan.json")["stages"]
     planned = [unit for stage in stages for unit in stage["units"]]
     folders = [run / "units" / unit["address"] for unit in planned if unit["method"] == arm]
-    texts = [(folder / "unit.json") for folder in folders if (folder / "unit.json").exists()]
-    units = fits_of([Unit.model_validate_json(text.read_text(encoding="utf-8")) for text in texts], arm)
+    measured = [read_unit_file(folder) for folder in folders if folder.exists()]
+    units = fits_of(measured, arm)
+    if failed := failed_arms(units, run):
+        raise ModelError(f"{run} has no fit of {arm}: {failed[arm]}")
     if not units:
         known = sorted({unit["method"] for unit in planned})
         if arm in known:
@@ -109,7 +112,7 @@ def _fits(run: Path, arm: str) -> list[Unit]:
 
 def _refit_of(run: Path, fits: list[Unit]) -> Unit:
     """What the run would have fitted had it recommended this arm."""
-    stored = json.loads((run / "split.json").read_text(encoding="utf-8"))
+    stored = RunFolder(run).read("split.json")
     split = Split.model_validate({name: stored[name] for name in Split.model_fields})
     facts = [unit_metrics(unit, run)["facts"] for unit in fits]
     from tuneworthy.models.hardware import cores

@@ -1,23 +1,20 @@
 """The steps of the main job, one function each, in the order `pipeline.run` takes them."""
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tuneworthy import unlabelled
 from tuneworthy.arms import endpoints, model_names, not_compared
 from tuneworthy.checks import Examined, run_checks
-from tuneworthy.core.errors import JobError, RunFolderError
+from tuneworthy.claiming import job_identity, stored_job
+from tuneworthy.core.errors import JobError
 from tuneworthy.core.evidence import Evidence, Power, Verdict
 from tuneworthy.core.example import Example, label_counts
 from tuneworthy.core.finding import Finding
-from tuneworthy.core.hashing import address, file_digest
 from tuneworthy.core.job import Job, is_own_metric, own_metric
 from tuneworthy.core.judgement import Judgement
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef, ModelRole
-from tuneworthy.data.jobfile import dump_job
 from tuneworthy.data.loading import Loaded
 from tuneworthy.data.lockbox import Lockbox
 from tuneworthy.data.splits import Split
@@ -144,47 +141,6 @@ def check_parameters(job: Job) -> None:
         raise JobError("a fine-tune alone proves nothing: add an untuned arm, for example --arms tfidf,lora.")
 
 
-def job_identity(job: Job, data: Loaded) -> str:
-    """The address of everything that decides a run's results."""
-    identity = job.identity()
-    identity["data"] = {
-        "rows": data.dataset.fingerprint,
-        "test": data.test.fingerprint if data.test else None,
-        "input": data.columns.input,
-        "target": data.columns.target,
-    }
-    identity["prompt"] = read_prompt(job.prompt)
-    if is_own_metric(job.metric):
-        file, function = own_metric(job.metric)
-        identity["metric"] = [function, file_digest(file)]
-    if texts := unlabelled.asked(job)[0]:
-        identity["methods"]["adapt"]["text"] = [file_digest(text) for text in texts]
-    identity["json_schema"] = data.json_schema  # what the file says, wherever it lies
-    return address(identity)
-
-
-def default_folder(job: Job, data: Loaded) -> Path:
-    """`runs/<name>-<hash>`: the same job on the same data is the same folder."""
-    return Path("runs") / f"{data.dataset.name}-{job_identity(job, data)[:8]}"
-
-
-def claim(folder: RunFolder, job: Job, data: Loaded) -> None:
-    """Makes sure the folder is new or belongs to this very job.
-
-    Raises:
-        RunFolderError: it holds another job's run, or files that are no run.
-    """
-    identity = job_identity(job, data)
-    if folder.exists("job.yaml"):
-        if folder.exists("plan.json") and folder.read("plan.json").get("identity") != identity:
-            raise RunFolderError(
-                f"{folder.path} holds the run of another job: name another --output (finished units that "
-                "both share are taken over), or delete it."
-            )
-    elif any(path.name != ".lock" for path in folder.path.iterdir()):
-        raise RunFolderError(f"{folder.path} has files in it that are no run: name an empty or new --output.")
-
-
 def write_inputs(
     folder: RunFolder,
     job: Job,
@@ -194,25 +150,9 @@ def write_inputs(
     texts: Unlabelled = NO_TEXT,
 ) -> None:
     """The resolved job, the rows, the split, the findings, and the unlabelled text."""
-    resolved = job.data.model_copy(
-        update={
-            "path": _seen_from(folder.path, job.data.path) if Path(job.data.path).exists() else job.data.path,
-            "test": job.data.test and _seen_from(folder.path, job.data.test),
-            "input": data.columns.input,
-            "target": data.columns.target,
-        }
-    )
-    schema = job.json_schema and _seen_from(folder.path, job.json_schema)
-    # A prompt's own text: the folder does not depend on where its file was.
-    updates: dict[str, object] = {"prompt": read_prompt(job.prompt), "data": resolved, "json_schema": schema}
+    folder.write_text("job.yaml", stored_job(folder.path, job, data))
     if is_own_metric(job.metric):
-        file, function = own_metric(job.metric)
-        folder.write_text(OWN_METRIC, file.read_text(encoding="utf-8"))
-        updates["metric"] = f"{OWN_METRIC}:{function}"
-    if files := unlabelled.asked(job)[0]:
-        seen = [_seen_from(folder.path, str(file)) for file in files]
-        updates["methods"] = {**job.methods, "adapt": {**job.methods["adapt"], "text": seen}}
-    folder.write_text("job.yaml", dump_job(job.model_copy(update=updates)))
+        folder.write_text(OWN_METRIC, own_metric(job.metric)[0].read_text(encoding="utf-8"))
     rows = [{**row.model_dump(), "part": "table"} for row in data.dataset.examples]
     known = {row["id"] for row in rows}
     rows += [{**row.model_dump(), "part": "test"} for row in data.test_rows if row.id not in known]
@@ -244,14 +184,6 @@ def write_inputs(
     for found in findings:
         if found.outcome in ("issue", "tip"):
             folder.emit("note", text=f"{found.code} {found.message} {found.advice}")
-
-
-def _seen_from(folder: Path, file: str) -> str:
-    """The file as `folder/job.yaml` has to name it, since a job file's paths start at its own folder."""
-    try:
-        return os.path.relpath(Path(file).resolve(), folder.resolve())
-    except ValueError:  # another drive on Windows
-        return str(Path(file).resolve())
 
 
 def say(listener: Listener | None, text: str) -> None:

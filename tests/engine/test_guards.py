@@ -59,7 +59,12 @@ def test_each_kind_of_divergence_is_named(loss: float, norm: float, words: str) 
 
 def test_an_ordinary_step_is_no_divergence() -> None:
     assert divergence(CALM, 5.9, 99.0) is None
-    assert divergence(CALM[:3], 50.0, 5000.0) is None  # too early to know what is usual
+    assert divergence(CALM[:3], 5.9, 5000.0) is None  # too early to know which norm is usual
+    assert divergence([], 50.0, 5000.0) is None
+
+
+def test_a_loss_that_explodes_within_the_first_steps_is_named() -> None:
+    assert "above 3 times that of the first step" in (divergence(CALM[:1], 6.1, 1.0) or "")
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, times: int) -> None:

@@ -1,16 +1,19 @@
 """The training loop: exact, deterministic, resumable to the bit."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tiny_models import save_decoder
 from toy import toy_rows
+from tuneworthy.core.ending import Ended, ended_by_sigterm, request
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
-from tuneworthy.engine import memory_probe
+from tuneworthy.engine import memory_probe, training
 from tuneworthy.engine.batches import batch_rows, micro_batches
 from tuneworthy.engine.checkpoint import trainable_state
 from tuneworthy.engine.encoding import EncodedRow, encode_row
@@ -178,10 +181,52 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(decoder_folder: Pa
         assert torch.equal(value, expected[name]), name
 
 
-def test_a_damaged_checkpoint_costs_its_steps_and_not_the_run(decoder_folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "state.pt").write_bytes(b"torn")
+def test_a_fit_that_is_asked_to_end_goes_on_to_the_same_bits_also_when_it_diverges_later(
+    decoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPE.model_copy(update={"evaluate_every": 4})
+    original = training._gradients
+
+    def spoilt(*arguments: Any) -> float:
+        """NaN at step 7 for as long as the rate has not been lowered: it goes back to step 4."""
+        total, progress = original(*arguments), arguments[-1]
+        return math.nan if progress.step == 7 and progress.rate_factor == 1 else total
+
+    monkeypatch.setattr(training, "_gradients", spoilt)
+    decoder, rows = fresh(decoder_folder)
+    whole = train(Writer(decoder), rows, recipe, evaluate=scorer)
+    expected = trainable_state(decoder.model)
+    decoder, rows = fresh(decoder_folder)
+
+    def ask(step: int, steps: int, facts: dict[str, float]) -> None:
+        if step == 5:
+            request("it was stopped")
+
+    with ended_by_sigterm(), pytest.raises(Ended):
+        train(Writer(decoder), rows, recipe, evaluate=scorer, checkpoint=tmp_path, report=ask)
+    decoder, rows = fresh(decoder_folder)
+    resumed = train(Writer(decoder), rows, recipe, evaluate=scorer, checkpoint=tmp_path)
+    assert [turn["back_to"] for turn in resumed.rollbacks] == [4]
+    assert [p["loss"] for p in resumed.train] == [p["loss"] for p in whole.train]
+    assert all(torch.equal(value, expected[name]) for name, value in trainable_state(decoder.model).items())
+
+
+@pytest.mark.parametrize("kind", ["torn", "one bit"])
+def test_a_damaged_checkpoint_costs_its_steps_and_not_a_bit(
+    decoder_folder: Path, tmp_path: Path, kind: str
+) -> None:
+    decoder, rows = fresh(decoder_folder)
+    train(Writer(decoder), rows, RECIPE, evaluate=scorer)
+    expected = trainable_state(decoder.model)
+    decoder, rows = fresh(decoder_folder)
+    train(Writer(decoder), rows, RECIPE, evaluate=scorer, checkpoint=tmp_path, until=0.5)
+    (state,) = tmp_path.iterdir()
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 64  # within a tensor: torch reads that without a word
+    state.write_bytes(content[: len(content) // 2] if kind == "torn" else content)
     decoder, rows = fresh(decoder_folder)
     assert len(train(Writer(decoder), rows, RECIPE, evaluate=scorer, checkpoint=tmp_path).train) == 8
+    assert all(torch.equal(value, expected[name]) for name, value in trainable_state(decoder.model).items())
 
 
 def test_a_diverging_loss_is_an_error_that_names_the_learning_rate(decoder_folder: Path) -> None:

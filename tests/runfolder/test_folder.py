@@ -1,6 +1,9 @@
 """Run folders: whole files, one writer, damage noticed."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,10 +40,23 @@ def test_a_file_that_cannot_be_written_whole_keeps_its_old_bytes(tmp_path: Path)
 def test_a_folder_in_use_refuses_a_second_writer(tmp_path: Path) -> None:
     with (
         RunFolder(tmp_path / "run"),
-        pytest.raises(RunFolderError, match="in use"),
+        pytest.raises(RunFolderError, match=rf"in use .*number {os.getpid()} of its machine, since 2"),
         RunFolder(tmp_path / "run"),
     ):
         pass
+
+
+def test_the_lock_of_a_process_that_was_killed_is_free_at_once(tmp_path: Path) -> None:
+    held = "import time\nfrom pathlib import Path\nfrom tuneworthy.runfolder.folder import RunFolder\n"
+    held += "with RunFolder(Path('run')):\n    print('held', flush=True)\n    time.sleep(600)\n"
+    process = subprocess.Popen([sys.executable, "-c", held], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    with pytest.raises(RunFolderError, match=f"number {process.pid} "), RunFolder(Path("run")):
+        pass
+    process.kill()
+    process.wait()
+    with RunFolder(Path("run")) as folder:
+        folder.emit("mine")
 
 
 def test_events_are_kept_in_order_and_told_to_listeners(tmp_path: Path) -> None:

@@ -77,6 +77,12 @@ def test_the_pause_between_a_stop_and_the_next_start_is_not_counted(tmp_path: Pa
     assert (run.minutes, run.when) == (4.0, "2026-11-29T07:50:00.000+00:00")
 
 
+def test_a_clock_that_was_set_back_makes_no_negative_minutes(tmp_path: Path) -> None:
+    make(tmp_path / "a", event(30, "run_started"), DONE)
+    (run,) = list_runs(tmp_path)
+    assert (run.state, run.minutes) == ("finished", 0.0)
+
+
 def test_a_line_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
     run = make(tmp_path / "a", event(1, "run_started"), event(2, "note"))
     with (run / "events.jsonl").open("a") as file:
@@ -84,14 +90,14 @@ def test_a_line_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
     assert list_runs(tmp_path)[0].minutes == 1.0
 
 
-def test_what_is_no_run_or_is_damaged_is_passed_over(tmp_path: Path) -> None:
+def test_what_is_no_run_is_passed_over_and_a_damaged_run_says_so(tmp_path: Path) -> None:
     run = make(tmp_path / "a", event(1, "run_started"), DONE)
     (tmp_path / "trackio").mkdir()
     (tmp_path / "ledger.jsonl").write_text("{}\n")
     (make(tmp_path / "b", event(1, "run_started")) / "events.jsonl").write_text("no JSON\n")
     (make(tmp_path / "c", event(1, "run_started"), DONE) / "dataset.json").write_text("{")
     (make(tmp_path / "d", event(1, "run_started")) / "events.jsonl").write_text("")
-    assert [one.name for one in list_runs(tmp_path)] == ["a"]
+    assert {one.name: one.damaged for one in list_runs(tmp_path)} == {"a": None, "c": "dataset.json"}
     assert [one.name for one in list_runs(run)] == ["a"]
     assert list_runs(tmp_path / "nowhere") == []
 

@@ -1,9 +1,12 @@
 """TW014: texts in several languages."""
 
 from collections import Counter
+from pathlib import Path
+from tempfile import gettempdir
 
 from tuneworthy.checks import Examined, say
 from tuneworthy.core.finding import Finding, RowNote
+from tuneworthy.runfolder.disk import writing
 
 SHORTEST = 40  # characters; of shorter texts a language is a guess
 SURE = 0.95
@@ -24,7 +27,8 @@ class Languages:
         """A tip when a second language has a share that counts."""
         from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 
-        identifier = LanguageIdentifier.from_modelpath(MODEL_DIR / MODEL_FILE, norm_probs=True)
+        with writing(Path(gettempdir())):  # it unpacks its model there
+            identifier = LanguageIdentifier.from_modelpath(MODEL_DIR / MODEL_FILE, norm_probs=True)
         found = {}
         for row in data.examples:
             if len(row.input) >= SHORTEST:

@@ -1,13 +1,17 @@
 """`tuneworthy`: the verbs, and what happens to errors."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tuneworthy import __version__
+from tuneworthy.core.ending import EXIT_CODE, Ended
 from tuneworthy.core.errors import TuneworthyError
+from tuneworthy.runfolder.disk import NO_SPACE, unwritable
 
+GOES_ON = "the same command again continues where this one was."
 INTERRUPTED = 130  # what typer turns Ctrl-C into, as shells do: 128 + SIGINT
 
 app = typer.Typer(
@@ -93,9 +97,17 @@ def main() -> None:
     except TuneworthyError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # of a library that was writing anywhere, to a temporary file say
+        if error.errno not in NO_SPACE:
+            raise
+        print(f"error: {unwritable(Path(error.filename or 'a file'), error)}", file=sys.stderr)
+        sys.exit(TuneworthyError.exit_code)
+    except Ended as ended:
+        print(f"\n{ended}; {GOES_ON}", file=sys.stderr)
+        sys.exit(EXIT_CODE)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
-            print("\nstopped; the same command again continues where this one was.", file=sys.stderr)
+            print(f"\nstopped; {GOES_ON}", file=sys.stderr)
         raise
 
 

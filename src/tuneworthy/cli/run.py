@@ -20,6 +20,7 @@ from tuneworthy.cli.options import (
     columns_of,
     overrides_of,
 )
+from tuneworthy.core.ending import ended_by_sigterm
 
 
 def command(
@@ -99,4 +100,5 @@ def execute(
         with Display(quiet=quiet) as display:
             return pipeline.run(job.model_copy(update={"send_rows": allowed}), output, table, display)
 
-    print_verdict(load_contents(with_consent(run, send_rows or job.send_rows)), console)
+    with ended_by_sigterm():
+        print_verdict(load_contents(with_consent(run, send_rows or job.send_rows)), console)

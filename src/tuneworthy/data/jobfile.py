@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from tuneworthy.core.errors import JobError
+from tuneworthy.core.errors import JobError, RunFolderError
 from tuneworthy.core.hashing import canonical_json
 from tuneworthy.core.job import Job, is_own_metric, is_template_file
 from tuneworthy.core.registry import did_you_mean
@@ -26,6 +26,7 @@ from tuneworthy.data.job_yaml import (
     split_override,
 )
 from tuneworthy.data.missing import require_file
+from tuneworthy.runfolder import checksums
 
 __all__ = [
     "apply_overrides",
@@ -59,9 +60,15 @@ def load_job(path: Path, overrides: Sequence[str], method_names: Sequence[str]) 
         NotFoundError: there is no such file.
         JobError: the file is not YAML, a key is unknown or repeated, or a value has the wrong type; the
             message names the line.
+        RunFolderError: it is the record of a run, and not what the run wrote.
     """
     path = Path(path)
     require_file(path, (".yaml", ".yml"), JobError)
+    if path.name == "job.yaml" and "job.yaml" in checksums.damaged(path.parent, ("job.yaml",)):
+        raise RunFolderError(
+            f"{path} is damaged or was edited (its checksum is not that of what its run wrote): copy it out "
+            "of the run folder to run it as it is, or run the job again as you started it."
+        )
     tree, places = parse_job_text(read_job_text(path), path.name)
     tree = apply_overrides(tree, overrides)
     for override in overrides:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from tuneworthy.core.hashing import file_digest
+
 State = dict[str, torch.Tensor]
 
 
@@ -47,34 +49,53 @@ def restore_trainable(model: Any, state: State) -> None:
 
 
 def save_checkpoint(
-    folder: Path, model: Any, optimizer: torch.optim.Optimizer, kept: dict[int, State], progress: Progress
+    folder: Path,
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    kept: dict[int, State],
+    progress: Progress,
+    good: tuple[int, State, dict[str, Any]] | None = None,
 ) -> None:
-    """Writes adapter, optimiser, kept states and progress as one file, atomically."""
+    """Writes adapter, optimiser, kept states and progress as one file, atomically, named by its sha256.
+
+    `good` is the state to go back to should it diverge: step, model, optimiser; where it is another one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    earlier = [*folder.glob("state*")]
     partial = folder / f"state.{secrets.token_hex(4)}.partial"  # two machines may share the folder
-    torch.save(
-        {
-            "model": trainable_state(model),
-            "optimizer": optimizer.state_dict(),
-            "kept": kept,
-            "progress": json.dumps(asdict(progress)),
-        },
-        partial,
-    )
-    partial.replace(folder / "state.pt")
+    content = {
+        "model": trainable_state(model),
+        "optimizer": optimizer.state_dict(),
+        "kept": kept,
+        "progress": json.dumps(asdict(progress)),
+        "good": good,
+    }
+    try:
+        torch.save(content, partial)
+    except BaseException:  # a full disk gets back what this took of it
+        partial.unlink(missing_ok=True)
+        raise
+    state = folder / f"state-{file_digest(partial)}.pt"
+    partial.replace(state)
+    for one in earlier:
+        if one != state:
+            one.unlink(missing_ok=True)
 
 
 def load_checkpoint(
     folder: Path, model: Any, optimizer: torch.optim.Optimizer
-) -> tuple[Progress, dict[int, State]] | None:
-    """Restores model and optimiser in place; None when there is no (readable) checkpoint."""
-    path = folder / "state.pt"
-    if not path.exists():
+) -> tuple[Progress, dict[int, State], tuple[int, State, dict[str, Any]] | None] | None:
+    """Restores model and optimiser in place; None when there is no checkpoint that is whole.
+
+    Besides how far it was and the kept states there is the state to go back to, where it is another one.
+    One that is torn or was edited costs its steps only. torch reads changed weights without a word, so the
+    name has to be the content's.
+    """
+    states = sorted(folder.glob("state-*.pt"), key=lambda one: one.stat().st_mtime_ns, reverse=True)
+    whole = next((one for one in states if one.stem == f"state-{file_digest(one)}"), None)
+    if whole is None:
         return None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torn bytes break the reader in many ways; a damaged checkpoint costs its steps only
-        return None
+    state = torch.load(whole, map_location="cpu", weights_only=True)
     restore_trainable(model, state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    return Progress(**json.loads(state["progress"])), state["kept"]
+    return Progress(**json.loads(state["progress"])), state["kept"], state["good"]

@@ -1,8 +1,9 @@
 """When a fine-tune goes wrong: noticed within a step, rolled back, tried again with a lower rate.
 
-Diverged means: a loss or gradient that is no number, a loss above three times that of the first steps, or a
-gradient norm a hundred times the median so far. The last good state comes back and the learning rate is
-divided by four; after two such returns the fine-tune stops and says what was tried.
+Diverged means: a loss or gradient that is no number, a loss above three times that of the first step (within
+the first five) or of the first five (later), or a gradient norm a hundred times the median so far. The last
+good state comes back and the learning rate is divided by four; after two such returns the fine-tune stops and
+says what was tried.
 """
 
 import math
@@ -30,7 +31,12 @@ def divergence(curve: Sequence[dict[str, float]], loss: float, norm: float) -> s
         return f"the loss became {loss}"
     if not math.isfinite(norm):
         return f"the gradient norm became {norm}"
-    if len(curve) < FIRST_STEPS:
+    if not curve:
+        return None
+    if len(curve) < FIRST_STEPS:  # a rate far too high does its harm before there is a usual loss
+        first = curve[0]["loss"]  # of the weights as they came
+        if loss > LOSS_FACTOR * max(first, math.log(2)):
+            return f"the loss {loss:.2f} is above {LOSS_FACTOR:g} times that of the first step, {first:.2f}"
         return None
     start = sum(point["loss"] for point in curve[:FIRST_STEPS]) / FIRST_STEPS
     if loss > LOSS_FACTOR * max(start, math.log(2)):  # a start near zero says nothing: at least a coin's loss

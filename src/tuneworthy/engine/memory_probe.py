@@ -16,6 +16,8 @@ from tuneworthy.models.hardware import free_memory
 
 SHARE = 0.5  # of the free memory; the rest is for gradients, optimiser, temporaries and fragmentation
 FEWEST = 64
+# torch on the CPU, and oneDNN under it, which has no error of its own for it.
+SAYS_MEMORY = ("can't allocate memory", "not enough memory", "std::bad_alloc", "could not create a primitive")
 
 
 def fitting_tokens(trainee: Trainee[R], rows: Sequence[R], wanted: int) -> int:
@@ -61,4 +63,4 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error)
-    return "can't allocate memory" in text or "not enough memory" in text
+    return any(words in text for words in SAYS_MEMORY)

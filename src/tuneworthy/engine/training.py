@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from tuneworthy.core.ending import Ended, asked, noticing
 from tuneworthy.core.errors import ModelError
 from tuneworthy.engine.batches import R, batch_rows
 from tuneworthy.engine.checkpoint import (
@@ -78,6 +79,7 @@ class Training:
     tokens_per_batch: int
 
 
+@noticing()
 def train(
     trainee: Trainee[R],
     rows: Sequence[R],
@@ -103,24 +105,30 @@ def train(
     Raises:
         DivergedError: it diverged three times.
         ModelError: memory does not hold a single row.
+        Ended: somebody has asked for the end; the checkpoint is of the last step.
     """
     accelerator = Accelerator(cpu=trainee.device.type == "cpu")
     model = trainee.model
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = make_optimizer(parameters, recipe)
-    progress, kept = Progress(), dict[int, State]()
-    if checkpoint is not None:
-        resumed = load_checkpoint(checkpoint, model, optimizer)
-        progress, kept = resumed or (progress, kept)
+    progress, kept, last_good = Progress(), dict[int, State](), None
+    if checkpoint is not None and (resumed := load_checkpoint(checkpoint, model, optimizer)):
+        progress, kept, last_good = resumed
     if progress.tokens_per_batch is None:
         model.train()
         progress.tokens_per_batch = fitting_tokens(trainee, rows, recipe.tokens_per_batch)
     before, started = progress.seconds, time.perf_counter()
-    good = GoodState.of(progress.step, model, optimizer)
+    good = GoodState(*last_good) if last_good else GoodState.of(progress.step, model, optimizer)
     stopped = _out_of_patience(progress.validation, recipe)
     model.train()
     pause = max(1, round(until * recipe.steps))
     while progress.step < pause and not stopped:
+        if (end := asked()) is not None:
+            if checkpoint is not None:
+                progress.seconds = before + time.perf_counter() - started
+                last_good = None if good.step == progress.step else (good.step, good.model, good.optimizer)
+                save_checkpoint(checkpoint, model, optimizer, kept, progress, last_good)
+            raise Ended(end)
         progress.step += 1
         batch = [rows[i] for i in batch_rows(len(rows), recipe, progress.step)]
         facts = update(trainee, accelerator, optimizer, parameters, batch, recipe, progress)

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from tuneworthy.core.duration import brief
+from tuneworthy.core.ending import Ended, request
 from tuneworthy.core.errors import TuneworthyError
 from tuneworthy.core.hashing import file_digest
 from tuneworthy.launchers.archive import ARCHIVE, End, pack
@@ -26,10 +27,6 @@ from tuneworthy.launchers.bundle import LEDGER, BundleManifest, read_bundle
 from tuneworthy.runfolder.folder import write_text
 
 STOPPED = 3
-
-
-class Stopped(BaseException):
-    """Somebody, or the time limit, has asked for the end. No `Exception`: nothing on its way may hold it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,7 +95,7 @@ def run_bundle(
         state = "finished"
     except TuneworthyError as error:
         told = str(error)
-    except (Stopped, KeyboardInterrupt) as end:
+    except (Ended, KeyboardInterrupt) as end:
         state, told = "stopped", str(end) or "it was stopped"
     except Exception as error:
         told = f"{type(error).__name__}: {error}"
@@ -139,11 +136,11 @@ def _execute(job_file: Path, run: Path, tell: "Tell") -> None:
 
 
 def _listen_for_the_end(limit: float | None) -> None:
-    """Turns SIGTERM and the end of the time into an exception."""
+    """Turns SIGTERM and the end of the time into a request to end."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         late = limit is not None and number == signal.SIGALRM
-        raise Stopped(f"its time limit of {brief(limit or 0)} was over" if late else "it was stopped")
+        request(f"its time limit of {brief(limit or 0)} was over" if late else "it was stopped")
 
     signal.signal(signal.SIGTERM, stop)
     if limit is not None:

@@ -1,5 +1,6 @@
 """LoRA adapters by PEFT: put on, saved and loaded as ordinary PEFT folders."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from tuneworthy.core.errors import ModelError
 from tuneworthy.models.decoder import Decoder, load_decoder
 from tuneworthy.models.lora_linear import quicken
 from tuneworthy.models.packed_linear import pack_weights
+
+UNORDERED = ("target_modules", "modules_to_save")
 
 
 def add_lora(decoder: Decoder, rank: int, alpha: int, dropout: float, seed: int) -> None:
@@ -37,6 +40,11 @@ def save_adapter(decoder: Decoder, folder: Path) -> None:
     """Saves the adapter as a PEFT folder (safetensors)."""
     folder.mkdir(parents=True, exist_ok=True)
     decoder.model.save_pretrained(folder, save_embedding_layers=False)
+    # PEFT writes the names of layers from a set, in an order that no two processes share.
+    file = folder / "adapter_config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    ordered = {key: sorted(value) if key in UNORDERED and value else value for key, value in config.items()}
+    file.write_text(json.dumps(ordered, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load_adapter(decoder: Decoder, folder: Path) -> None:

@@ -18,6 +18,7 @@ from tuneworthy.core.errors import ModelError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.hashing import address
 from tuneworthy.core.turn_marks import apart
+from tuneworthy.models.reply_bounds import bounded_replies
 from tuneworthy.runfolder.folder import to_json, write_text
 from tuneworthy.runfolder.workspace import workspace
 from tuneworthy.tasks import Message
@@ -100,6 +101,7 @@ class ChatClient:
         transport = openai.DefaultHttpxClient(
             trust_env=not self.endpoint.is_local,  # no proxy between this machine and itself
             follow_redirects=False,  # rows go to the host that was named and to no other
+            event_hooks={"response": [bounded_replies(lambda: TIMEOUT_S)]},
         )
         return openai.OpenAI(
             api_key=self._key,
@@ -188,19 +190,24 @@ class ChatClient:
             return Unanswered(why=f"HTTP {error.status_code}: {self._complaint(error, question)}")
         except openai.OpenAIError as error:
             return Unanswered(why=type(error).__name__)
+        except ValueError:
+            return Unanswered(why="the reply is no JSON")
         seconds = time.perf_counter() - started
         if not isinstance(reply, openai.types.chat.ChatCompletion) or not reply.choices:
             return Unanswered(why="the reply is no chat completion")
         choice, usage = reply.choices[0], reply.usage
-        return Answer(
-            text=choice.message.content or "",
-            whole=choice.finish_reason != "length",
-            prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=usage.completion_tokens if usage else None,
-            model=str(reply.model or self.endpoint.model),
-            greedy="temperature" not in self._refused,
-            seconds=round(seconds, 4),
-        )
+        try:  # the client checks no types: a server may say anything
+            return Answer(
+                text=choice.message.content or "",
+                whole=choice.finish_reason != "length",
+                prompt_tokens=usage.prompt_tokens if usage else None,
+                completion_tokens=usage.completion_tokens if usage else None,
+                model=str(reply.model or self.endpoint.model),
+                greedy="temperature" not in self._refused,
+                seconds=round(seconds, 4),
+            )
+        except (AttributeError, ValueError):
+            return Unanswered(why="the reply is no chat completion")
 
     def _of_every_row(self, status: int) -> str | None:
         """What a status says that holds for every row, so that no row is to blame; None for one row's."""

@@ -2,10 +2,14 @@
 
 import json
 import os
+import queue
 import shutil
+import threading
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar, cast
 
 from tuneworthy.core.endpoint import endpoint_of
 from tuneworthy.core.errors import ModelError, NotFoundError
@@ -19,6 +23,8 @@ from tuneworthy.models.fetch import Say, fetch
 from tuneworthy.models.pickled import convert_pickled
 from tuneworthy.models.strangers import vet
 
+T = TypeVar("T")
+ANSWERS_IN_S = 120.0  # the Hub's own client tries seven times, ten seconds each
 IDENTITY_FILES = (
     "config.json",
     "tokenizer.json",
@@ -114,7 +120,7 @@ def _from_hub(name: str, say: Say) -> Path:
 
     say(f"fetching {name} from the Hugging Face Hub")
     try:
-        files = HfApi().list_repo_files(name)
+        files = within(ANSWERS_IN_S, lambda: HfApi().list_repo_files(name))
         safe = any(file.endswith(".safetensors") for file in files)
         return Path(snapshot_download(name, allow_patterns=_hub_patterns(safe)))
     except GatedRepoError as error:
@@ -130,6 +136,30 @@ def _from_hub(name: str, say: Say) -> Path:
             f"the Hub did not give '{name}' ({type(error).__name__}): check the network and run the same "
             "command again, which goes on where this one was, or name a local folder."
         ) from error
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """What a call returns; one that takes longer is left behind in its thread.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    done: queue.Queue[tuple[T | None, Exception | None]] = queue.Queue()
+
+    def work() -> None:
+        try:
+            done.put((call(), None))
+        except Exception as error:
+            done.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        found, error = done.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {seconds:.0f} s") from None
+    if error is not None:
+        raise error
+    return cast(T, found)
 
 
 def _hub_patterns(safe: bool) -> list[str]:

@@ -17,6 +17,8 @@ from tuneworthy.core.finding import Finding
 from tuneworthy.core.forgetting import Forgetting
 from tuneworthy.core.judgement import Judgement
 from tuneworthy.core.study import Study
+from tuneworthy.runfolder import checksums
+from tuneworthy.runfolder.unit_output import DamagedFileError, checked_text
 
 T = TypeVar("T")
 
@@ -316,7 +318,9 @@ def _remedy(folder: Path, name: str) -> str:
 
 def _text(folder: Path, name: str) -> str:
     try:
-        return (folder / name).read_text(encoding="utf-8")
+        return _checked(folder, name)
+    except RunFolderError:
+        raise
     except FileNotFoundError:
         raise RunFolderError(f"the run folder '{folder}' has no {name}; {_remedy(folder, name)}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -324,6 +328,24 @@ def _text(folder: Path, name: str) -> str:
         raise RunFolderError(
             f"{name} in the run folder '{folder}' cannot be read ({reason}); {_remedy(folder, name)}"
         ) from None
+
+
+def _checked(folder: Path, name: str) -> str:
+    """A file of the run, or of one of its units, which have sums of their own.
+
+    Raises:
+        RunFolderError: it is not what was written.
+        OSError, UnicodeDecodeError: it cannot be read.
+    """
+    path = folder / name
+    if path.parent.parent.name != "units":
+        return checksums.checked(folder, name).decode()
+    path.stat()  # one that is gone is said to be
+    try:
+        return checked_text(path.parent, path.name)
+    except DamagedFileError as error:
+        name = (path.parent / error.name).relative_to(folder).as_posix()
+        raise _damaged(folder, name, "its checksum is not that of what was written") from None
 
 
 def _damaged(folder: Path, name: str, what: str) -> RunFolderError:

@@ -79,6 +79,8 @@ def _cells(run: RunSummary) -> list[str]:
 def _state(run: RunSummary) -> str:
     if run.state == "finished":
         return run.state
+    if run.damaged is not None:
+        return f"damaged: {run.damaged}"
     where = "" if run.planned is None else f" at unit {run.units} of {run.planned}"
     return f"{run.state}{where}"
 

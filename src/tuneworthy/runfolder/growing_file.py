@@ -8,6 +8,7 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from tuneworthy.core.errors import RunFolderError
+from tuneworthy.runfolder.disk import unwritable
 from tuneworthy.runfolder.folder import to_json, write_text
 
 Counts = dict[str, int]
@@ -102,6 +103,4 @@ class GrowingFile:
         Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def _failed(self, error: OSError) -> RunFolderError:
-        return RunFolderError(
-            f"{self._target} cannot be written ({error.strerror or error}): free space or rights?"
-        )
+        return unwritable(self._target, error)

@@ -6,13 +6,17 @@ Nothing is cached. Of `events.jsonl` only the lines at which the run began and e
 import json
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-State = Literal["finished", "stopped", "running"]
+from tuneworthy.runfolder import checksums
+from tuneworthy.runfolder.events import read_event
+
+State = Literal["finished", "stopped", "running", "damaged"]
 STARTED, FINISHED = b'"event": "run_started"', "run_finished"
 ENDED = f'"event": "{FINISHED}"'.encode()
 
@@ -25,10 +29,11 @@ class RunSummary:
         folder, name: where it is, and its last part.
         when: the last time it was started, ISO 8601 in UTC.
         minutes: it ran for, pauses between a stop and the next start left out.
-        state: "finished", "stopped" or "running".
+        state: "finished", "stopped", "running" or "damaged".
         units, planned: how many units have their output, and how many the plan has; of unfinished runs alone.
         data, fingerprint, rows, task: of its data; None where it was stopped before that was written.
         decision, method, metric, value, low, high: the verdict, and the score of the arm it recommends.
+        damaged: a file that is not what the run wrote, so that nothing it says is shown.
     """
 
     folder: str
@@ -48,12 +53,13 @@ class RunSummary:
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    damaged: str | None = None
 
 
 def list_runs(folder: Path) -> list[RunSummary]:
     """Every run right below `folder`, or `folder` itself where it is one; the latest first.
 
-    Folders that hold no run are passed over, and so are runs whose files are damaged.
+    Folders that hold no run are passed over.
     """
     if (folder / "events.jsonl").exists():
         return [one for one in (_summary(str(folder), folder.name),) if one is not None]
@@ -72,29 +78,43 @@ def _summary(path: str, name: str) -> RunSummary | None:
     try:
         with open(f"{path}/events.jsonl", "rb") as file:  # noqa: PTH123 - this is read ten thousand times
             events = file.read()
+    except OSError:
+        return None
+    try:
         first, last, seconds = _times(events)
-        data = _read(f"{path}/dataset.json") or {}
-        about: dict[str, Any] = {
-            "folder": path,
-            "name": name,
-            "when": first["time"],
-            "minutes": round(seconds / 60, 2),
-            "data": data.get("name"),
-            "fingerprint": data.get("fingerprint"),
-            "rows": data.get("rows"),
-            "task": data.get("task"),
-        }
+    except (ValueError, KeyError, TypeError):
+        return _damaged(path, name, {}, "events.jsonl") if STARTED in events else None
+    about: dict[str, Any] = {
+        "folder": path,
+        "name": name,
+        "when": first["time"],
+        "minutes": round(seconds / 60, 2),
+    }
+    looked_at = "dataset.json"
+    try:
+        sums = _content(f"{path}/{checksums.FILE}") or b""
+        data = _read(path, looked_at, sums) or {}
+        about |= {key: data.get(key) for key in ("fingerprint", "rows", "task")} | {"data": data.get("name")}
         if last["event"] != FINISHED:
-            units, planned = _progress(path)
+            looked_at = "plan.json"
+            units, planned = _progress(path, sums)
             state: State = "running" if _is_held(f"{path}/.lock") else "stopped"
             return RunSummary(**about, state=state, units=units, planned=planned)
+        looked_at = "evidence.json"
         method = last["recommended_method"]
-        arms = (_read(f"{path}/evidence.json") or {}).get("arms", ())
+        arms = (_read(path, looked_at, sums) or {}).get("arms", ())
         score: dict[str, Any] = next((arm["estimate"] for arm in arms if arm["method"] == method), {})
         about |= {key: score.get(key) for key in ("metric", "value", "low", "high")}
         return RunSummary(**about, state="finished", decision=last["decision"], method=method)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _damaged(path, name, about, looked_at)
+
+
+def _damaged(path: str, name: str, about: dict[str, Any], file: str) -> RunSummary:
+    """A run of which a file is not what was written: nothing of that file is shown."""
+    when = datetime.fromtimestamp(os.path.getmtime(f"{path}/{file}"), UTC).isoformat(timespec="milliseconds")  # noqa: PTH204
+    known: dict[str, Any] = {"folder": path, "name": name, "when": when, "minutes": 0.0} | about
+    return RunSummary(**known, state="damaged", damaged=file)
 
 
 def _times(events: bytes) -> tuple[dict[str, Any], dict[str, Any], float]:
@@ -109,19 +129,19 @@ def _times(events: bytes) -> tuple[dict[str, Any], dict[str, Any], float]:
     first: dict[str, Any] = {}
     last: dict[str, Any] = {}
     for start, end in zip(starts, ends, strict=True):
-        first = json.loads(events[start : events.index(b"\n", start)])
+        first = read_event(events[start : events.index(b"\n", start)])
         done = events.rfind(ENDED, start, end)
         if done >= 0:  # what follows is no part of the run: a fit that an export made, say
             end = events.index(b"\n", done) + 1
-        last = json.loads(events[max(start, events.rfind(b"\n", start, end - 1) + 1) : end])
+        last = read_event(events[max(start, events.rfind(b"\n", start, end - 1) + 1) : end])
         began, ended = (datetime.fromisoformat(event["time"]) for event in (first, last))
-        seconds += (ended - began).total_seconds()
+        seconds += max(0.0, (ended - began).total_seconds())  # a clock may have been set back
     return first, last, seconds
 
 
-def _progress(path: str) -> tuple[int, int | None]:
+def _progress(path: str, sums: bytes) -> tuple[int, int | None]:
     """Planned units that have their output, and planned units; None where there is no plan yet."""
-    plan = _read(f"{path}/plan.json")
+    plan = _read(path, "plan.json", sums)
     if plan is None:
         return 0, None
     planned = {unit["address"] for stage in plan["stages"] for unit in stage["units"]}
@@ -140,9 +160,19 @@ def _is_held(lock: str) -> bool:
         return True
 
 
-def _read(path: str) -> Any:
+def _read(path: str, name: str, sums: bytes) -> Any:
+    """A JSON file of a run; None where it is not there. Raises ValueError when it is not what was written."""
+    content = _content(f"{path}/{name}")
+    if content is None:
+        return None
+    if f'"{name}"'.encode() in sums and sha256(content).hexdigest().encode() not in sums:
+        raise ValueError(f"{name} is damaged")
+    return json.loads(content)
+
+
+def _content(file: str) -> bytes | None:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            return json.loads(file.read())
+        with open(file, "rb") as opened:  # noqa: PTH123
+            return opened.read()
     except FileNotFoundError:
         return None

@@ -31,7 +31,13 @@ class Sampler:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space, self._seed = space, seed
         self._distributions = {name: _distribution(within) for name, within in space.items()}
-        storage = JournalStorage(JournalFileBackend(str(journal)))
+        # The run's lock is ours, so this one was left by a run that was killed: Optuna would wait for it.
+        journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+        try:
+            storage = JournalStorage(JournalFileBackend(str(journal)))
+        except Exception:  # a torn or edited line: every study here is only for Optuna's own tools
+            journal.unlink()
+            storage = JournalStorage(JournalFileBackend(str(journal)))
         if name in optuna.get_all_study_names(storage):
             optuna.delete_study(study_name=name, storage=storage)
         self.study = optuna.create_study(storage=storage, study_name=name, direction="maximize")

@@ -1,16 +1,16 @@
 """From a run's events to the points of its curves, in an order that every replay repeats."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tuneworthy.runfolder.events import Event, read_event
 from tuneworthy.runfolder.unit_output import read_metrics
 from tuneworthy.trackers import Point
 
-Event = dict[str, Any]
 NO_VALUES = {"time", "event", "unit", "title", "done", "total", "step"}
 
 
@@ -36,7 +36,8 @@ class EventFile:
                         return  # being written
                     self._read += len(line)
                     if line.strip():
-                        yield json.loads(line)
+                        with suppress(ValueError):  # torn by a full disk, or edited: the others are told
+                            yield read_event(line)
         except FileNotFoundError:
             return
 

@@ -12,10 +12,13 @@ from ruamel.yaml import YAML
 from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.hashing import ADDRESS_LENGTH
+from tuneworthy.runfolder import checksums
+from tuneworthy.runfolder.events import Event
 from tuneworthy.runfolder.folder import RunFolder
+from tuneworthy.runfolder.unit_output import read_metrics, read_unit_file
 from tuneworthy.runfolder.workspace import workspace
 from tuneworthy.trackers import Outcome, Scalar, Tracked
-from tuneworthy.trackers._events import Event, seconds
+from tuneworthy.trackers._events import seconds
 
 SETTLED = ("steps", "batch", "epochs", "learning_rate", "rank", "parameters_trained", "trained_tokens", "C")
 CARDS = ("model_card.md", "exports/*/README.md", "exports/*/model_card.md")
@@ -68,8 +71,10 @@ def job_tree(run: Path) -> dict[str, Any]:
         RunFolderError: there is none.
     """
     try:
-        text = (run / "job.yaml").read_text(encoding="utf-8")
-    except OSError as error:
+        text = checksums.checked(run, "job.yaml").decode()
+    except RunFolderError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
         raise RunFolderError(f"{run} is no run folder: job.yaml cannot be read.") from error
     tree: dict[str, Any] = without_paths(YAML(typ="safe", pure=True).load(text))
     return tree
@@ -102,15 +107,15 @@ def _settings(folder: RunFolder) -> dict[str, Scalar]:
     told: set[str] = set()
     units = [unit for stage in folder.read("plan.json")["stages"] for unit in stage["units"]]
     for planned in units:
-        place = f"units/{planned['address']}"
-        if planned["method"] in told or not folder.exists(f"{place}/metrics.json"):
+        output = folder.path / "units" / planned["address"]
+        if planned["method"] in told or not output.exists():
             continue
-        unit, facts = folder.read(f"{place}/unit.json"), folder.read(f"{place}/metrics.json")["facts"]
-        if unit["purpose"] != "evaluate":
+        unit, facts = read_unit_file(output), read_metrics(output)["facts"]
+        if unit.purpose != "evaluate":
             continue
         settled = {key: facts[key] for key in SETTLED if isinstance(facts.get(key), int | float)}
         told.add(planned["method"])
-        found |= dict(_flat(without_paths({**unit["parameters"], **settled}), f"{planned['method']}."))
+        found |= dict(_flat(without_paths({**unit.parameters, **settled}), f"{planned['method']}."))
     return found
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import IO
 
 from tuneworthy.core.errors import RunFolderError
+from tuneworthy.runfolder.events import Event
 from tuneworthy.trackers import TRACKERS, Session, Tracked, Tracker
-from tuneworthy.trackers._events import Event, EventFile, Points
+from tuneworthy.trackers._events import EventFile, Points
 from tuneworthy.trackers._facts import outcome, tracked
 
 END = "end "

@@ -7,8 +7,9 @@ from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import Unit
 from tuneworthy.evaluation.calibration import Calibration, calibrate
+from tuneworthy.runfolder import checksums
 from tuneworthy.runfolder.folder import RunFolder
-from tuneworthy.runfolder.unit_output import read_predictions
+from tuneworthy.runfolder.unit_output import read_predictions, read_unit_file
 from tuneworthy.units.execute import run_rows
 
 FILE = "calibration.json"
@@ -29,7 +30,8 @@ def calibration_of(run: Path, final: Unit) -> Calibration:
         RunFolderError: the run's own files are missing or damaged.
     """
     folder = RunFolder(run)
-    known = folder.read(FILE) if folder.exists(FILE) else {}
+    damaged = FILE in checksums.damaged(run, (FILE,))  # it is worked out again
+    known = folder.read(FILE) if folder.exists(FILE) and not damaged else {}
     if final.address in known:
         return Calibration.model_validate(known[final.address])
     predictions = unseen_predictions(folder, final)
@@ -53,10 +55,10 @@ def unseen_predictions(folder: RunFolder, final: Unit) -> list[Prediction]:
         for entry in stage["units"]:
             if entry["method"] != final.method:
                 continue
-            path = folder.path / "units" / entry["address"] / "unit.json"
-            if not path.exists():
+            output = folder.path / "units" / entry["address"]
+            if not output.exists():
                 continue  # a unit that was planned and skipped
-            unit = Unit.model_validate_json(path.read_text(encoding="utf-8"))
+            unit = read_unit_file(output)
             if unit.purpose == "evaluate":
                 first.setdefault(unit.fold, unit)
     return [p for unit in first.values() for p in read_predictions(folder.path / "units" / unit.address)]

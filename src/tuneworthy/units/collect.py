@@ -9,13 +9,18 @@ from tuneworthy.evaluation.assemble import ArmOutput
 from tuneworthy.methods import METHODS
 from tuneworthy.runfolder.unit_output import read_metrics, read_predictions
 from tuneworthy.units.adaptation import with_adaptation
+from tuneworthy.units.failures import failed_arms
 from tuneworthy.units.untrained import why_untrained
 
 
 def arm_outputs(units: Sequence[Unit], run: Path) -> list[ArmOutput]:
-    """One output per method, folds joined in order; fits on other seeds are its repeats."""
+    """One output per method, folds joined in order; fits on other seeds are its repeats.
+
+    An arm of which a fit has failed is left out: `failures.failed_arms` says why.
+    """
     outputs = []
-    for method in dict.fromkeys(unit.method for unit in units):
+    failed = failed_arms(units, run)
+    for method in dict.fromkeys(unit.method for unit in units if unit.method not in failed):
         own = [unit for unit in units if unit.method == method]
         seeds = len(own) // len({unit.fold for unit in own})
         answers = [

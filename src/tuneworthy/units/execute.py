@@ -11,17 +11,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tuneworthy.core.errors import ModelError, TuneworthyError
+from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.methods import METHODS, Adapting, Fitted, Setting
 from tuneworthy.metrics import METRICS
 from tuneworthy.metrics._own import bring_own
+from tuneworthy.runfolder.disk import as_unwritable, writing
+from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import UnitWriter
 from tuneworthy.tasks import TASKS, as_answered
 from tuneworthy.tasks._prompted import with_prompt
 from tuneworthy.units.adaptation import starting_models, told
+from tuneworthy.units.failures import failure, raise_for_memory
 from tuneworthy.units.forgetting import measured
 from tuneworthy.units.plan import NOTHING
 
@@ -50,19 +53,38 @@ def setting_of(unit: Unit, models: dict[ModelRole, Path], checkpoint: Path | Non
 
 
 def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report) -> None:
-    """Fits, predicts and writes `units/<address>/`; the rows to predict come without their targets."""
+    """Fits, predicts and writes `units/<address>/`, whole or not at all.
+
+    Raises:
+        TuneworthyError: the user's mistake, or no space.
+    """
     import torch
+
+    torch.set_num_threads(unit.threads)
+    reset_peak_memory()
+    with writing(run), UnitWriter(run / "units" / unit.address) as writer:
+        try:
+            (_measure if unit.purpose == "forgetting" else _fit)(unit, run, models, report, writer)
+        except Exception as error:
+            facts = None if _is_full(run, error) else failure(unit, error)
+            if facts is None:
+                raise_for_memory(unit, error)
+                raise
+            writer.finish(unit, [], {"cost": {}, "facts": facts})
+
+
+def _is_full(run: Path, error: Exception) -> bool:
+    """Whether it is the disk: no result of a fit, or it would not be made when there is space."""
+    return isinstance(error, RunFolderError) or as_unwritable(run, error) is not None
+
+
+def _fit(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report, writer: UnitWriter) -> None:
+    """Fits and predicts; the rows to predict come without their targets."""
     from threadpoolctl import threadpool_limits
 
     from tuneworthy.models.embedder import remembered_embeddings
 
-    torch.set_num_threads(unit.threads)
-    reset_peak_memory()
-    if unit.purpose == "forgetting":
-        _measure(unit, run, models, report)
-        return
     rows, row_sets = run_rows(str(run))
-    folder = run / "units" / unit.address
     checkpoint = run / "checkpoints" / unit.model_copy(update={"until": 1.0}).address
     method = METHODS.get(unit.method)
     quiet = False
@@ -83,22 +105,15 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
     fit_rows = [rows[row] for row in row_sets[unit.fit]]
     validation = [rows[row] for row in row_sets[unit.validation]]
     asked = [rows[row].without_target() for row in row_sets[unit.predict]]
-    writer = UnitWriter(folder)
     frozen = unit.purpose == "curve" and method.kind == "classifier"
     reused = remembered_embeddings(models.get("embedder") if frozen else None)
     with threadpool_limits(limits=unit.threads), reused:
         started = time.perf_counter()
-        try:
-            if unit.purpose == "adapt":
-                assert isinstance(method, Adapting)
-                fitted = method.adapt(setting, parameters, fit_rows)
-            else:
-                fitted = method.fit(setting, parameters, fit_rows, validation)
-        except (TuneworthyError, ValueError) as error:
-            if not _may_fail(unit, error):
-                raise
-            writer.finish(unit, [], {"cost": {}, "facts": {"failed": str(error)}})
-            return
+        if unit.purpose == "adapt":
+            assert isinstance(method, Adapting)
+            fitted = method.adapt(setting, parameters, fit_rows)
+        else:
+            fitted = method.fit(setting, parameters, fit_rows, validation)
         fit_s = time.perf_counter() - started + fitted.facts.get("seconds_before_resume", 0.0)
         started = time.perf_counter()
         predictions = fitted.predict(asked)
@@ -125,11 +140,12 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
         _remove(checkpoint)
 
 
-def _measure(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report) -> None:
+def _measure(
+    unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report, writer: UnitWriter
+) -> None:
     """Runs a unit that measures what a model can do besides the task; no row of the run has a part in it."""
     from threadpoolctl import threadpool_limits
 
-    writer = UnitWriter(run / "units" / unit.address)
     with threadpool_limits(limits=unit.threads):
         predictions, seconds = measured(unit, run, models, report)
     cost = {
@@ -141,21 +157,17 @@ def _measure(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Repor
     writer.finish(unit, predictions, {"cost": cost, "facts": {}})
 
 
-def _may_fail(unit: Unit, error: Exception) -> bool:
-    """Whether a fit that fails is a result: a setting that diverges, or a part of too few rows or labels."""
-    return unit.purpose == "curve" or (unit.purpose == "trial" and isinstance(error, ModelError))
-
-
 @lru_cache(maxsize=2)
 def run_rows(run: str) -> tuple[dict[str, Example], dict[str, tuple[str, ...]]]:
-    """The run's rows by id and its row sets by address."""
+    """The run's rows by id and its row sets by address; raises RunFolderError where they are damaged."""
+    folder = RunFolder(Path(run))
     rows: dict[str, Example] = {}
-    for line in (Path(run) / "rows.jsonl").read_text(encoding="utf-8").split("\n"):
+    for line in folder.text("rows.jsonl").split("\n"):
         if line:
             record: dict[str, Any] = json.loads(line)
             record.pop("part", None)
             rows[record["id"]] = Example.model_validate(record)
-    split = json.loads((Path(run) / "split.json").read_text(encoding="utf-8"))
+    split = folder.read("split.json")
     sets = {address: tuple(ids) for address, ids in split["row_sets"].items()}
     return rows, {**sets, NOTHING: ()}
 

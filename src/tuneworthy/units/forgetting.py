@@ -12,6 +12,7 @@ from tuneworthy.core.hashing import address
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef, ModelRole, Unit
 from tuneworthy.methods import METHODS, Adapting, Report
+from tuneworthy.runfolder.unit_output import read_unit_file
 from tuneworthy.units.adaptation import starting_models
 from tuneworthy.units.implementation import digest_of
 from tuneworthy.units.plan import NOTHING
@@ -80,7 +81,7 @@ def _decoder(unit: Unit, run: Path, models: dict[ModelRole, Path]) -> "Decoder":
         return shared_decoder(models["decoder"], "float32")
     let_go()  # memory holds one of the two, not both
     folder = run / "units" / unit.start
-    fit = Unit.model_validate_json((folder / "unit.json").read_text(encoding="utf-8"))
+    fit = read_unit_file(folder)
     method = METHODS.get(_last(fit))
     assert isinstance(method, TunesDecoder)
     return method.tuned_decoder(starting_models(fit, run, models)["decoder"], folder / "model")

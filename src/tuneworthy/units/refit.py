@@ -10,7 +10,8 @@ from tuneworthy.core.errors import ModelError, RunFolderError
 from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.methods import METHODS, Fitted, Method, Report, Setting
-from tuneworthy.runfolder.unit_output import is_finished
+from tuneworthy.runfolder import checksums
+from tuneworthy.runfolder.unit_output import damaged_file, read_unit_file
 from tuneworthy.tasks import TASKS
 from tuneworthy.units.adaptation import starting_models
 from tuneworthy.units.execute import run_rows, setting_of
@@ -94,16 +95,14 @@ class Refit:
 def read_unit(run: Path, address: str) -> Unit:
     """A unit of the run by its address; raises RunFolderError where it or what it starts from is damaged."""
     folder = run / "units" / address
-    try:
-        unit = Unit.model_validate_json((folder / "unit.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunFolderError(
-            f"{folder} is missing or damaged: run the job again to redo this unit."
-        ) from error
+    unit = read_unit_file(folder)
     parts = [folder] if unit.start is None else [folder, run / "units" / unit.start]
     for part in parts:
-        if not is_finished(part):
-            raise RunFolderError(f"the model in {part} is damaged: run the job again to redo this unit.")
+        if (name := damaged_file(part)) is not None:
+            raise RunFolderError(
+                f"{part / name} is missing or damaged (its checksum differs): {_again(run)} to redo this "
+                "unit."
+            )
     return unit
 
 
@@ -114,18 +113,25 @@ def recommended(run: Path) -> tuple[Unit, dict[str, str]]:
         RunFolderError: the run is not finished, or its model is damaged.
     """
     try:
-        final = json.loads((run / "model.json").read_text(encoding="utf-8"))
+        final = json.loads(checksums.checked(run, "model.json"))
         address, folders = str(final["unit"]), dict(final.get("folders", {}))
-        Unit.model_validate_json((run / "units" / address / "unit.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError) as error:
+    except RunFolderError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{run} holds no finished run: {_what_to_do(run)}.") from error
+    if not (run / "units" / address).exists():
+        raise RunFolderError(f"{run} holds no finished run: {_what_to_do(run)}.")
     return read_unit(run, address), folders
+
+
+def _again(run: Path) -> str:
+    return f"run `tuneworthy run {run / 'job.yaml'} --output {run}`"
 
 
 def _what_to_do(run: Path) -> str:
     """A run that was stopped goes on; a folder that was never one, or is not there, is another name."""
     if (run / "job.yaml").exists():
-        return f"run `tuneworthy run {run / 'job.yaml'} --output {run}` first"
+        return f"{_again(run)} first"
     return "name one of those that `tuneworthy runs` lists, such as runs/<name>"
 
 

@@ -1,6 +1,5 @@
 """The base model of a finished run before anything was trained: the zero-shot prompt, loaded to answer."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tuneworthy.methods import METHODS, Fitted, Report
 from tuneworthy.methods._prompting import FittedPrompt
 from tuneworthy.methods._tuned_decoder import FittedDecoder
 from tuneworthy.models.resolve import at_hand
+from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import is_finished, read_metrics
 from tuneworthy.units.execute import run_rows, setting_of
 from tuneworthy.units.plan import NOTHING
@@ -41,7 +41,7 @@ def untuned(
     """
     if endpoint_of(base_model) is not None:
         raise ModelError("the base model is an endpoint: there is none on this machine to compare with.")
-    stored = json.loads((run / "model.json").read_text(encoding="utf-8")).get("folders", {}).get("decoder")
+    stored = RunFolder(run).read("model.json").get("folders", {}).get("decoder")
     folder = Path(stored) if stored and (Path(stored) / "config.json").exists() else at_hand(base_model)
     if folder is None:
         raise ModelError(
@@ -70,7 +70,7 @@ def _metric(unit: Unit) -> str:
 
 def _measured(run: Path) -> Iterator[dict[str, object]]:
     """What the run's zero-shot units chose."""
-    plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
+    plan = RunFolder(run).read("plan.json")
     for unit in (unit for stage in plan["stages"] for unit in stage["units"]):
         folder = run / "units" / unit["address"]
         if unit["method"] == ZERO_SHOT and is_finished(folder):

@@ -1,16 +1,16 @@
 """How far a run is, from the events in its folder: what is done, what runs, how long the rest may take."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
-Event = dict[str, Any]
+from tuneworthy.runfolder.events import Event, read_event
+
 _FOLD = re.compile(r" fold \d+")
 
 
@@ -66,17 +66,13 @@ class Progress:
 def read_events(run: Path) -> list[Event]:
     """The events of a run folder; a last line that is half written is left for later."""
     try:
-        lines = (run / "events.jsonl").read_text(encoding="utf-8", errors="replace").split("\n")
+        lines = (run / "events.jsonl").read_bytes().split(b"\n")
     except OSError:
         return []
     events = []
     for line in lines:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and isinstance(event.get("event"), str):
-            events.append(event)
+        with suppress(ValueError):  # half written, torn or edited
+            events.append(read_event(line))
     return events
 
 

@@ -4,19 +4,24 @@ Workers are plain `python -m` processes that speak JSON lines, so a script that 
 no `if __name__ == "__main__"`, and a dead parent takes them along.
 """
 
+import contextlib
 import json
 import queue
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from tuneworthy.core import errors
+from tuneworthy.core.ending import EXIT_CODE, GRACE_S, Ended
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.runfolder.folder import RunFolder
-from tuneworthy.runfolder.unit_output import adopt, is_finished
+from tuneworthy.runfolder.unit_output import adopt, damaged_file
+from tuneworthy.units.failures import forget_lack_of_memory, keep_killed
 
 Message = tuple[Unit, dict[str, Any]]
 
@@ -62,9 +67,17 @@ def missing(units: Sequence[Unit], folder: RunFolder) -> list[Unit]:
     waiting = []
     for unit in units:
         output = folder.path / "units" / unit.address
-        if is_finished(output):
+        if unit.address not in folder.tried and forget_lack_of_memory(output):
+            folder.emit("note", text=f"'{unit.title}' ran out of memory the last time: it is tried again.")
+        folder.tried.add(unit.address)
+        torn = damaged_file(output)
+        if torn is None:
             folder.emit("unit_reused", unit=unit.address, title=unit.title, source="this run")
-        elif adopt(unit, output, folder.path.parent):
+            continue
+        if output.exists():
+            what = f"units/{unit.address}/{torn} is gone, or was damaged or edited (its checksum differs)"
+            folder.emit("note", text=f"{what}: '{unit.title}' is done again.")
+        if adopt(unit, output, folder.path.parent):
             folder.emit("unit_reused", unit=unit.address, title=unit.title, source="another run")
         else:
             waiting.append(unit)
@@ -106,20 +119,65 @@ class _Pool:
         )
 
     def run(self, units: Sequence[Unit]) -> None:
+        """Runs all units; one whose process is killed is tried once more, alone, when the others are done."""
         for unit in units:
             self._units.put(unit)
         try:
+            killed = []
             for process in self._processes:
-                threading.Thread(target=self._talk, args=(process,), daemon=True).start()
-            left = len(units)
-            while left:
-                unit, message = self._messages.get()
-                left -= told(self._folder, unit, message)
+                self._listen(process)
+            for unit in self._ended(len(units)):
+                self._folder.emit(
+                    "note",
+                    text=f"The process that ran '{unit.title}' was killed, most likely because memory ran "
+                    "out: it is tried once more when the others are done, alone.",
+                )
+                killed.append(unit)
+                if not self._units.empty():
+                    self._processes.append(self._start())
+                    self._listen(self._processes[-1])
+            self._dismiss()
+            for unit in killed:
+                self._units.put(unit)
+                self._processes.append(self._start())
+                self._listen(self._processes[-1])
+                for twice in self._ended(1):
+                    if not keep_killed(twice, self._folder.path, -signal.SIGKILL):
+                        told(self._folder, twice, {"kind": "died", "code": -signal.SIGKILL})
+                    told(self._folder, twice, {"kind": "finished"})
+        except (Ended, KeyboardInterrupt):
+            self._dismiss(GRACE_S)
+            raise
         finally:
-            for process in self._processes:
-                process.kill()
-                process.wait()
+            self._dismiss()
             self._log.close()
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        threading.Thread(target=self._talk, args=(process,), daemon=True).start()
+
+    def _dismiss(self, grace_s: float = 0.0) -> None:
+        """Ends the worker processes; those that train get the time to write a checkpoint."""
+        deadline = time.monotonic() + grace_s
+        for process in self._processes if grace_s else ():
+            process.terminate()
+        for process in self._processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            process.kill()
+            process.wait()
+        self._processes.clear()
+
+    def _ended(self, count: int) -> Iterator[Unit]:
+        """Waits for so many units; those whose process was killed from outside are yielded."""
+        while count:
+            unit, message = self._messages.get()
+            if message["kind"] == "died" and message["code"] == EXIT_CODE:
+                raise Ended("a worker process was stopped")  # a scheduler tells every process of the run
+            if message["kind"] == "died" and message["code"] == -signal.SIGKILL:
+                count -= 1
+                yield unit
+            else:
+                count -= told(self._folder, unit, message)
 
     def _talk(self, process: subprocess.Popen[str]) -> None:
         """One worker's conversation: give it a unit, pass on what it says, until no unit is left."""

@@ -1,10 +1,12 @@
 """A worker process: takes units as JSON lines on stdin, tells progress as JSON lines on stdout."""
 
 import json
+import os
 import traceback
 from pathlib import Path
 from typing import IO, Any
 
+from tuneworthy.core.ending import EXIT_CODE, Ended, ended_by_sigterm
 from tuneworthy.core.errors import TuneworthyError
 from tuneworthy.core.unit import Unit
 from tuneworthy.units.executors.lines import converse
@@ -27,11 +29,22 @@ def _serve(request: dict[str, Any], answers: IO[str]) -> None:
             lambda done, total, facts: tell(kind="progress", done=done, total=total, facts=facts),
         )
         tell(kind="finished")
+    except Ended:
+        raise
     except TuneworthyError as error:
         tell(kind="refused", error=type(error).__name__, message=str(error))
     except BaseException:
         tell(kind="crashed", traceback=traceback.format_exc())
 
 
+def main() -> None:
+    """Runs units until stdin ends."""
+    try:
+        with ended_by_sigterm():
+            converse(_serve)
+    except Ended:
+        os._exit(EXIT_CODE)
+
+
 if __name__ == "__main__":
-    converse(_serve)
+    main()

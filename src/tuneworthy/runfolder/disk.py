@@ -1,0 +1,75 @@
+"""What a write that failed is called: one sentence, whichever library was writing."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tuneworthy.core.errors import RunFolderError, TuneworthyError
+
+NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quota's
+NO_RIGHTS = {errno.EROFS, errno.EACCES, errno.EPERM}
+# safetensors (Rust) and torch (C++) raise errors of their own, in which the system's is a part of the text.
+SAYS_NO_SPACE = (
+    "No space left on device",
+    "os error 28",
+    "Disk quota exceeded",
+    "File too large",
+    "os error 27",
+)
+SAYS_FAILED = ("PytorchStreamWriter failed writing", "file write failed", "unexpected pos")
+
+
+def unwritable(path: Path, error: OSError) -> RunFolderError:
+    """What to say when a file cannot be written, whatever the reason; nothing half-written has its name."""
+    if error.errno in NO_SPACE:
+        return no_space(path, error.strerror)
+    if error.errno in NO_RIGHTS:
+        return RunFolderError(
+            f"{path} cannot be written ({error.strerror}): make the folder writable, or name another "
+            "--output."
+        )
+    return RunFolderError(
+        f"{path} cannot be written ({error.strerror or error}): the same command again continues once it can."
+    )
+
+
+def no_space(path: Path, why: str | None) -> RunFolderError:
+    """The sentence on a full disk."""
+    return RunFolderError(
+        f"{path} cannot be written: there is no space left for it ({why}). Free some, then the same command "
+        "again continues; finished units are kept."
+    )
+
+
+def as_unwritable(run: Path, error: BaseException) -> RunFolderError | None:
+    """An error of whatever library that means that the run cannot be written; None for every other one."""
+    if isinstance(error, TuneworthyError) or not isinstance(error, Exception):
+        return None
+    if isinstance(error, OSError) and error.errno is not None:
+        file = Path(str(error.filename)) if error.filename else run
+        if error.errno in NO_SPACE | {errno.EIO}:
+            return unwritable(file, error)
+        inside = file.absolute().is_relative_to(run.absolute())
+        return unwritable(file, error) if error.errno in NO_RIGHTS and inside else None
+    text = str(error)
+    if any(words in text for words in SAYS_NO_SPACE):
+        return no_space(run, "the disk is full, or a quota is used up")
+    if any(words in text for words in SAYS_FAILED):
+        return no_space(run, "a write failed, most likely since the disk is full")
+    return None
+
+
+@contextmanager
+def writing(run: Path) -> Iterator[None]:
+    """Within it a write to the run that fails is one sentence.
+
+    Raises:
+        RunFolderError: a write has failed.
+    """
+    try:
+        yield
+    except Exception as error:
+        if (told := as_unwritable(run, error)) is not None:
+            raise told from error
+        raise
