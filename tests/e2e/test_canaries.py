@@ -15,7 +15,11 @@ import tuneworthy as tw
 from chat_server import ChatServer
 from toy import toy_rows, write_csv
 from tuneworthy.cli.main import app
+from tuneworthy.core.parity import Difference, Parity
 from tuneworthy.core.telemetry import OFF
+from tuneworthy.exporters import EXPORTERS, Subject
+from tuneworthy.exporting import _label
+from tuneworthy.refitting import final_fit
 
 SECRETS = {
     "HF_TOKEN": "hf_canaryHuggingFaceToken0123456789",
@@ -171,11 +175,17 @@ def test_no_file_holds_a_secret_and_only_those_that_may_quote_a_row(flows: dict[
     assert not files_with(PERSONAL, home).get("shared.html")
 
 
-def test_what_leaves_with_an_export_quotes_no_row_even_where_an_answer_differs(flows: dict[str, str]) -> None:
-    folder = Path(flows["home"]) / "runs/one/exports/sklearn"
-    passport = json.loads((folder / "tuneworthy.json").read_text())
-    assert passport["parity"]["first"] is None
-    assert "Its vocabulary is every word" in (folder / "README.md").read_text()
+def test_what_leaves_with_an_export_quotes_no_row_even_where_an_answer_differs(
+    flows: dict[str, str], tmp_path: Path
+) -> None:
+    run = Path(flows["home"]) / "runs" / "one"
+    subject = Subject(final_fit(run, "tfidf"))
+    passport = json.loads((run / "exports" / "sklearn" / "tuneworthy.json").read_text())
+    first = Difference(example_id="a", row=2, expected="x", found="y", found_prompt=f"Text: {PERSONAL[0]}")
+    parity = Parity.model_validate({**passport["parity"], "first": first})
+    _label(tmp_path, EXPORTERS.get("sklearn"), subject, parity)
+    written = "".join(file.read_text() for file in tmp_path.iterdir())
+    assert not quoted(written) and "Its vocabulary is every word" in written
 
 
 def test_an_endpoint_that_repeats_the_question_in_its_error_is_not_quoted(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tuneworthy.core.errors import LaunchError
-from tuneworthy.launchers.archive import Manifest, pack, read_manifest, same_files, unpack
+from tuneworthy.launchers.archive import LARGEST_READ, Manifest, pack, read_manifest, same_files, unpack
 
 
 @pytest.fixture
@@ -139,10 +139,16 @@ def test_an_archive_that_would_fill_the_disk_is_not_unpacked(run: Path, tmp_path
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
-def test_a_header_that_says_it_is_long_takes_no_memory(kind: bytes, tmp_path: Path) -> None:
+def test_a_header_that_says_it_is_long_takes_no_memory(
+    kind: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     head = tarfile.TarInfo("x")
     head.type, head.size = kind, 40 * 2**30
     with gzip.open(tmp_path / "bomb", "wb") as file:
         file.write(head.tobuf() + bytes(2**20))
+    asked: list[int] = []
+    read = gzip.GzipFile.read
+    monkeypatch.setattr(gzip.GzipFile, "read", lambda self, size: asked.append(size) or read(self, size))
     with pytest.raises(LaunchError, match="no whole archive"):
         read_manifest(tmp_path / "bomb")
+    assert asked and max(asked) <= LARGEST_READ

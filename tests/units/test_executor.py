@@ -45,14 +45,13 @@ def test_a_script_without_a_main_guard_can_use_workers(toy_csv: Path, quick: dic
 def test_a_users_mistake_inside_a_worker_comes_back_as_one_sentence(
     workspace: Path, quick: dict[str, Any]
 ) -> None:
-    rows = [{**row, "label": row["label"] + "<|im_end|>"} for row in toy_rows()]
-    table = write_csv(workspace / "bad.csv", rows)
-    with pytest.raises(TuneworthyError, match="special tokens"):
+    short = {**quick, "lora": {**quick["lora"], "max_tokens": 32}}
+    with pytest.raises(TuneworthyError, match=r"row \d+: prompt and answer are \d+ tokens"):
         tw.run(
-            table,
+            write_csv(workspace / "long.csv", toy_rows()),
             input="text",
             target="label",
-            **{**quick, "protocol": "crossfit", "workers": 2, "arms": ["majority", "lora"]},
+            **{**short, "protocol": "crossfit", "workers": 2, "arms": ["majority", "lora"]},
         )
 
 

@@ -210,11 +210,9 @@ def test_a_users_mistake_on_a_node_is_that_error_here(
     cluster: Cluster, here: Path, tmp_path: Path, decoder_folder: Path
 ) -> None:
     run = without_outputs(here, tmp_path)
-    rows = (run / "rows.jsonl").read_text(encoding="utf-8")
-    (run / "rows.jsonl").write_text(rows.replace('"target": "refund"', '"target": "refund<|im_end|>"'))
     [unit, *_] = slow_fits(here, 1)
-    bad = unit.model_copy(update={"labels": ("account", "delivery", "refund<|im_end|>")})
-    with pytest.raises(TuneworthyError, match="special token") as caught:
+    bad = unit.model_copy(update={"parameters": {**unit.parameters, "max_tokens": 32}})
+    with pytest.raises(TuneworthyError, match="prompt and answer are") as caught:
         execute(RayExecutor(cluster.address, 2), [bad], run, decoder_folder)
     assert not isinstance(caught.value, RunFolderError)
 
