@@ -22,6 +22,8 @@ SAYS_FAILED = ("PytorchStreamWriter failed writing", "file write failed", "unexp
 
 def unwritable(path: Path, error: OSError) -> RunFolderError:
     """What to say when a file cannot be written, whatever the reason; nothing half-written has its name."""
+    while any(part.startswith(".") and part.strip(".") for part in (path.name, path.parent.name)):
+        path = path.parent  # of what is collected in a hidden folder the place is told
     if error.errno in NO_SPACE:
         return no_space(path, error.strerror)
     if error.errno in NO_RIGHTS:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from tuneworthy.runfolder.folder import write_text
 
-GRACE_S = 5.0  # from asking a process to end to killing it
+GRACE_S = 10.0  # from asking a process to end, which writes a checkpoint, to killing it
 SAME_START_S = 1.0  # a process id is reused; its start time then differs by more
 LONGEST_LOG = 64 * 1024  # bytes that are read from the end of a log
 _children: list[subprocess.Popen[bytes]] = []  # of this server, to be reaped

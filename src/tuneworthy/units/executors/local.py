@@ -20,7 +20,7 @@ from tuneworthy.core import errors
 from tuneworthy.core.ending import EXIT_CODE, GRACE_S, Ended
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.runfolder.folder import RunFolder
-from tuneworthy.runfolder.unit_output import adopt, damaged_file
+from tuneworthy.runfolder.unit_output import adopt, damaged_file, remove_leftovers
 from tuneworthy.units.failures import forget_lack_of_memory, keep_killed
 
 Message = tuple[Unit, dict[str, Any]]
@@ -151,6 +151,7 @@ class _Pool:
         finally:
             self._dismiss()
             self._log.close()
+            remove_leftovers(self._folder.path / "units")  # of those that were at work
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         threading.Thread(target=self._talk, args=(process,), daemon=True).start()
