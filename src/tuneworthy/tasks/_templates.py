@@ -105,14 +105,13 @@ def watched(seconds: float = LONGEST_S) -> Iterator[None]:
         TooMuchError: it took longer.
     """
     thread, lock, over = threading.get_ident(), threading.Lock(), threading.Event()
-    began = _taken(thread)
+    began, stop = _taken(thread), ctypes.pythonapi.PyThreadState_SetAsyncExc
 
     def look() -> None:
         while not over.wait(seconds):
             with lock:
                 if not over.is_set() and _taken(thread) - began >= seconds:
-                    error = ctypes.py_object(TooMuchError)
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
+                    stop(ctypes.c_ulong(thread), ctypes.py_object(TooMuchError))
                     return
 
     watcher = threading.Thread(target=look, daemon=True)
@@ -122,6 +121,7 @@ def watched(seconds: float = LONGEST_S) -> Iterator[None]:
     finally:
         with lock:
             over.set()
+            stop(ctypes.c_ulong(thread), None)  # one that was not delivered yet
 
 
 def _taken(thread: int) -> float:
