@@ -438,6 +438,12 @@ def test_aliases_that_would_be_written_out_without_end_are_refused_at_once(load:
     assert time.process_time() - started < 2
 
 
+def test_brackets_without_end_are_refused_at_once(load: Load) -> None:
+    started = time.process_time()
+    assert "nested too deeply" in error_of(load, DATA + "lora: " + "[" * 50_000)
+    assert time.process_time() - started < 1
+
+
 def test_an_alias_that_is_used_as_meant_is_fine(load: Load) -> None:
     job = load(DATA + "lora: {rank: &r 8}\ntfidf: {C: *r}")
     assert job.methods["tfidf"] == {"C": 8}

@@ -16,8 +16,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tuneworthy.core.errors import TuneworthyError
+from tuneworthy.tasks._templates import watched
 
 LONGEST_S = 5.0  # of this process's own processor time: other work on the machine is not to blame
+ENDLESS_S = 30.0  # of it, after which a case is stopped where Python can be stopped
 FLOOR_MIB = 64.0
 TIMES = 10
 LONGEST_SENTENCE = 4_000  # characters: some list the columns of a table
@@ -73,12 +75,13 @@ def hold(target: Target, case: Any, folder: Path) -> Outcome:
     if target.name not in _WARM:  # what is imported at a first use is no cost of its input
         _WARM.add(target.name)
         _empty(folder)
-        with suppress(TuneworthyError):
+        with suppress(TuneworthyError), watched(ENDLESS_S):
             target.run(case, folder)
     _empty(folder)
     before, started, refused = _memory("VmRSS", reset=True), time.process_time(), False
     try:
-        target.run(case, folder)
+        with watched(ENDLESS_S):
+            target.run(case, folder)
     except TuneworthyError as error:
         refused = True
         _require_readable(str(error))

@@ -67,5 +67,5 @@ def test_texts_that_kill_two_processes_are_given_up_and_the_next_ones_answered(
 def test_a_fit_that_cannot_be_loaded_is_one_sentence(runs: dict[str, Path], tmp_path: Path) -> None:
     fit = final_fit(runs["probe"])
     fit.run = tmp_path / "gone"
-    with pytest.raises(RunFolderError, match="missing or damaged"):
+    with pytest.raises(RunFolderError, match="is missing, or was damaged"):
         Computer({"probe": fit}, 1).start()

@@ -24,6 +24,7 @@ Places = dict[tuple[str, ...], str]
 
 LONGEST_JOB = 100_000  # characters: the reader takes some 20 µs for each
 MOST_VALUES = 20_000  # of a job once its aliases are written out
+MOST_OPEN = 300  # brackets, in a job's texts too
 DEEPEST = 50  # levels of lists and sections
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _LINE_BREAKS_OF_OLD = re.compile(r"[\x85\u2028\u2029]")
@@ -79,8 +80,10 @@ def _load(text: str, place: Callable[[int], str]) -> tuple[Any, Node | None]:
             "texts into files of their own."
         )
     try:
-        node = _yaml().compose(text)
-        if _written_out(node, {}, 0) > MOST_VALUES:
+        # The parser takes the square of brackets that are left open, before it says that they are too many.
+        endless = _open_brackets(text) > MOST_OPEN
+        node = None if endless else _yaml().compose(text)
+        if endless or _written_out(node, {}, 0) > MOST_VALUES:
             raise JobError(
                 f"{place(1)}: values are nested too deeply, too many, or repeat one another too often "
                 "(*name): write out what is meant."
@@ -102,6 +105,18 @@ def _load(text: str, place: Callable[[int], str]) -> tuple[Any, Node | None]:
     if trouble := _unusable(value, set()):
         raise JobError(f"{place(1)}: {trouble}.")
     return value, node
+
+
+def _open_brackets(text: str) -> int:
+    """How many brackets are open at once, those in texts counted too."""
+    depth = most = 0
+    for sign in text:
+        if sign in "[{":
+            depth += 1
+            most = max(most, depth)
+        elif sign in "]}":
+            depth -= 1
+    return most
 
 
 def _written_out(node: Node | None, counted: dict[int, int], depth: int) -> int:
