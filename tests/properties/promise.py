@@ -15,8 +15,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tuneworthy.core.bounded import bounded
 from tuneworthy.core.errors import TuneworthyError
-from tuneworthy.tasks._templates import watched
 
 LONGEST_S = 5.0  # of this process's own processor time: other work on the machine is not to blame
 ENDLESS_S = 30.0  # of it, after which a case is stopped where Python can be stopped
@@ -75,12 +75,12 @@ def hold(target: Target, case: Any, folder: Path) -> Outcome:
     if target.name not in _WARM:  # what is imported at a first use is no cost of its input
         _WARM.add(target.name)
         _empty(folder)
-        with suppress(TuneworthyError), watched(ENDLESS_S):
+        with suppress(TuneworthyError), bounded(ENDLESS_S):
             target.run(case, folder)
     _empty(folder)
     before, started, refused = _memory("VmRSS", reset=True), time.process_time(), False
     try:
-        with watched(ENDLESS_S):
+        with bounded(ENDLESS_S):
             target.run(case, folder)
     except TuneworthyError as error:
         refused = True
