@@ -15,6 +15,7 @@ from tuneworthy.cli.main import app, main
 from tuneworthy.comparing import compare_runs, find_run
 from tuneworthy.core.errors import JobError, RunFolderError
 from tuneworthy.core.evidence import Comparison
+from tuneworthy.runfolder.folder import RunFolder
 
 
 def call(*arguments: str | Path) -> str:
@@ -118,7 +119,7 @@ def test_other_data_is_side_by_side_and_said_not_to_be_comparable(runs: Path, tm
     assert pair.note.startswith("Not comparable: the data differs")
     macro = Path(shutil.copytree(runs / "both", tmp_path / "macro"))
     evidence = json.loads((macro / "evidence.json").read_text())
-    (macro / "evidence.json").write_text(json.dumps({**evidence, "metric": "macro_f1"}))
+    RunFolder(macro).write("evidence.json", {**evidence, "metric": "macro_f1"})
     assert compare_runs(runs / "both", macro).note == "Not comparable: the runs differ in metric."
 
 

@@ -12,6 +12,7 @@ from toy import toy_rows, write_csv
 from tuneworthy.cli.main import app
 from tuneworthy.core.errors import DataError, JobError, NotFoundError
 from tuneworthy.predicting import predict_file
+from tuneworthy.runfolder.folder import RunFolder
 
 ROWS = [
     {"text": row["text"], "answer": json.dumps({"topic": row["label"], "n": i % 3})}
@@ -61,7 +62,7 @@ def recommend(run: tw.Run, method: str, decoder: str) -> None:
     for folder in (run.path / "units").iterdir():
         if json.loads((folder / "unit.json").read_text())["method"] == method:
             final = {"unit": folder.name, "method": method, "folders": {"decoder": decoder}}
-            (run.path / "model.json").write_text(json.dumps(final), encoding="utf-8")
+            RunFolder(run.path).write("model.json", final)
 
 
 def test_no_answer_is_unparseable_and_the_page_says_how_many_were_written_again(

@@ -8,6 +8,7 @@ import pytest
 
 import tuneworthy as tw
 from toy import toy_rows, write_csv
+from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.similarity import embedded_cosines
 
 ARMS = ["majority", "nearest"]
@@ -53,16 +54,16 @@ def test_every_arm_has_an_estimate_with_an_interval_and_the_metric_still_decides
 def test_what_was_embedded_is_read_again_as_long_as_model_and_answers_are_the_same(
     table: Path, quick: dict[str, Any]
 ) -> None:
-    file = run(table, quick, ["majority"]).path / "similarity.json"
-    kept = json.loads(file.read_text())
+    folder = RunFolder(run(table, quick, ["majority"]).path)
+    kept = folder.read("similarity.json")
     kept["majority"]["cosines"] = dict.fromkeys(
         kept["majority"]["cosines"], 0.125
     )  # seen again if read again
-    file.write_text(json.dumps(kept))
+    folder.write("similarity.json", kept)
     found = similarities(run(table, quick, ["majority"]))
     assert found["majority"].value == 0.125
     kept["majority"]["address"] = "of other answers"
-    file.write_text(json.dumps(kept))
+    folder.write("similarity.json", kept)
     assert similarities(run(table, quick, ["majority"]))["majority"].value != 0.125
 
 

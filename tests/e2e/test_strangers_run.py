@@ -16,6 +16,7 @@ from tuneworthy.cli.main import app
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.hashing import file_digest
 from tuneworthy.models.strangers import vet
+from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import CHECKSUMS
 
 METRIC = "def own(answers, targets):\n    return [float(a == t) for a, t in zip(answers, targets)]\n"
@@ -102,7 +103,7 @@ def test_an_arm_that_is_fitted_for_an_export_runs_no_code_of_the_folder(
     [refit] = [folder for folder, unit in units.items() if unit["purpose"] == "refit"]
     [other] = [folder for folder, unit in units.items() if unit["method"] == "majority"]
     shutil.rmtree(refit)
-    (run / "model.json").write_text(json.dumps({"unit": other.name, "method": "majority", "folders": {}}))
+    RunFolder(run).write("model.json", {"unit": other.name, "method": "majority", "folders": {}})
     sealed(run)
     done = CliRunner().invoke(app, ["export", str(run), "--to", "sklearn", "--arm", "tfidf"])
     assert done.exit_code == 0, (done.output, done.exception)

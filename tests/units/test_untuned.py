@@ -9,6 +9,7 @@ import pytest
 import tuneworthy as tw
 from toy import toy_rows
 from tuneworthy.core.errors import ModelError
+from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.units.predictor import Predictor
 from tuneworthy.units.untuned import untuned, written
 
@@ -42,7 +43,7 @@ def test_labels_of_the_base_model_are_those_of_the_zero_shot_arm(
     assert set(answer.scores or {}) == {"refund", "delivery", "account"}
     if unit.method == "zero_shot":
         assert answer.scores == run.predict("where is my parcel?")[0].scores
-    (run.path / "model.json").write_text('{"unit": "", "folders": {}}', encoding="utf-8")
+    RunFolder(run.path).write("model.json", {"unit": "", "folders": {}})
     with pytest.raises(ModelError, match="not on this machine"):
         untuned(run.path, unit, "nobody/has-this")
 

@@ -238,6 +238,10 @@ def _asking(failed: str) -> Iterator[None]:
         raise LaunchError(
             f"{failed} ({type(error).__name__}) after {TRIES} tries: is AWS in reach?"
         ) from None
+    except (
+        KeyError
+    ) as error:  # boto3 takes a reply that breaks off, or is no JSON, for one with nothing in it
+        raise LaunchError(f"{failed}: its answer has no {error}. Ask again later.") from None
 
 
 def _described(handle: Handle) -> dict[str, Any] | None:
@@ -255,6 +259,7 @@ def _described(handle: Handle) -> dict[str, Any] | None:
             if said.get("Code") == "ValidationException" and unknown:
                 return None
             raise
+        found["TrainingJobStatus"]  # whoever reads it need not look whether it is there
         return found
 
 
