@@ -3,7 +3,6 @@
 The runs are copies of the small files of one real run of three arms, each with a name and a time of its own.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -18,10 +17,20 @@ import numpy as np
 import tuneworthy as tw
 from common import figure
 from delivery_common import PLACE
+from tuneworthy.runfolder.events import event_line, read_event
 
 COUNT, QUICK_COUNT = 10_000, 1_000
 REPEATS = 3
-KEPT = ("events.jsonl", "dataset.json", "evidence.json", "plan.json", "verdict.json", "estimates.json")
+KEPT = (
+    "events.jsonl",
+    "dataset.json",
+    "evidence.json",
+    "plan.json",
+    "verdict.json",
+    "estimates.json",
+    "model.json",
+    "checksums.jsonl",
+)
 WORDS = {"refund": "money back for the broken lamp", "delivery": "my parcel is late", "account": "no login"}
 
 
@@ -55,7 +64,7 @@ def many(count: int) -> Path:
     made = tw.run(
         rows, target="label", input="text", output=original, arms=["majority", "tfidf"], curve={"arms": []}
     ).path
-    events = [json.loads(line) for line in (made / "events.jsonl").read_text("utf-8").splitlines()]
+    events = [read_event(line) for line in (made / "events.jsonl").read_bytes().splitlines()]
     for number in range(count):
         folder = place / f"{rng.integers(36**6):06x}-{number}"
         folder.mkdir(parents=True)
@@ -63,7 +72,7 @@ def many(count: int) -> Path:
             shutil.copyfile(made / name, folder / name)
         shift = timedelta(minutes=int(rng.integers(500_000)))
         lines = [{**one, "time": (datetime.fromisoformat(one["time"]) - shift).isoformat()} for one in events]
-        (folder / KEPT[0]).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        (folder / KEPT[0]).write_bytes(b"".join(event_line(line) for line in lines))
     (place / "whole").touch()
     return place
 

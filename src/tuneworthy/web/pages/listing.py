@@ -6,10 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from tuneworthy.core.errors import TuneworthyError
 from tuneworthy.reports import formats
-from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.views_scores import tone
+from tuneworthy.runfolder.listing import list_runs
 from tuneworthy.web.pages import Context, opened
 from tuneworthy.web.runs import MOST, STATES, Run
 from tuneworthy.web.views import masthead, render
@@ -56,15 +55,17 @@ def _row(run: Run) -> dict[str, Any]:
 @lru_cache(maxsize=MOST)
 def _ended(folder: Path, version: int) -> dict[str, Any]:
     """What a finished run says, read once for as long as it stays as it is."""
-    try:
-        contents = load_contents(folder)
-    except TuneworthyError:
+    told = next(iter(list_runs(folder)), None)
+    if told is None or told.state != "finished" or told.decision is None:
         return {"verdict": "damaged"}
-    best = contents.arm(contents.verdict.recommended_method)
+    score = ""
+    if told.metric is not None and told.value is not None:
+        value = formats.metric_value(told.metric, told.value)
+        score = f"{value} ({formats.metric_range(told.metric, told.low, told.high)})"
     return {
-        "verdict": formats.decision_title(contents.verdict.decision),
-        "tone": tone(contents.verdict.decision),
-        "method": contents.verdict.recommended_method,
-        "score": "" if best is None else formats.estimate_text(best.estimate),
-        "rows": formats.count(contents.dataset.rows),
+        "verdict": formats.decision_title(told.decision),
+        "tone": tone(told.decision),
+        "method": told.method,
+        "score": score if told.low is not None else score.partition(" (")[0],
+        "rows": formats.count(told.rows or 0),
     }
