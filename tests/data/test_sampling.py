@@ -13,8 +13,7 @@ from tuneworthy.data.sampling import sampled_table
 
 @pytest.fixture
 def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """40 rows, read in parts of 7, in a file that is not small."""
-    monkeypatch.setattr(sampling, "SMALL", 0)
+    """40 rows, read in parts of 7."""
     monkeypatch.setattr(sampling, "PART", 7)
     path = tmp_path / "rows.csv"
     path.write_text("text,label\n" + "".join(f"row {n},a\n" for n in range(40)), encoding="utf-8")
@@ -39,8 +38,13 @@ def test_every_row_is_as_likely_as_any_other(long: Path) -> None:
     assert max(counts) < 200
 
 
-def test_a_table_that_is_not_longer_is_whole(long: Path) -> None:
-    assert sampled_table(long, 40) == (read_table(long), 40)
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_table_that_is_not_longer_is_the_table_read_whole(long: Path, suffix: str) -> None:
+    path = long.with_suffix(suffix)
+    if suffix == ".jsonl":
+        lines = [{"text": f"row {n}", "label": "a", **({"late": "x"} if n > 30 else {})} for n in range(40)]
+        path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    assert sampled_table(path, 40) == (read_table(path), 40)
 
 
 def test_rows_of_json_lines_have_every_column_of_the_file(long: Path) -> None:

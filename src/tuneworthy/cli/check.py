@@ -30,11 +30,10 @@ def command(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     slow: Annotated[bool, typer.Option("--slow", help="Run slow checks on large tables too.")] = False,
-    every_row: Annotated[
-        bool,
-        typer.Option("--whole", help=f"Examine every row of a table of more than {MOST:,}."),
-    ] = False,
     whole: Annotated[
+        bool, typer.Option("--whole", help=f"Examine every row of a table of more than {MOST:,}.")
+    ] = False,
+    every_check: Annotated[
         bool,
         typer.Option("--all", help="List every check, also those that passed or do not apply, and why."),
     ] = False,
@@ -76,15 +75,15 @@ def command(
         raise JobError(f"--html wants a file to write, got '{html}': name one that ends in .html.")
     overrides = overrides_of(set, None, None, task=task)
     job, table = make_job(source, columns_of(input, target, group, test), {}, overrides)
-    all_rows = every_row or fix or apply is not None  # what is written back is every row
-    checked = check_job(job, table, slow, tuple(mute or ()), None if all_rows else MOST)
+    every_row = whole or fix or apply is not None  # what is written back is the whole table
+    checked = check_job(job, table, slow, tuple(mute or ()), None if every_row else MOST)
     if json:
         typer.echo(findings_json(checked.findings))
     else:
         from tuneworthy.cli.progress import console
 
         rows = len(checked.data.dataset)
-        console.print(doctor_text(checked.data.source, rows, checked.heading, checked.findings, whole))
+        console.print(doctor_text(checked.data.source, rows, checked.heading, checked.findings, every_check))
     if html is not None:
         write_text(html, _page(checked, redact))
         typer.echo(f"Wrote {html}.", err=json)

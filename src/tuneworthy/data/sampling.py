@@ -4,11 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from tuneworthy.data.readers import read_parts, read_table
+from tuneworthy.data.readers import read_parts
 from tuneworthy.data.table import Table
 
 PART = 10_000  # rows read at a time
-SMALL = 5 * 2**20  # bytes of a file that is read whole without counting its rows first
 
 
 def sampled_table(path: Path, most: int, seed: int = 0) -> tuple[Table, int]:
@@ -24,9 +23,6 @@ def sampled_table(path: Path, most: int, seed: int = 0) -> tuple[Table, int]:
     Raises:
         NotFoundError, DataError: as `read_table`.
     """
-    if not path.exists() or path.stat().st_size <= SMALL:
-        table = read_table(path)
-        return table, len(table)
     draw, count = Random(seed), 0
     kept: list[tuple[int, dict[str, str | None]]] = []
     columns: dict[str, None] = {}
@@ -38,8 +34,6 @@ def sampled_table(path: Path, most: int, seed: int = 0) -> tuple[Table, int]:
             elif (place := draw.randrange(count + 1)) < most:
                 kept[place] = one
             count += 1
-    if count <= most:
-        return read_table(path), count
     kept.sort(key=lambda one: one[0])
     rows = [{column: row.get(column) for column in columns} for _, row in kept]
     numbers = [number for number, _ in kept]

@@ -123,10 +123,13 @@ def metric_range(metric: str, low: float | None, high: float | None) -> str:
 
 def estimate_text(estimate: Estimate) -> str:
     """A score with its interval in one phrase: '86.7% (79.0–92.1%)'."""
-    value = metric_value(estimate.metric, estimate.value)
-    if estimate.low is None:
-        return f"{value} (no interval)"
-    return f"{value} ({metric_range(estimate.metric, estimate.low, estimate.high)})"
+    return score_text(estimate.metric, estimate.value, estimate.low, estimate.high)
+
+
+def score_text(metric: str, value: float, low: float | None, high: float | None) -> str:
+    """The same of its parts."""
+    range_ = "no interval" if low is None else metric_range(metric, low, high)
+    return f"{metric_value(metric, value)} ({range_})"
 
 
 def difference_range(comparison: Comparison) -> str:

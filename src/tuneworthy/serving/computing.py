@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from tuneworthy.core import errors
 from tuneworthy.core.prediction import Prediction
+from tuneworthy.units.executors.lines import raise_failure
 from tuneworthy.units.refit import Refit
 
 log = logging.getLogger("tuneworthy.serving")
@@ -52,11 +52,6 @@ class Computer:
         }
         self._restarted = restarted
         self._process: subprocess.Popen[str] | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """Of the process that computes."""
-        return self._process.pid if self._process is not None else None
 
     def start(self) -> None:
         """Starts the process and waits until every fit is in memory.
@@ -122,8 +117,5 @@ class Computer:
         if not line.endswith("\n"):
             raise _DiedError(f"the process that computes ended (code {self._process.wait()})")
         said: dict[str, Any] = json.loads(line)
-        if said["kind"] == "refused":
-            raise getattr(errors, said["error"], errors.TuneworthyError)(said["message"])
-        if said["kind"] == "crashed":
-            raise RuntimeError(f"the process that computes crashed:\n{said['traceback']}")
+        raise_failure(said, "the process that computes")
         return said

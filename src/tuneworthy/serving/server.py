@@ -90,7 +90,7 @@ def serving(
     )
     most_rows = min(settings.most_rows, settings.queue_rows)
     queued = Chats(chats, settings.chats)
-    service = Service(loaded, computer, batcher, measures, most_rows, int(time.time()), queued)
+    service = Service(loaded, batcher, measures, most_rows, int(time.time()), queued)
     hosts = loopback_names(settings.host) if is_loopback(settings.host) else frozenset[str]()
     keeper = Gatekeeper(hosts, key, settings.most_bytes)
     try:

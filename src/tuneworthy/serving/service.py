@@ -8,7 +8,6 @@ from tuneworthy.core.errors import DataError
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.serving.batching import Batcher, QueueFullError
 from tuneworthy.serving.chat import ChatRun, Chats
-from tuneworthy.serving.computing import Computer
 from tuneworthy.serving.measures import Measures
 from tuneworthy.serving.problems import ProblemError
 from tuneworthy.serving.served import ServedRun
@@ -21,8 +20,7 @@ class Service:
 
     Attributes:
         runs: by the name that requests call them.
-        computer: what predicts.
-        batcher: the queue in front of it.
+        batcher: the queue.
         measures: what is counted.
         most_rows: of one request.
         since: when the server started, in seconds of Unix time.
@@ -30,7 +28,6 @@ class Service:
     """
 
     runs: Mapping[str, ServedRun]
-    computer: Computer
     batcher: Batcher
     measures: Measures
     most_rows: int

@@ -4,14 +4,12 @@ It is apart from the server so that a model that the kernel kills, or that crash
 """
 
 import json
-import traceback
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from tuneworthy.core.errors import TuneworthyError
 from tuneworthy.models.sharing import bases_shared
-from tuneworthy.units.executors.lines import converse
+from tuneworthy.units.executors.lines import converse, failed
 from tuneworthy.units.predictor import Predictor
 from tuneworthy.units.refit import Refit, read_unit
 
@@ -30,10 +28,8 @@ def answer(predictors: Predictors, request: dict[str, Any], answers: IO[str]) ->
         else:
             found = predictors[request["name"]].predict(request["texts"], send_rows=True)
             said = {"kind": "predicted", "predictions": [one.model_dump() for one in found]}
-    except TuneworthyError as error:
-        said = {"kind": "refused", "error": type(error).__name__, "message": str(error)}
-    except Exception:
-        said = {"kind": "crashed", "traceback": traceback.format_exc()}
+    except Exception as error:
+        said = failed(error)
     answers.write(json.dumps(said) + "\n")
 
 

@@ -9,10 +9,33 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import IO, Any
 
+from tuneworthy.core import errors
+
 Answer = Callable[[dict[str, Any], IO[str]], None]
+
+
+def failed(error: BaseException) -> dict[str, Any]:
+    """What is said of the error being handled: a user's mistake by its class, a bug by its traceback."""
+    if isinstance(error, errors.TuneworthyError):
+        return {"kind": "refused", "error": type(error).__name__, "message": str(error)}
+    return {"kind": "crashed", "traceback": traceback.format_exc()}
+
+
+def raise_failure(said: dict[str, Any], what: str) -> None:
+    """Raises here what `failed` said there; nothing where something else was said.
+
+    Raises:
+        TuneworthyError: the user's mistake, under its own class.
+        RuntimeError: a bug, with the traceback.
+    """
+    if said["kind"] == "refused":
+        raise getattr(errors, said["error"], errors.TuneworthyError)(said["message"])
+    if said["kind"] == "crashed":
+        raise RuntimeError(f"{what} crashed:\n{said['traceback']}")
 
 
 def converse(answer: Answer) -> None:

@@ -16,11 +16,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from tuneworthy.core import errors
 from tuneworthy.core.ending import EXIT_CODE, GRACE_S, Ended
+from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import adopt, damaged_file, remove_leftovers
+from tuneworthy.units.executors.lines import raise_failure
 from tuneworthy.units.failures import forget_lack_of_memory, keep_killed
 
 Message = tuple[Unit, dict[str, Any]]
@@ -226,14 +227,11 @@ def told(folder: RunFolder, unit: Unit, message: dict[str, Any]) -> bool:
         case "finished":
             folder.emit("unit_finished", unit=unit.address, title=unit.title)
             return True
-        case "refused":
-            kind = getattr(errors, message["error"], errors.TuneworthyError)
-            raise kind(message["message"])
         case "died":
-            raise errors.RunFolderError(
+            raise RunFolderError(
                 f"the process that ran '{unit.title}' ended (code {message['code']}, no memory left?): "
                 "finished units are kept; try --set workers=1."
             )
         case _:
-            raise RuntimeError(f"unit '{unit.title}' crashed:\n{message.get('traceback')}")
+            raise_failure(message, f"unit '{unit.title}'")
     return False

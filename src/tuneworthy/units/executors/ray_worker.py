@@ -7,15 +7,15 @@ import os
 import socket
 import tempfile
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
-from tuneworthy.core.errors import JobError, ModelError, NotFoundError, TuneworthyError
+from tuneworthy.core.errors import JobError, ModelError, NotFoundError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.runfolder.source import source_digest
 from tuneworthy.runfolder.unit_output import is_finished
+from tuneworthy.units.executors.lines import failed
 
 TELL_EVERY_S = 0.5  # at most, for each unit that runs
 HEARD_S = 5.0  # seconds to wait for the mailbox at the end of a unit; it may be gone, and costs only progress
@@ -111,10 +111,8 @@ def run_unit(described: str, order: Order, inputs: list[Any], mailbox: Any) -> M
         _require_same_code(order.code)
         output = _executed(unit, order, inputs, teller)
         ended: Message = {"kind": "finished", "output": output}
-    except TuneworthyError as error:
-        ended = {"kind": "refused", "error": type(error).__name__, "message": str(error)}
-    except Exception:
-        ended = {"kind": "crashed", "traceback": traceback.format_exc()}
+    except Exception as error:
+        ended = failed(error)
     teller.close()
     return ended
 

@@ -2,14 +2,12 @@
 
 import json
 import os
-import traceback
 from pathlib import Path
 from typing import IO, Any
 
 from tuneworthy.core.ending import EXIT_CODE, Ended, ended_by_sigterm
-from tuneworthy.core.errors import TuneworthyError
 from tuneworthy.core.unit import Unit
-from tuneworthy.units.executors.lines import converse
+from tuneworthy.units.executors.lines import converse, failed
 
 
 def _serve(request: dict[str, Any], answers: IO[str]) -> None:
@@ -31,10 +29,8 @@ def _serve(request: dict[str, Any], answers: IO[str]) -> None:
         tell(kind="finished")
     except Ended:
         raise
-    except TuneworthyError as error:
-        tell(kind="refused", error=type(error).__name__, message=str(error))
-    except BaseException:
-        tell(kind="crashed", traceback=traceback.format_exc())
+    except BaseException as error:
+        tell(**failed(error))
 
 
 def main() -> None:

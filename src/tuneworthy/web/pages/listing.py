@@ -60,12 +60,11 @@ def _ended(folder: Path, version: int) -> dict[str, Any]:
         return {"verdict": "damaged"}
     score = ""
     if told.metric is not None and told.value is not None:
-        value = formats.metric_value(told.metric, told.value)
-        score = f"{value} ({formats.metric_range(told.metric, told.low, told.high)})"
+        score = formats.score_text(told.metric, told.value, told.low, told.high)
     return {
         "verdict": formats.decision_title(told.decision),
         "tone": tone(told.decision),
         "method": told.method,
-        "score": score if told.low is not None else score.partition(" (")[0],
+        "score": score,
         "rows": formats.count(told.rows or 0),
     }
