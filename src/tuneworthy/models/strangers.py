@@ -6,60 +6,29 @@ neither time nor memory: each is tried once in a process that has little of both
 """
 
 import json
-import subprocess
-import sys
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tuneworthy.core.errors import ModelError
+from tuneworthy.core.template_trial import MOST_BYTES, ends
 
 # How configurations and tokenizers are read, and weights: as data, from this machine.
 AS_DATA: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 WEIGHTS: dict[str, Any] = {**AS_DATA, "use_safetensors": True}
 MODULES = ("Transformer", "Pooling", "Normalize", "Dense")  # of sentence-transformers
-TRIAL_S, TRIAL_CPU_S, TRIAL_BYTES = 120, 5, 2**30
-TOO_MUCH = 3  # exit code of the trial
+TRIAL_CPU_S = 5
 
-# Renders chats of several shapes as transformers does. A template's own refusals are for later: here it is
-# asked whether it ends, and in how much memory.
-_TRIAL = """
-import re, sys
-from datetime import datetime
-try:
-    import resource
-    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]), int(sys.argv[1])))
-    resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
-except (ImportError, ValueError, OSError):
-    pass
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-made = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-def refuse(message):
-    raise ValueError(message)
-made.globals.update(raise_exception=refuse, strftime_now=lambda form: datetime.now().strftime(form))
-source = re.sub(r"\\{%-?\\s*(?:end)?generation\\s*-?%\\}", "", sys.stdin.read())
-turn = lambda role, text: {"role": role, "content": text}
-user, answer, system = turn("user", "hi"), turn("assistant", "hello"), turn("system", "s")
-chats = ([user], [system, user], [user, answer, user], [user, answer] * 24, [turn("user", "hi " * 20000)])
-try:
-    template = made.from_string(source)
-except MemoryError:
-    sys.exit(3)
-except Exception:
-    sys.exit(0)
-for chat in chats:
-    for asked in (True, False):
-        try:
-            text = template.render(messages=chat, add_generation_prompt=asked, tools=None, documents=None,
-                                   bos_token="<s>", eos_token="</s>", pad_token="</s>", unk_token="<unk>")
-            if len(text) > 2**26:
-                sys.exit(3)
-        except MemoryError:
-            sys.exit(3)
-        except Exception:
-            pass
-"""
+
+def _chats() -> Iterator[dict[str, Any]]:
+    """Chats of several shapes, as transformers would hand them over."""
+    user, answer = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}
+    system, long = {"role": "system", "content": "s"}, {"role": "user", "content": "hi " * 20_000}
+    names = dict.fromkeys(("tools", "documents")) | {"bos_token": "<s>", "unk_token": "<unk>"}
+    names |= {"eos_token": "</s>", "pad_token": "</s>"}
+    for chat in ([user], [system, user], [user, answer, user], [user, answer] * 24, [long]):
+        for asked in (True, False):
+            yield {**names, "messages": chat, "add_generation_prompt": asked}
 
 
 def vet(folder: Path) -> None:
@@ -71,10 +40,10 @@ def vet(folder: Path) -> None:
             "name a model whose architecture transformers has itself."
         )
     for template in _templates(folder):
-        if not _ends(template):
+        if not ends(template, [*_chats()], TRIAL_CPU_S, chat=True):
             raise ModelError(
                 f"the chat template of {folder} does not end within {TRIAL_CPU_S} s and "
-                f"{TRIAL_BYTES // 2**30} GiB: it is refused; use another model, or mend the template."
+                f"{MOST_BYTES // 2**30} GiB: it is refused; use another model, or mend the template."
             )
 
 
@@ -112,17 +81,6 @@ def _templates(folder: Path) -> list[str]:
     files = [folder / "chat_template.jinja", *sorted((folder / "additional_chat_templates").glob("*.jinja"))]
     found += [file.read_text(encoding="utf-8") for file in files if file.is_file()]
     return [template for template in found if isinstance(template, str)]
-
-
-@lru_cache(maxsize=32)
-def _ends(template: str) -> bool:
-    command = [sys.executable, "-I", "-c", _TRIAL, str(TRIAL_CPU_S), str(TRIAL_BYTES)]
-    try:
-        tried = subprocess.run(command, input=template.encode(), capture_output=True, timeout=TRIAL_S)
-    except subprocess.TimeoutExpired:
-        return False
-    # What killed it was the kernel, for its time; another exit code is a fault of the trial itself.
-    return tried.returncode >= 0 and tried.returncode != TOO_MUCH
 
 
 def _json(file: Path) -> dict[str, Any]:

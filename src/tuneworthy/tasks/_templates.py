@@ -5,20 +5,15 @@ more than fill in is first tried out in a process of its own, which may take lit
 later rendering is watched, for texts that the trial did not think of (decision 0130).
 """
 
-import json
-import subprocess
-import sys
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from jinja2 import nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from tuneworthy.core.bounded import TooMuchError
-from tuneworthy.tasks import _template_trial
+from tuneworthy.core.template_trial import ends
 
-LONGEST_TRIAL_S = 120.0  # by the clock, on a machine that is busy with other work
+TRIAL_CPU_S = 2
 _PLAIN: tuple[type[nodes.Node], ...] = (
     nodes.Template,
     nodes.Output,
@@ -44,9 +39,6 @@ _PLAIN_FILTERS = (
 _TEXT = "A text of some words, 12.5 of them in numbers.\n"
 
 
-TOO_MUCH = "it goes on too long, or takes too much memory"
-
-
 def try_prompt(template: str, labels: tuple[str, ...]) -> None:
     """Tries a prompt out on a short and a long text.
 
@@ -54,13 +46,16 @@ def try_prompt(template: str, labels: tuple[str, ...]) -> None:
         TooMuchError: it takes too much.
         jinja2.TemplateSyntaxError: it is no template.
     """
-    if _ends(SandboxedEnvironment().parse(template)):  # without computing anything, as compiling would
+    if _plainly_ends(
+        SandboxedEnvironment().parse(template)
+    ):  # without computing anything, as compiling would
         return
     known: dict[str, Any] = {"instruction": _TEXT, "labels": labels}
-    _try_out(template, json.dumps([{"input": _TEXT * times, **known} for times in (1, 200)]))
+    if not ends(template, [{"input": _TEXT * times, **known} for times in (1, 200)], TRIAL_CPU_S):
+        raise TooMuchError("it goes on too long, or takes too much memory")
 
 
-def _ends(tree: nodes.Node, loops: int = 0) -> bool:
+def _plainly_ends(tree: nodes.Node, loops: int = 0) -> bool:
     """Whether a template plainly writes little more than it is given: no arithmetic, no loop in a loop."""
     if not isinstance(tree, _PLAIN) or (isinstance(tree, nodes.For) and (loops or tree.recursive)):
         return False
@@ -69,17 +64,4 @@ def _ends(tree: nodes.Node, loops: int = 0) -> bool:
         if tree.name not in _PLAIN_FILTERS or any(given):
             return False
     loops += isinstance(tree, nodes.For)
-    return all(_ends(child, loops) for child in tree.iter_child_nodes())
-
-
-@lru_cache(maxsize=64)
-def _try_out(template: str, variables: str) -> None:
-    """Renders a template with several sets of variables, a JSON list, in another process."""
-    asked = f'{{"template": {json.dumps(template)}, "variables": {variables}}}'
-    command = [sys.executable, "-I", str(Path(_template_trial.__file__))]
-    try:
-        done = subprocess.run(command, input=asked.encode(), capture_output=True, timeout=LONGEST_TRIAL_S)
-    except subprocess.TimeoutExpired:
-        raise TooMuchError(TOO_MUCH) from None
-    if done.returncode == _template_trial.TOO_MUCH or done.returncode < 0:
-        raise TooMuchError(TOO_MUCH)
+    return all(_plainly_ends(child, loops) for child in tree.iter_child_nodes())
