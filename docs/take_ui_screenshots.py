@@ -15,7 +15,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from pages_server import CHROMIUM, FLAGS, PagesServer, Watched  # noqa: E402
+from chromium import CHROMIUM, FLAGS  # noqa: E402
+from pages_server import PagesServer, Watched  # noqa: E402
 from tiny_models import save_decoder  # noqa: E402
 
 TARGET = ROOT / "docs" / "images" / "ui"

@@ -10,15 +10,6 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 LEFT = ("AbortError", "errored out")  # what Gradio says when a page is left while it listens to the server
 START_S = 120  # a loaded machine imports slowly
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from synthetic_run import VARIANTS, write_run
 
+from chromium import browser
 from tuneworthy.reports.contents import Contents, load_contents
+
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="session")

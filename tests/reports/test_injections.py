@@ -6,7 +6,6 @@ Each page is opened by a real browser, which says whether anything ran, or anybo
 import csv
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +15,6 @@ from markdown_it import MarkdownIt
 
 import tuneworthy as tw
 from hostile import CORPUS, FENCE, MARKDOWN, OUT, STYLE, poisoned_rows
-from pages_server import CHROMIUM, FLAGS
 from toy import toy_rows, write_csv
 from tuneworthy.api import make_job
 from tuneworthy.checking import check_job
@@ -77,18 +75,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             accept=["TW002", "TW003", "TW004", "TW005"],
         )
     return made.path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield opened
-        opened.close()
 
 
 def pages_of(run: Path) -> dict[str, str]:

@@ -2,27 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import tuneworthy as tw
+from chromium import CHROMIUM, browser
 from hostile import IMAGE, NAME, SCRIPT, hostile_rows
-from pages_server import CHROMIUM, FLAGS, PagesServer
+from pages_server import PagesServer
 from tiny_models import save_decoder
 from toy import toy_rows, write_csv
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield opened
-        opened.close()
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="session")
