@@ -260,6 +260,20 @@ def test_an_arm_that_looks_at_no_input_is_never_named_as_the_cheaper_one() -> No
     assert not any("cheapest" in reason for reason in found.reasons)
 
 
+@pytest.mark.parametrize(("seconds", "taken"), [(0.6, "few_shot"), (0.4, "tfidf")])
+def test_seconds_within_a_factor_of_two_decide_nothing(seconds: float, taken: str) -> None:
+    """Two runs of one job, one of them killed and continued, measure other seconds and say the same."""
+
+    def at(name: str, value: float, seconds: float) -> Arm:
+        plain = arm(name, value)
+        return plain.model_copy(update={"cost": plain.cost.model_copy(update={"seconds_per_1000": seconds})})
+
+    arms = (at("tfidf", 0.92, seconds), at("few_shot", 0.93, 1.0))
+    values = {"tfidf": 0.92, "few_shot": 0.93}
+    found = decide(evidence(values, arms=arms, thresholds=Thresholds(target_score=0.85)))
+    assert found.recommended_method == taken
+
+
 def priced(name: str, value: float, money: float | None, endpoint: bool = False) -> Arm:
     plain = arm(name, value)
     cost = plain.cost.model_copy(update={"money_per_1000": money, "endpoint": endpoint})

@@ -94,13 +94,19 @@ def dearness(arm: Arm) -> tuple[float, float]:
     return unpriced if money is None else money, arm.cost.seconds_per_1000
 
 
+def clearly_cheaper(one: Arm, other: Arm) -> bool:
+    """Whether one costs less than half of the other: two measurements of an arm's seconds differ."""
+    (money, seconds), (money_of_other, seconds_of_other) = dearness(one), dearness(other)
+    if money != money_of_other:
+        return 2 * money < money_of_other
+    return 2 * seconds < seconds_of_other
+
+
 def cheapest(evidence: Evidence, arms: Iterable[Arm]) -> Arm | None:
-    """The least cost; equal ones by estimate, then by name. None of none."""
-
-    def rank(arm: Arm) -> tuple[tuple[float, float], float, str]:
-        return dearness(arm), -goodness(evidence, arm.estimate.value), arm.method
-
-    return min(arms, key=rank, default=None)
+    """The best of those that no other is clearly cheaper than. None of none."""
+    given = tuple(arms)
+    least = min(given, key=dearness, default=None)
+    return least and best(evidence, (arm for arm in given if not clearly_cheaper(least, arm)))
 
 
 def best_so_far(evidence: Evidence) -> Arm | None:

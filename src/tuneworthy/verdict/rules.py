@@ -60,7 +60,8 @@ def target_met_untuned(evidence: Evidence) -> Verdict | None:
     ]
     if len(met) > 1:
         because.append(
-            f"Of the {len(met)} untuned arms that meet the target it is the cheapest ({words.cost(arm)})."
+            f"Of the {len(met)} untuned arms that meet the target, none costs less than half as much "
+            f"({words.cost(arm)})."
         )
     next_action = f"Use {arm.method} as it is"
     if not facts.tuned(evidence) and evidence.fine_tuning == "open":
@@ -179,7 +180,7 @@ def cheap_is_enough(evidence: Evidence) -> Verdict | None:
         f"closest to it, {words.widest(evidence, tuned, arm)}."
     ]
     thrift = facts.cheapest(evidence, (other for other in enough if other.kind != "baseline"))
-    if thrift is not None and facts.dearness(thrift) < facts.dearness(arm):
+    if thrift is not None and facts.clearly_cheaper(thrift, arm):
         because.append(
             f"The cheapest arm that passes the same test is {thrift.method}, {words.score(evidence, thrift)}."
         )
