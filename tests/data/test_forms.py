@@ -252,9 +252,9 @@ def test_two_columns_or_none_that_may_be_the_target_are_asked_about(
 @pytest.mark.parametrize(
     ("task", "bad", "said"),
     [
-        ("regression", "12 EUR", "row 20: the target '12 EUR' is no number such as 3.5"),
-        ("regression", "inf", "row 20: the target 'inf' is no number"),
-        ("structured-extraction", "[1]", r"row 20: the target '\[1\]' is no JSON object"),
+        ("regression", "12 EUR", "row 20: the target '99 XXX' is no number such as 3.5"),
+        ("regression", "inf", "row 20: the target 'xxx' is no number"),
+        ("structured-extraction", "[1]", r"row 20: the target '\[9\]' is no JSON object"),
     ],
 )
 def test_a_target_of_another_kind_is_named_with_its_row(task: str, bad: str, said: str) -> None:

@@ -125,7 +125,7 @@ def test_tokens_to_predict_are_joined_as_in_training() -> None:
         (
             "abc",
             [{"start": 0, "end": 2, "label": "x", "text": "bc"}],
-            "is 'ab' in the text and 'bc' in the t",
+            "is 'xx' in the text and 'xx' in the t",
         ),
         (["a", "b"], [{"start": 0, "end": 1, "label": "x"}], "the input is a list of tokens"),
         ("['EU' 'rejects']", "['B-x' 'O']", "NumPy or Python printed, not like JSON"),

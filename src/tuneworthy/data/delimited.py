@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from tuneworthy.core.errors import DataError
+from tuneworthy.core.outline import outline
 from tuneworthy.core.registry import listed
 from tuneworthy.data.table import Table, column_names, require_rows
 from tuneworthy.data.text_encoding import LONGEST_LINE, detect_encoding, numbered_lines, size_words
@@ -163,16 +164,16 @@ def _delimiter(header: str, kind: str, place: str) -> str:
     best = [mark for mark, count in counts.items() if count == most]
     if len(best) == 1:
         return best[0]
-    shown = header.strip()[:60]
+    shown = outline(header.strip())  # without a header, this is a row
     if best:
         names = " and ".join(DELIMITERS[mark] for mark in best)
         raise DataError(
-            f"{place}: {names} split the header equally ('{shown}'); quote the column names that contain one."
+            f"{place}: {names} split the header equally ({shown}); quote the column names that contain one."
         )
     if kind == "TSV":
         other = next((word for mark, word in DELIMITERS.items() if mark in bare), None)
         advice = f"it has a {other}, so rename the file to .csv" if other else "separate the columns by tabs"
-        raise DataError(f"{place}: no tab in the header '{shown}'; {advice}.")
+        raise DataError(f"{place}: no tab in the header {shown}; {advice}.")
     return ONE_COLUMN
 
 

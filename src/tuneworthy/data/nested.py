@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from tuneworthy.core.errors import DataError
+from tuneworthy.core.outline import outline
 from tuneworthy.core.strict_json import is_whole, strict_json
 
 LONGEST_PRINTED = 200_000  # characters: Python takes hundreds of bytes for each sign of a list it parses
@@ -36,7 +37,7 @@ def nested(cell: str) -> Any:
         return value
     if _looks_printed(text):
         raise DataError(
-            f"'{text[:60]}' looks like a list that NumPy or Python printed, not like JSON: write the table "
+            f"{outline(text)} looks like a list that NumPy or Python printed, not like JSON: write the table "
             "as JSONL or Parquet."
         )
     return None

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tuneworthy.core.errors import DataError
+from tuneworthy.core.outline import outline
 
 Entity = tuple[str, str]  # type and words
 _TYPES = ("label", "labels", "type", "entity", "entity_group", "entity_type", "tag")
@@ -47,8 +48,8 @@ def marked(text: str, spans: list[dict[str, Any]]) -> list[Entity]:
         said = next((span[key] for key in _WORDS if isinstance(span.get(key), str)), words)
         if "".join(said.split()).casefold() != "".join(words.split()).casefold():
             raise DataError(
-                f"the span {start} to {end} is '{words[:40]}' in the text and '{said[:40]}' in the target: "
-                f"{_COUNTED}"
+                f"the span {start} to {end} is {outline(words)} in the text and {outline(said)} in the "
+                f"target: {_COUNTED}"
             )
         found.append((start, end, _kind(span), words.strip()))
     return [(kind, words) for _, _, kind, words in sorted(found) if words]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tuneworthy.core.errors import DataError
+from tuneworthy.core.outline import outline
 
 Entity = tuple[str, str]  # type and words
 _TAG = re.compile(r"([BIESLU])-(.+)")  # L and U are the E and S of BILOU
@@ -72,5 +73,5 @@ def _parted(tag: str | int, tags: Sequence[str | int]) -> tuple[str, str]:
             "B-PER in their place (in datasets: features[...].feature.int2str)."
         )
     raise DataError(
-        f"the tag '{str(tag)[:40]}' is neither O nor one such as B-city, I-city, E-city or S-city."
+        f"the tag {outline(str(tag))} is neither O nor one such as B-city, I-city, E-city or S-city."
     )

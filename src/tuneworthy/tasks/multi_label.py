@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
+from tuneworthy.core.outline import outline
 from tuneworthy.data.forms import Form
 from tuneworthy.metrics._sets import NONE, labels_of, written
 from tuneworthy.tasks import Message
@@ -45,7 +46,7 @@ class MultiLabel:
         longest = max(labels, key=len, default="")
         if len(longest) > LONGEST_LABEL:
             raise DataError(
-                f"a label of {len(longest)} characters ('{longest[:40]}…') is a text: check --target, or "
+                f"a label of {len(longest)} characters ({outline(longest)}) is a text: check --target, or "
                 "part the labels of a row by semicolons."
             )
         if not 2 <= len(labels) <= MOST_LABELS:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
+from tuneworthy.core.outline import outline
 from tuneworthy.data.forms import Cells, Form, Read
 from tuneworthy.metrics._numbers import number_of, written
 from tuneworthy.tasks import Message
@@ -26,7 +27,7 @@ def is_number(text: str) -> bool:
 def read_number(cells: Cells) -> Read:
     """The two texts. Raises DataError when the target is no number."""
     if cells.target is not None and not is_number(cells.target):
-        raise DataError(f"the target '{cells.target[:60]}' is no number such as 3.5: check --target.")
+        raise DataError(f"the target {outline(cells.target)} is no number such as 3.5: check --target.")
     return Read(cells.input, cells.target)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from tuneworthy.core.errors import DataError, JobError
 from tuneworthy.core.example import Example
+from tuneworthy.core.outline import outline
 from tuneworthy.data.forms import Cells, Form, Read
 from tuneworthy.data.nested import nested
 from tuneworthy.metrics._records import canonical, record_of
@@ -30,7 +31,7 @@ def read_record(cells: Cells) -> Read:
     found = nested(cells.target)
     if not isinstance(found, dict):
         raise DataError(
-            f'the target \'{cells.target[:60]}\' is no JSON object such as {{"city": "Rome"}}: '
+            f'the target {outline(cells.target)} is no JSON object such as {{"city": "Rome"}}: '
             "check --target."
         )
     return Read(cells.input, canonical(found))
@@ -105,7 +106,7 @@ class StructuredExtraction:
         if broken:
             rest = f" (and {len(broken) - 1} more of {len(examples)})" if len(broken) > 1 else ""
             raise DataError(
-                f"row {broken[0].row}{rest}: the target '{self.format(str(broken[0].target))[:60]}' breaks "
+                f"row {broken[0].row}{rest}: the target {outline(self.format(str(broken[0].target)))} breaks "
                 "json_schema: mend the rows or the schema."
             )
 

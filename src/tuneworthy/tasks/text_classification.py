@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example, label_counts
+from tuneworthy.core.outline import outline
 from tuneworthy.tasks import Message
 from tuneworthy.tasks._turns import chat, enough
 
@@ -50,7 +51,7 @@ class TextClassification:
         if len(longest.target or "") > LONGEST_LABEL:
             raise DataError(
                 f"row {longest.row}: a label of {len(longest.target or '')} characters "
-                f"('{(longest.target or '')[:40]}…') is a text: check --target, or name the task, such as "
+                f"({outline(longest.target or '')}) is a text: check --target, or name the task, such as "
                 "--task text-generation."
             )
         if len(counts) == 1:
@@ -69,9 +70,9 @@ class TextClassification:
             noun = "label has" if len(single) == 1 else "labels have"
             if len(single) > len(counts) / 2:
                 raise DataError(
-                    f"{len(single)} of {len(counts)} labels have a single row ({shown}), so these are hardly "
-                    "labels: name the task, such as --task regression for numbers, structured-extraction for "
-                    "records or text-generation for texts."
+                    f"{len(single)} of {len(counts)} labels have a single row (as has {outline(single[0])}), "
+                    "so these are hardly labels: name the task, such as --task regression for numbers, "
+                    "structured-extraction for records or text-generation for texts."
                 )
             raise DataError(
                 f"{len(single)} {noun} a single row ({shown}), which cannot be both learned and tested: "

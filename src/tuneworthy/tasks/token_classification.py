@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example
+from tuneworthy.core.outline import outline
 from tuneworthy.data.forms import Form
 from tuneworthy.metrics._entities import NONE, entities_of, listed, written
 from tuneworthy.tasks import Message
@@ -44,7 +45,7 @@ class TokenClassification:
         for row in examples:
             if entities_of(str(row.target)) is None:
                 raise DataError(
-                    f"row {row.row}: the target '{str(row.target)[:60]}' is no JSON list such as "
+                    f"row {row.row}: the target {outline(str(row.target))} is no JSON list such as "
                     '[{"type": "city", "text": "Rome"}], no B- and I- tags and no spans with start, end and '
                     "label: check --target."
                 )
