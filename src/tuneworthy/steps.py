@@ -2,10 +2,11 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tuneworthy.arms import endpoints, model_names, not_compared
-from tuneworthy.checks import Examined, run_checks
+from tuneworthy.checks import Examined, completed, run_checks
 from tuneworthy.claiming import job_identity, stored_job
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.evidence import Evidence, Power, Verdict
@@ -60,6 +61,13 @@ def examine(job: Job, data: Loaded) -> tuple[list[Finding], tuple[str, ...]]:
         raise JobError(f"no check has the code '{min(unknown)}': known: {codes}.")
     blocking = [found for found in findings if found.blocking and found.code not in job.accept]
     return findings, tuple(f"{found.code}: {found.message}" for found in blocking)
+
+
+def examine_with_models(job: Job, data: Loaded, findings: list[Finding], models: Models) -> list[Finding]:
+    """The findings with those of checks that had to wait for the encoder; none of them blocks."""
+    if "embedder" not in models:
+        return findings
+    return completed(findings, replace(examined(job, data), models={"embedder": models["embedder"]}))
 
 
 def examined(job: Job, data: Loaded, slow: bool = False) -> Examined:

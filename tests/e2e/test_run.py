@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import tuneworthy as tw
+from tiny_models import save_embedder
 from toy import toy_rows, write_csv
 from tuneworthy.core.errors import DataError, JobError, RunFolderError
 from tuneworthy.tasks import TASKS
@@ -241,3 +242,12 @@ def test_what_a_killed_run_had_begun_to_write_is_removed(toy_csv: Path, quick: d
     left.mkdir()
     tw.run(toy_csv, **settings)
     assert not left.exists()
+
+
+def test_checks_that_need_the_encoder_are_made_by_the_run_that_fetches_it(
+    toy_csv: Path, quick: dict[str, Any], tmp_path: Path
+) -> None:
+    encoder = save_embedder(tmp_path / "pickled", pickled=True)  # at hand only once it is converted
+    run = tw.run(toy_csv, **{**quick, "embedding_model": str(encoder), "arms": ["majority", "probe"]})
+    findings = json.loads((run.path / "findings.json").read_text())
+    assert not [found["code"] for found in findings if "not at hand" in found["message"]]

@@ -99,6 +99,17 @@ def run_checks(data: Examined, mute: Sequence[str] = ()) -> list[Finding]:
         return [_examine(check, data, mute) for check in checks]
 
 
+def completed(findings: Sequence[Finding], data: Examined) -> list[Finding]:
+    """The same findings; a check that was skipped for want of a model is run where the model is there now."""
+
+    def is_due(found: Finding) -> bool:
+        return found.outcome == "skipped" and CHECKS.get(found.check).needs in data.models
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [_examine(CHECKS.get(one.check), data, ()) if is_due(one) else one for one in findings]
+
+
 def _examine(check: Check, data: Examined, mute: Sequence[str]) -> Finding:
     if check.code in mute:
         return say(check, "muted", "Muted by --mute.")
