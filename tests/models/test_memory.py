@@ -25,7 +25,7 @@ from tuneworthy.models.headed import load_headed
 from tuneworthy.models.memory import GIB, peak
 from tuneworthy.models.shape import Shape, shape_of_folder
 from tuneworthy.models.trainable import count_parameters, train_last
-from tuneworthy.models.way import Optimizer, Pass, Way
+from tuneworthy.models.way import Optimizer, Pass, Precision, Way
 
 LLAMA_8B = Shape(8_030_261_248, 32, 4096, 14336, 32, 8, 128, 128_256, tied=False, context=8192)
 QLORA = Way("adapters", "nf4", rank=16)
@@ -67,13 +67,14 @@ def test_a_decoder_that_learns_itself_keeps_the_planned_bytes(tmp_path: Path, la
     assert planned + logits == pytest.approx(counted, rel=0.03)
 
 
-def test_an_encoder_keeps_the_planned_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("computes", ["float32", "bfloat16"])
+def test_an_encoder_keeps_the_planned_bytes(tmp_path: Path, computes: Precision) -> None:
     folder = save_embedder(tmp_path)
     encoder = load_headed(folder, "sequence", 3)
     encoder.model.train()
     given = [ReadRow(str(i), tuple(range(3, 103)), (0,)) for i in range(4)]
-    counted = kept_bytes(Reader(encoder, "sequence", "encoder"), given)
-    planned = planned_graph(folder, Way("all", "float32"), padded_pass([100] * 4))
+    counted = kept_bytes(Reader(encoder, "sequence", "encoder", computes), given)
+    planned = planned_graph(folder, Way("all", "float32", computes), padded_pass([100] * 4))
     assert planned == pytest.approx(counted, rel=0.03)
 
 

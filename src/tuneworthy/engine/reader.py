@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from tuneworthy.engine.batches import padded_pieces
 from tuneworthy.engine.head import without_head
+from tuneworthy.engine.precision import multiplied_in
 from tuneworthy.models.headed import Head, HeadedEncoder
 from tuneworthy.models.padded import alike
 
@@ -47,6 +48,7 @@ class Reader:
     encoder: HeadedEncoder
     head: Head
     method: str
+    mixed: str | None = None  # what its float32 weights are multiplied in, where it is not float32
 
     @property
     def model(self) -> Any:
@@ -63,23 +65,25 @@ class Reader:
         return padded_pieces(batch, tokens, ALIKE, WORTH_A_PASS)
 
     def loss(self, piece: Sequence[ReadRow]) -> torch.Tensor:
-        """Cross entropy summed over what is supervised."""
+        """Cross entropy summed over what is supervised, in float32."""
         if self.head == "masked":
             return self._gaps(piece)
-        found = self.model(**padded(self.encoder, piece))
+        with multiplied_in(self.mixed, self.model, self.device):
+            found = self.model(**padded(self.encoder, piece))
         if self.head == "span":
             ends = torch.tensor([row.wanted for row in piece], device=self.device)
-            return cross_entropy(found.start_logits, ends[:, 0], reduction="sum") + cross_entropy(
-                found.end_logits, ends[:, 1], reduction="sum"
+            return cross_entropy(found.start_logits.float(), ends[:, 0], reduction="sum") + cross_entropy(
+                found.end_logits.float(), ends[:, 1], reduction="sum"
             )
+        logits = found.logits.float()
         if self.head == "sequence":
             labels = torch.tensor([row.wanted[0] for row in piece], device=self.device)
-            return cross_entropy(found.logits, labels, reduction="sum")
+            return cross_entropy(logits, labels, reduction="sum")
         if self.head == "labels":
-            flags = torch.tensor([row.wanted for row in piece], device=self.device, dtype=found.logits.dtype)
-            return binary_cross_entropy_with_logits(found.logits, flags, reduction="sum")
+            flags = torch.tensor([row.wanted for row in piece], device=self.device, dtype=logits.dtype)
+            return binary_cross_entropy_with_logits(logits, flags, reduction="sum")
         wanted = self._wanted(piece)
-        return cross_entropy(found.logits.flatten(0, 1), wanted.flatten(), reduction="sum")
+        return cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum")
 
     def _wanted(self, piece: Sequence[ReadRow]) -> torch.Tensor:
         """What is wanted of each token, [rows, longest]."""
@@ -92,9 +96,11 @@ class Reader:
         """Of the hidden tokens; the vocabulary's logits are computed at gaps and nowhere else."""
         wanted = self._wanted(piece)
         gaps = wanted != IGNORED
-        with without_head(self.model) as head:
-            hidden = self.model(**padded(self.encoder, piece)).logits[gaps]
-        return cross_entropy(head(hidden), wanted[gaps], reduction="sum")
+        with multiplied_in(self.mixed, self.model, self.device):
+            with without_head(self.model) as head:
+                hidden = self.model(**padded(self.encoder, piece)).logits[gaps]
+            logits = head(hidden)
+        return cross_entropy(logits.float(), wanted[gaps], reduction="sum")
 
     def supervised(self, batch: Sequence[ReadRow]) -> int:
         """Labels, flags, tagged tokens or span ends."""

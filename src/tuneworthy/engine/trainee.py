@@ -9,6 +9,7 @@ import torch
 from tuneworthy.engine.batches import R, micro_batches
 from tuneworthy.engine.encoding import EncodedRow
 from tuneworthy.engine.loss import supervised_loss
+from tuneworthy.engine.precision import multiplied_in
 from tuneworthy.models.decoder import Decoder
 
 
@@ -76,9 +77,7 @@ class Writer:
 
     def loss(self, piece: Sequence[EncodedRow]) -> torch.Tensor:
         """Cross entropy summed over the answers' tokens."""
-        if self.mixed in (None, "float32"):
-            return supervised_loss(self.decoder, piece)
-        with torch.autocast(self.device.type, getattr(torch, self.mixed)):
+        with multiplied_in(self.mixed, self.model, self.device):
             return supervised_loss(self.decoder, piece)
 
     def supervised(self, batch: Sequence[EncodedRow]) -> int:

@@ -158,7 +158,7 @@ def read_on(
         documents: the user's texts.
         parameters: how it reads.
         seed: draws held-out documents, gaps, orders and new weights.
-        dtype: of a decoder's frozen weights in training.
+        dtype: of products in training, and of a decoder's frozen weights.
         checkpoint: folder to resume from.
         report: told step, steps and facts.
 
@@ -169,7 +169,7 @@ def read_on(
     texts = parted(documents, seed)
     try:
         if kind_of(folder) == "encoder":
-            filling = _encoder(folder, texts, parameters, seed, checkpoint, report)
+            filling = _encoder(folder, texts, parameters, seed, dtype, checkpoint, report)
             return _trained(filling, texts, checkpoint, report)
         return _trained(_decoder(folder, texts, parameters, seed, dtype), texts, checkpoint, report)
     except DivergedError as error:
@@ -199,6 +199,7 @@ def _encoder(
     texts: Texts,
     parameters: ReadingParameters,
     seed: int,
+    dtype: str,
     checkpoint: Path | None,
     report: Report,
 ) -> Reading[ReadRow]:
@@ -213,7 +214,7 @@ def _encoder(
     recipe = _recipe(parameters, len(learned), rate, seed)
     copies = math.ceil(recipe.steps * recipe.batch / len(learned))
     rows = with_gaps(encoder, learned, copies, np.random.default_rng([seed, 0]))
-    reader = Reader(encoder, "masked", "adapt")
+    reader = Reader(encoder, "masked", "adapt", dtype)
     if not has_masked_head(folder):
         train_head(encoder.model)
         alone = _recipe(parameters.model_copy(update=HEAD), len(learned), HEAD_RATE, seed)

@@ -170,7 +170,7 @@ def fit_reader(
         report=setting.report,
         until=setting.until,
     )
-    return training_facts(outcome, recipe, [row.length for row in rows], setting, reader.model, "float32")
+    return training_facts(outcome, recipe, [row.length for row in rows], setting, reader.model, setting.dtype)
 
 
 class EncoderMethod:

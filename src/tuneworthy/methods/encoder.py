@@ -190,7 +190,7 @@ class Encoder(EncoderMethod, NamesLabels):
         encoder.model.config.id2label = dict(enumerate(setting.labels))
         encoder.model.config.label2id = {label: i for i, label in enumerate(setting.labels)}
         fitted = FittedEncoder(setting, parameters, encoder, naming)
-        reader = Reader(encoder, naming.head, self.name)
+        reader = Reader(encoder, naming.head, self.name, setting.dtype)
         facts = fit_reader(setting, parameters, reader, fitted.rows(train), validation, fitted.judged)
         kept = fitted.probabilities(validation, report=False) if validation else np.zeros((0, 0))
         fitted.facts = facts | naming.choose(validation, kept)

@@ -182,7 +182,7 @@ class SpanReader(EncoderMethod):
             "no_answer_rows": sum(alternatives(str(row.target)) == [NO_ANSWER] for row in train),
             "answers_not_in_text": len(train) - len({row.example_id for row in rows}),
         }
-        reader = Reader(encoder, "span", self.name)
+        reader = Reader(encoder, "span", self.name, setting.dtype)
         fitted.facts |= fit_reader(setting, parameters, reader, rows, validation, fitted.judged)
         return fitted
 

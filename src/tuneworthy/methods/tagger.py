@@ -204,7 +204,7 @@ class Tagger(EncoderMethod):
         encoder.model.config.label2id = {tag: i for i, tag in enumerate(tags)}
         fitted = FittedTagger(setting, parameters, encoder)
         rows, _ = fitted.rows(train)
-        reader = Reader(encoder, "token", self.name)
+        reader = Reader(encoder, "token", self.name, setting.dtype)
         fitted.facts = fit_reader(setting, parameters, reader, rows, validation, fitted.judged)
         reads = READERS[setting.task.name][0]
         wanted = [(row.input, reads(str(row.target)) or []) for row in train]

@@ -95,25 +95,27 @@ def _mask(shape: Shape, one: Pass, width: int) -> float:
 
 
 def _encoder(shape: Shape, way: Way, one: Pass, device: Device) -> Graph:
-    """BERT's layers, all in float32 and with dropout, whose mask a CPU keeps as numbers and a GPU as bytes.
+    """BERT's layers with dropout, whose mask a CPU keeps as numbers and a GPU as bytes.
 
     Ten tensors as wide as the stream: the inputs of three linear layers (that of queries, keys and values is
     one) and of two norms, two masks of dropout, queries, keys and values. Two as wide as the feed-forward:
     what goes into its activation and into its second layer. Of each pair of tokens a CPU keeps the weight,
     the mask of dropout and their product.
     """
-    h, i, tokens = shape.hidden, shape.intermediate, one.tokens
+    h, i, b, tokens = shape.hidden, shape.intermediate, way.width, one.tokens
     pairs = one.pairs if device == "cpu" else 0
-    mask = FLOAT if device == "cpu" else 1
-    feed_forward = 2 * i * FLOAT
-    weights = shape.heads * pairs * FLOAT
-    per_token = 8 * h * FLOAT + 2 * h * mask + feed_forward
-    attention_step = 2 * weights - (feed_forward + 4 * h * FLOAT) * tokens
+    mask = b if device == "cpu" else 1
+    feed_forward = 2 * i * b
+    weights = shape.heads * pairs * b
+    inputs = 5 if way.mixed else 3  # queries, keys and values each cast theirs for themselves
+    per_token = (inputs + 3) * h * b + 2 * h * FLOAT + 2 * h * mask + feed_forward
+    halved = shape.linear / shape.layers * b if way.mixed else 0
+    attention_step = 2 * weights - (feed_forward + 4 * h * b) * tokens
     return Graph(
-        layer=per_token * tokens + 3 * weights,
+        layer=per_token * tokens + 3 * weights + halved,
         layer_input=h * FLOAT * tokens,
         casts=0,
-        outside=(h * FLOAT + h * mask) * tokens if way.layers is None else 0,
+        outside=(h * FLOAT + h * (FLOAT if device == "cpu" else 1)) * tokens if way.layers is None else 0,
         mask=0,
-        working=max(2 * i * FLOAT * tokens, attention_step),
+        working=max(2 * i * b * tokens, attention_step),
     )

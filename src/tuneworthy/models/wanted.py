@@ -59,9 +59,9 @@ def most_precise(entry: Entry, machine: Machine) -> Method | None:
     tokens = min(TOKENS, shape.context)
     pairs = tokens**2 if machine.device == "cpu" else 0
     one = Pass(tokens=tokens, pairs=pairs, widest=pairs, supervised=ANSWER, pieces=PIECES)
-    ways: dict[Method, Way] = {"full": Way("all", "float32")}
+    half = machine.precision == "bfloat16"
+    ways: dict[Method, Way] = {"full": way_of("full", half)}
     if not shape.encoder:
-        half = machine.precision == "bfloat16"
         ways = {
             method: replace(way_of(method, half, RANK), checkpointing=True) for method in get_args(Method)
         }

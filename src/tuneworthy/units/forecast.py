@@ -26,7 +26,7 @@ from tuneworthy.models.memory import GIB, peak, weight_bytes
 from tuneworthy.models.padded import TOKENS_PER_BATCH as READ_TOKENS
 from tuneworthy.models.shape import Shape
 from tuneworthy.models.states import LONGEST as READ_OF_DECODERS
-from tuneworthy.models.way import Method, Pass, Trains, Way, way_of
+from tuneworthy.models.way import Method, Pass, Precision, Trains, Way, way_of
 from tuneworthy.models.work import Load, operations
 from tuneworthy.units.fit_counts import Counts, FitCounts
 from tuneworthy.units.plan import validated_parameters
@@ -213,7 +213,8 @@ def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> It
     decoder = next((known for known in DECODERS if known == method), None)
     if decoder is None:
         trains: Trains = "nothing" if method in READERS else "all"
-        yield Way(trains, "float32", layers=given.get("layers"), returns=method != PAIRED)
+        computes: Precision = "bfloat16" if method in ENCODERS and precision == "bfloat16" else "float32"
+        yield Way(trains, "float32", computes, layers=given.get("layers"), returns=method != PAIRED)
         return
     rank = int(given.get("rank") or (TEXT_RANK if writes else LABEL_RANK))
     way = replace(way_of(decoder, precision == "bfloat16", rank), layers=given.get("layers"))

@@ -21,6 +21,7 @@ from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import adopt, damaged_file, remove_leftovers
+from tuneworthy.units.executors.giving_back import give_back_memory
 from tuneworthy.units.executors.lines import raise_failure
 from tuneworthy.units.failures import forget_lack_of_memory, keep_killed
 
@@ -60,6 +61,7 @@ class LocalExecutor:
         execute(
             unit, folder.path, models, lambda done, total, facts: _progress(folder, unit, done, total, facts)
         )
+        give_back_memory()
         folder.emit("unit_finished", unit=unit.address, title=unit.title)
 
 

@@ -7,6 +7,7 @@ from typing import IO, Any
 
 from tuneworthy.core.ending import EXIT_CODE, Ended, ended_by_sigterm
 from tuneworthy.core.unit import Unit
+from tuneworthy.units.executors.giving_back import give_back_memory
 from tuneworthy.units.executors.lines import converse, failed
 
 
@@ -26,6 +27,7 @@ def _serve(request: dict[str, Any], answers: IO[str]) -> None:
             models,
             lambda done, total, facts: tell(kind="progress", done=done, total=total, facts=facts),
         )
+        give_back_memory()
         tell(kind="finished")
     except Ended:
         raise
