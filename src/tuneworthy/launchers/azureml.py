@@ -96,16 +96,16 @@ class AzureML:
         from azure.ai.ml import load_job
 
         write_text(folder / FILE, dump_yaml(handle.where.request))
-        with _asking("Azure ML did not take the job"):
-            client = _client(handle.terms.options)
+        with asking_azure("Azure ML did not take the job"):
+            client = ml_client(handle.terms.options)
             if _found(client, handle) is None:
                 client.jobs.create_or_update(load_job(folder / FILE))
         return {"job": handle.parcel.name, "workspace": handle.terms.options["workspace"]}
 
     def status(self, handle: Handle) -> Status:
         """What the workspace says."""
-        with _asking("Azure ML was not to be asked"):
-            job = _found(_client(handle.terms.options), handle)
+        with asking_azure("Azure ML was not to be asked"):
+            job = _found(ml_client(handle.terms.options), handle)
         if job is None:
             return Status(phase="gone", told=f"the workspace knows no job {handle.parcel.name}")
         told = str(getattr(job.status, "value", job.status))  # the client gives names of its own enumeration
@@ -114,8 +114,8 @@ class AzureML:
     def logs(self, handle: Handle, seen: int) -> Iterator[str]:
         """Lines of the job's log file."""
         with tempfile.TemporaryDirectory() as place:
-            with _asking("Azure ML did not give the log"):
-                _client(handle.terms.options).jobs.download(handle.parcel.name, download_path=place)
+            with asking_azure("Azure ML did not give the log"):
+                ml_client(handle.terms.options).jobs.download(handle.parcel.name, download_path=place)
             for path in Path(place).rglob(LOG):
                 yield from path.read_text(encoding="utf-8", errors="replace").splitlines()[seen:]
 
@@ -127,8 +127,8 @@ class AzureML:
         if found.phase == "gone":
             raise LaunchError(f"{found.told}: launch it again.")
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            with _asking("Azure ML did not give the archive"):
-                _client(handle.terms.options).jobs.download(
+            with asking_azure("Azure ML did not give the archive"):
+                ml_client(handle.terms.options).jobs.download(
                     handle.parcel.name, download_path=place, output_name=OUTPUT
                 )
             archive = next(Path(place).rglob(ARCHIVE), None)
@@ -139,11 +139,11 @@ class AzureML:
 
     def cancel(self, handle: Handle) -> None:
         """Asks for the end and does not wait for it."""
-        with _asking("Azure ML did not end the job"):
-            _client(handle.terms.options).jobs.begin_cancel(handle.parcel.name)
+        with asking_azure("Azure ML did not end the job"):
+            ml_client(handle.terms.options).jobs.begin_cancel(handle.parcel.name)
 
 
-def _client(options: dict[str, Any]) -> Any:
+def ml_client(options: dict[str, Any]) -> Any:
     """A client that gives up after a few tries."""
     from azure.ai.ml import MLClient
     from azure.identity import DefaultAzureCredential
@@ -169,7 +169,7 @@ def _found(client: Any, handle: Handle) -> Any:
 
 
 @contextmanager
-def _asking(failed: str) -> Iterator[None]:
+def asking_azure(failed: str) -> Iterator[None]:
     """Turns what Azure's client raises into one sentence."""
     from azure.ai.ml.exceptions import MlException
     from azure.core.exceptions import AzureError, ClientAuthenticationError
