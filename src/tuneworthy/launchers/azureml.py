@@ -4,6 +4,8 @@ The job is a file in Azure's own form; `az ml job create --file job.yml` takes i
 one input, the archive its one output. Credentials are found by azure-identity; nothing of them is written.
 """
 
+import logging
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +17,7 @@ from pydantic import Field
 from tuneworthy.core.errors import LaunchError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.data.job_yaml import dump_yaml
-from tuneworthy.launchers import Handle, Launcher, Parcel, Phase, Status, Terms, Where
+from tuneworthy.launchers import OVER, Handle, Launcher, Parcel, Phase, Status, Terms, Where
 from tuneworthy.launchers.archive import ARCHIVE
 from tuneworthy.launchers.handles import BUNDLE
 from tuneworthy.runfolder.folder import write_text
@@ -24,7 +26,7 @@ FILE, OUTPUT, LOG = "job.yml", "run", "user_logs/std_log.txt"
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json"
 IMAGE = "docker.io/library/python:3.12-bookworm"
 SCRIPT = "sh ${{inputs.bundle}}/start.sh --work /tmp/tuneworthy --out ${{outputs.run}}"
-TRIES = 5
+TRIES, READ_S = 5, 60
 PHASES: dict[str, Phase] = {
     "NotStarted": "waiting",
     "Queued": "waiting",
@@ -99,7 +101,8 @@ class AzureML:
         with asking_azure("Azure ML did not take the job"):
             client = ml_client(handle.terms.options)
             if _found(client, handle) is None:
-                client.jobs.create_or_update(load_job(folder / FILE))
+                with _unversioned():
+                    client.jobs.create_or_update(load_job(folder / FILE))
         return {"job": handle.parcel.name, "workspace": handle.terms.options["workspace"]}
 
     def status(self, handle: Handle) -> Status:
@@ -108,16 +111,24 @@ class AzureML:
             job = _found(ml_client(handle.terms.options), handle)
         if job is None:
             return Status(phase="gone", told=f"the workspace knows no job {handle.parcel.name}")
-        told = str(getattr(job.status, "value", job.status))  # the client gives names of its own enumeration
+        told = word(job.status)
         return Status(phase=PHASES.get(told, "running"), told=told)
 
     def logs(self, handle: Handle, seen: int) -> Iterator[str]:
-        """Lines of the job's log file."""
+        """Lines of the job's log file, also while it runs."""
+        name = handle.parcel.name
         with tempfile.TemporaryDirectory() as place:
             with asking_azure("Azure ML did not give the log"):
-                ml_client(handle.terms.options).jobs.download(handle.parcel.name, download_path=place)
-            for path in Path(place).rglob(LOG):
-                yield from path.read_text(encoding="utf-8", errors="replace").splitlines()[seen:]
+                client = ml_client(handle.terms.options)
+                job = _found(client, handle)
+                ended = job is not None and PHASES.get(word(job.status)) in OVER
+                if ended:
+                    client.jobs.download(name, download_path=place)
+                    texts = [path.read_bytes() for path in Path(place).rglob(LOG)]
+                else:
+                    texts = [] if job is None else _printed(client, name)
+            for text in texts:
+                yield from text.decode("utf-8", "replace").splitlines()[seen:]
 
     def collect(self, handle: Handle, folder: Path) -> Path:
         """The archive from the job's output."""
@@ -148,6 +159,7 @@ def ml_client(options: dict[str, Any]) -> Any:
     from azure.ai.ml import MLClient
     from azure.identity import DefaultAzureCredential
 
+    logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)  # it warns of its own experimental classes
     return MLClient(
         DefaultAzureCredential(),
         options["subscription"],
@@ -168,6 +180,37 @@ def _found(client: Any, handle: Handle) -> Any:
         return None
 
 
+def word(state: Any) -> str:
+    """A state in the service's words; the client gives names of its own enumerations, or none of them."""
+    return str(getattr(state, "value", state))
+
+
+def _printed(client: Any, name: str) -> list[bytes]:
+    """The log of a job that runs, which `jobs.download` refuses; `jobs.stream` asks for it alike."""
+    import requests
+
+    files = client.jobs._runs_operations.get_run_details(name).log_files or {}
+    if LOG not in files:
+        return []  # it has printed nothing yet
+    answer = requests.get(files[LOG], timeout=READ_S)
+    answer.raise_for_status()
+    return [answer.content]
+
+
+@contextmanager
+def _unversioned() -> Iterator[None]:
+    """Keeps the client from sending what git says of the current folder: a remote with its token, say."""
+    before = os.environ.get("GIT_DIR")
+    os.environ["GIT_DIR"] = os.devnull
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["GIT_DIR"]
+        else:
+            os.environ["GIT_DIR"] = before
+
+
 @contextmanager
 def asking_azure(failed: str) -> Iterator[None]:
     """Turns what Azure's client raises into one sentence."""
@@ -178,7 +221,10 @@ def asking_azure(failed: str) -> Iterator[None]:
         yield
     except ClientAuthenticationError:
         raise LaunchError(f"{failed}: no Azure credentials were found; az login.") from None
-    except (AzureError, MlException) as error:
+    except (AzureError, MlException) as raised:
+        error: BaseException = raised  # what has happened lies below pages of advice on how to write YAML
+        while isinstance(below := error.__cause__ or error.__context__, AzureError | MlException):
+            error = below
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise LaunchError(f"{failed} ({type(error).__name__}: {first[:200]}).") from None
 
