@@ -90,23 +90,21 @@ def _standing(before: Deployment, made: Deployment, say: Say) -> Deployment | No
         LaunchError: it is in the way.
     """
     found = state(before)
-    if found.phase in ("gone", "unsent") and before.plan.endpoint == made.plan.endpoint:
-        return None
     if found.phase == "gone":
         return None
     if found.phase == "deleting":
         raise LaunchError(f"{before.name} is still being deleted: ask again in a minute.")
     end = f"tuneworthy deploy {before.name} --delete"
-    if found.phase == "unsent" or before.plan.endpoint != made.plan.endpoint:
-        raise LaunchError(f"{before.name} is {found.phase} with another model or name: {end} first.")
     if before.plan.requests != made.plan.requests:
-        raise LaunchError(f"{before.name} is {found.phase} on another machine or image: {end} first.")
+        raise LaunchError(
+            f"{before.name} is {found.phase} with another model, machine or image: {end} first."
+        )
     if found.phase == "failed":
         raise LaunchError(f"{before.name} has failed there ({found.told}): {end}, then deploy it again.")
+    if found.phase == "unsent":
+        return None
     say(f"It is {found.phase} there already.")
-    if not before.created:
-        return None  # what is left of its creation is done
-    return before
+    return before if before.created else None  # what is left of its creation is done
 
 
 def state(deployment: Deployment) -> State:
@@ -177,9 +175,9 @@ def spent(deployment: Deployment) -> str:
 def _told(made: Deployment) -> str:
     cargo = made.cargo
     rows = (
-        f"; {counted(cargo.rows, 'row')} of the run stand in it"
+        f"; it holds {counted(cargo.rows, 'row')} of the run"
         if cargo.rows
-        else "; no row of the run is in it"
+        else "; it holds no row of the run word for word"
     )
     return f"the model of {cargo.method} ({cargo.size / 10**6:.1f} MB{rows})"
 

@@ -87,7 +87,9 @@ def test_asked_twice_it_makes_one_and_delete_leaves_nothing(aws: None, finished_
 
 
 def test_the_model_leaves_only_when_somebody_says_so(aws: None, finished_run: Path) -> None:
-    with pytest.raises(ConsentError, match=r"no row of the run is in it\) to s3://my-bucket/.*\$17.66 a day"):
+    with pytest.raises(
+        ConsentError, match=r"it holds no row of the run word for word\) to s3://my-bucket/.*\$17.66 a day"
+    ):
         deploying.deploy(finished_run, None, WANTED)
     assert everything() == (0, 0, 0, 0) and known() == []
 
@@ -109,7 +111,7 @@ def test_another_machine_is_not_mixed_with_what_stands(aws: None, finished_run: 
     deploying.deploy(finished_run, None, WANTED, allowed=True)
     other = wanted("sagemaker", instance="ml.m5.large", price=0.1)
     with pytest.raises(
-        LaunchError, match=r"on another machine or image: tuneworthy deploy .* --delete first"
+        LaunchError, match=r"with another model, machine or image: tuneworthy deploy .* --delete first"
     ):
         deploying.deploy(finished_run, None, other, allowed=True)
 

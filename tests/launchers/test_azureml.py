@@ -128,6 +128,9 @@ def test_the_log_is_passed_on_while_the_job_runs_and_after_its_end(sent: Handle,
     azure.print(sent.parcel.name, "one\ntwo\n")
     assert launching.status(sent).phase == "running"
     assert list(launching.logs(sent)) == ["one", "two"]
+    azure.faults["GET .*std_log"] = [403]
+    with pytest.raises(LaunchError, match=r"did not give the log \(HTTPError\)"):
+        list(launching.logs(sent))
     azure.print(sent.parcel.name, "one\ntwo\nthree\n")
     azure.end(sent.parcel.name)
     said: list[str] = []

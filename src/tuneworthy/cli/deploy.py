@@ -138,10 +138,10 @@ def _print_plan(made: "Deployment", as_json: bool) -> None:
         typer.echo(made.model_dump_json(indent=1))
         return
     cargo, terms, plan = made.cargo, made.terms, made.plan
-    rows = f"{counted(cargo.rows, 'row')} of the run" if cargo.rows else "no row of the run"
+    rows = f"{counted(cargo.rows, 'row')} of the run" if cargo.rows else "no row of the run word for word"
     typer.echo(
         f"{cargo.method} of {cargo.title} on {made.deployer}: {counted(len(cargo.files), 'file')}, "
-        f"{size(cargo.size)}, {rows} in it"
+        f"{size(cargo.size)}; it holds {rows}"
     )
     width = max(len(file.path) for file in cargo.files)
     for file in cargo.files:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from tuneworthy.core.frozen import Frozen
+from tuneworthy.core.hashing import address
 from tuneworthy.core.registry import Registry
 from tuneworthy.launchers import SentFile, Terms
 from tuneworthy.launchers.terms import Say
@@ -58,7 +59,7 @@ class Plan(Frozen):
     """What would be created: nothing of it has been asked over a network.
 
     Attributes:
-        endpoint: its name there; the same cargo has the same, and another cargo another.
+        endpoint: its name there, see `name_of`.
         image: the container.
         place: where the model goes.
         requests: what the service will be asked for, in order, whole; secrets are no part of it.
@@ -106,6 +107,19 @@ class State(Frozen):
     phase: Phase
     told: str = ""
     url: str = Field(default="")
+
+
+def name_of(cargo: Cargo, terms: Terms, longest: int) -> str:
+    """What all that is created is called: the same model on the same terms has the same name, no other has.
+
+    Args:
+        cargo: the model.
+        terms: machine and options; who pays and signs in does not count.
+        longest: characters that the service takes.
+    """
+    options = {key: value for key, value in terms.options.items() if key != "profile"}
+    tail = f"-{address([cargo.digest, terms.instance, options])[:8]}"
+    return f"tw-{cargo.stem}"[: longest - len(tail)].rstrip("-") + tail
 
 
 class Deployer(Protocol):

@@ -17,7 +17,7 @@ from pydantic import Field
 from tuneworthy.core.errors import LaunchError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.data.job_yaml import dump_yaml
-from tuneworthy.deployers import Cargo, Deployer, Deployment, Phase, Plan, State
+from tuneworthy.deployers import Cargo, Deployer, Deployment, Phase, Plan, State, name_of
 from tuneworthy.launchers import Terms
 from tuneworthy.launchers.azureml import asking_azure, ml_client, word
 from tuneworthy.launchers.terms import Say
@@ -70,8 +70,7 @@ class AzureML:
     def plan(self, cargo: Cargo, terms: Terms) -> Plan:
         """The two files."""
         options = terms.options
-        tail = f"-{cargo.digest[:8]}"
-        name = f"tw-{cargo.stem}"[: LONGEST_NAME - len(tail)].rstrip("-") + tail
+        name = name_of(cargo, terms, LONGEST_NAME)
         endpoint = {
             "$schema": f"{SCHEMAS}/managedOnlineEndpoint.schema.json",
             "name": name,

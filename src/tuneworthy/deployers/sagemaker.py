@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from tuneworthy.core.frozen import Frozen
-from tuneworthy.deployers import Cargo, Deployer, Deployment, Phase, Plan, State
+from tuneworthy.deployers import Cargo, Deployer, Deployment, Phase, Plan, State, name_of
 from tuneworthy.deployers.cargo import pack_tar
 from tuneworthy.launchers import Terms
 from tuneworthy.launchers.sagemaker import asking_aws, aws_client
@@ -72,8 +72,7 @@ class SageMaker:
     def plan(self, cargo: Cargo, terms: Terms) -> Plan:
         """The three calls, whole; all that they create has one name."""
         options = terms.options
-        tail = f"-{cargo.digest[:8]}"
-        name = f"tw-{cargo.stem}"[: LONGEST_NAME - len(tail)].rstrip("-") + tail
+        name = name_of(cargo, terms, LONGEST_NAME)
         place = f"s3://{options['bucket']}/{options['prefix'].strip('/')}/{name}"
         tags = [{"Key": key, "Value": value} for key, value in sorted(cargo.tags.items())]
         model = {
@@ -121,7 +120,7 @@ class SageMaker:
         options, plan = deployment.terms.options, deployment.plan
         client = _sagemaker(options)
         if _described(client, plan.endpoint) is not None:
-            return  # its name holds the model's digest
+            return  # its name is of this model on these terms
         with tempfile.TemporaryDirectory() as scratch:
             archive = Path(scratch) / ARCHIVE
             pack_tar(model, archive)

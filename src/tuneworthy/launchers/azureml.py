@@ -189,11 +189,15 @@ def _printed(client: Any, name: str) -> list[bytes]:
     """The log of a job that runs, which `jobs.download` refuses; `jobs.stream` asks for it alike."""
     import requests
 
-    files = client.jobs._runs_operations.get_run_details(name).log_files or {}
+    runs = getattr(client.jobs, "_runs_operations", None)  # no public name has it; without it, after the end
+    files = {} if runs is None else runs.get_run_details(name).log_files or {}
     if LOG not in files:
         return []  # it has printed nothing yet
-    answer = requests.get(files[LOG], timeout=READ_S)
-    answer.raise_for_status()
+    try:
+        answer = requests.get(files[LOG], timeout=READ_S)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        raise LaunchError(f"Azure ML did not give the log ({type(error).__name__}).") from None
     return [answer.content]
 
 
