@@ -124,7 +124,7 @@ class SageMaker:
         with tempfile.TemporaryDirectory() as scratch:
             archive = Path(scratch) / ARCHIVE
             pack_tar(model, archive)
-            say(f"uploading {archive.stat().st_size / 10**6:.1f} MB to {plan.place}")
+            say(f"uploading the model to {plan.place}")
             with asking_aws("S3 did not take the model"):
                 aws_client("s3", options).upload_file(str(archive), options["bucket"], _key(plan))
         requests = plan.requests
