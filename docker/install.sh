@@ -4,7 +4,7 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-python}
-extras=${EXTRAS:-qlora,search,setfit,text}
+extras=${EXTRAS:-qlora,search,serve,setfit,text}
 "$python" -m pip install --no-cache-dir --disable-pip-version-check ${PIP_OPTIONS:-} \
     -c "$root/constraints.txt" "$root[$extras]"
 "$python" -m tuneworthy.cli.main --version

@@ -23,28 +23,29 @@ from tuneworthy.units.refit import Refit
 Say = Callable[[str], None]
 
 
-def host(runs: Sequence[Path], settings: Settings, arm: str | None, engine: str, say: Say) -> None:
+def host(runs: Sequence[Path], settings: Settings, arm: str | None, engine: str | None, say: Say) -> None:
     """Serves until SIGTERM or Ctrl-C.
 
     Args:
         runs: run folders.
         settings: how to serve.
         arm: one of the runs' arms; the recommended one where it is None.
-        engine: what serves runs that write texts, by the names in `engines.ENGINES`.
+        engine: what serves runs that write texts, by the names in `engines.ENGINES`; None where they
+            answer by /predict as every other, which needs no further process.
         say: told what is being done.
 
     Raises:
         TuneworthyError: a run cannot be served, the port is taken, or a key is missing; one sentence.
     """
-    if engine not in ENGINES:
+    if engine is not None and engine not in ENGINES:
         raise JobError(f"no engine '{engine}': known: {', '.join(ENGINES)}.")
-    key = api_key(settings.host)
+    key = api_key(settings.host, settings.behind)
     names = run_names(runs)
     fits = {name: final_fit(run, arm, say) for name, run in names.items()}
     with listen(settings.host, settings.port) as listener, _left_by_the_door(), ExitStack() as stack:
         chats = {}
         for name, fit in fits.items():
-            if writes(fit):
+            if engine is not None and writes(fit):
                 chats[name] = chat_run(name, fit, artefact_of(fit, arm, engine, say), engine)
                 stack.callback(chats[name].engine.stop)
         say(f"loading {', '.join(names)} ...")
@@ -52,7 +53,7 @@ def host(runs: Sequence[Path], settings: Settings, arm: str | None, engine: str,
         server = stack.enter_context(serving(predicting, chats, settings, key))
         for chat in chats.values():
             chat.engine.wait()
-        for line in told(server.service, settings.host, listener.getsockname()[1], key):
+        for line in told(server.service, settings.host, listener.getsockname()[1], key, settings.behind):
             say(line)
         server.run(sockets=[listener])
 

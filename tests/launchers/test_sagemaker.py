@@ -133,11 +133,11 @@ def stubbed(aws: None, unexamined: None, monkeypatch: pytest.MonkeyPatch) -> Ite
     """A client of SageMaker whose answers a test sets."""
     from botocore.stub import Stubber
 
-    client = sagemaker._client("sagemaker", {"profile": None, "region": "us-east-1"})
-    real = sagemaker._client
+    client = sagemaker.aws_client("sagemaker", {"profile": None, "region": "us-east-1"})
+    real = sagemaker.aws_client
     monkeypatch.setattr(
         sagemaker,
-        "_client",
+        "aws_client",
         lambda service, options: client if service == "sagemaker" else real(service, options),
     )
     with Stubber(client) as stubber:
@@ -197,7 +197,7 @@ def test_a_job_that_nobody_knows_is_gone(stubbed: Any, handle: Handle) -> None:
 def test_throttling_and_a_lost_network_are_tried_again_a_few_times_only(
     aws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = sagemaker._client("sagemaker", {"profile": None, "region": "us-east-1"})
+    client = sagemaker.aws_client("sagemaker", {"profile": None, "region": "us-east-1"})
     assert client.meta.config.retries["total_max_attempts"] <= sagemaker.TRIES + 1
     assert (client.meta.config.connect_timeout, client.meta.config.read_timeout) == (10, 60)
 

@@ -62,8 +62,8 @@ def test_a_cloud_on_a_bad_day_is_one_sentence_after_a_few_tries(
     with FaultServer(fault) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         began = time.monotonic()
-        with pytest.raises(LaunchError, match="cannot be asked"), sagemaker._asking("AWS cannot be asked"):
-            client = sagemaker._client("sagemaker", {"profile": None, "region": "us-east-1"})
+        with pytest.raises(LaunchError, match="cannot be asked"), sagemaker.asking_aws("AWS cannot be asked"):
+            client = sagemaker.aws_client("sagemaker", {"profile": None, "region": "us-east-1"})
             client.describe_training_job(TrainingJobName="mine")["TrainingJobStatus"]
         assert time.monotonic() - began < 40
         assert len(server.requests) <= sagemaker.TRIES + 1

@@ -20,7 +20,8 @@ def instructions() -> list[list[str]]:
 
 
 def test_the_base_image_is_one_exact_version() -> None:
-    (base,) = [words[1] for words in instructions() if words[0] == "FROM"]
+    stages = {words[3] for words in instructions() if words[0] == "FROM" and len(words) == 4}
+    (base,) = [words[1] for words in instructions() if words[0] == "FROM" and words[1] not in stages]
     assert re.search(r":3\.1[123]\.\d+-[a-z-]+$", base)
 
 

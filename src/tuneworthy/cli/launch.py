@@ -127,11 +127,11 @@ def _print_plan(made: "Prepared", as_json: bool) -> None:
     parcel, terms, where = handle.parcel, handle.terms, handle.where
     files = counted(len(parcel.files), "file")
     typer.echo(
-        f"{parcel.title} on {handle.launcher}: {counted(parcel.rows, 'row')}, {files}, {_size(parcel.size)}"
+        f"{parcel.title} on {handle.launcher}: {counted(parcel.rows, 'row')}, {files}, {size(parcel.size)}"
     )
     width = max(len(file.path) for file in parcel.files)
     for file in parcel.files:
-        typer.echo(f"  {file.path:{width}}  {_size(file.size):>9}  {file.what:13}  sha256 {file.sha256[:12]}")
+        typer.echo(f"  {file.path:{width}}  {size(file.size):>9}  {file.what:13}  sha256 {file.sha256[:12]}")
     price = terms.price
     source = f" ({price.source}, {price.date})" if price.date else f" ({price.source})"
     typer.echo(f"To        {where.place}")
@@ -161,7 +161,7 @@ def _print_sent(handle: "Handle") -> None:
         typer.echo(f"  next: tuneworthy fetch {handle.name}   (--wait, --logs, --cancel)")
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
     """Bytes as people read them."""
     for unit, scale in (("MB", 10**6), ("kB", 10**3)):
         if count >= scale:

@@ -1,5 +1,6 @@
 """`tuneworthy serve`: finished runs behind HTTP."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,27 @@ from tuneworthy.cli.options import SendRows
 
 
 def command(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders; requests name them as `model`.")],
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Run folders; requests name them as `model`. In a container of SageMaker or Azure ML none: "
+            "the run that was deployed there."
+        ),
+    ] = None,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; other machines need TUNEWORTHY_SERVE_KEY.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+        str | None,
+        typer.Option(
+            "--host",
+            help="Address to listen on, default 127.0.0.1; other machines need TUNEWORTHY_SERVE_KEY. In a "
+            "container 0.0.0.0.",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", min=0, max=65535, help="Port, default 8000, in a container 8080; 0 takes a free one."
+        ),
+    ] = None,
     batch_rows: Annotated[
         int, typer.Option("--batch-rows", min=1, help="Most texts of several requests computed together.")
     ] = 32,
@@ -48,12 +65,17 @@ def command(
     from tuneworthy.serving.needs import require_server
 
     require_server()
+    from tuneworthy.core.errors import JobError
     from tuneworthy.hosting import host as serve
+    from tuneworthy.serving import container
     from tuneworthy.serving.server import Settings
 
+    inside = container.placed(os.environ) if not runs else None
+    if not runs and inside is None:
+        raise JobError("name a run folder, such as one that `tuneworthy runs` lists: tuneworthy serve RUN.")
     settings = Settings(
-        host=host,
-        port=port,
+        host=host or (container.HOST if inside else "127.0.0.1"),
+        port=port if port is not None else container.PORT if inside else 8000,
         batch_rows=batch_rows,
         batch_wait_s=batch_wait_ms / 1000,
         queue_rows=queue_rows,
@@ -62,5 +84,9 @@ def command(
         most_tokens=most_tokens,
         threads=threads,
         send_rows=send_rows,
+        behind=inside.behind if inside else None,
     )
-    serve(runs, settings, arm, engine, typer.echo)
+    if inside is not None:
+        serve([inside.run], settings, None, None, typer.echo)
+    else:
+        serve(runs or [], settings, arm, engine, typer.echo)

@@ -120,13 +120,13 @@ class SageMaker:
     def submit(self, handle: Handle, bundle: Path, folder: Path) -> dict[str, str]:
         """Uploads the bundle, then starts the job; a job of that name that exists already is this one."""
         options, parcel = handle.terms.options, handle.parcel
-        with _asking("S3 did not take the bundle"):
-            s3 = _client("s3", options)
+        with asking_aws("S3 did not take the bundle"):
+            s3 = aws_client("s3", options)
             for path in sorted(path for path in bundle.rglob("*") if path.is_file()):
                 name = f"{_base(options, parcel)}/{CHANNEL}/{path.relative_to(bundle).as_posix()}"
                 s3.upload_file(str(path), options["bucket"], name)
-        with _asking("SageMaker did not take the job"):
-            client = _client("sagemaker", options)
+        with asking_aws("SageMaker did not take the job"):
+            client = aws_client("sagemaker", options)
             try:
                 client.create_training_job(**handle.where.request)
             except client.exceptions.ResourceInUse:
@@ -153,8 +153,8 @@ class SageMaker:
 
     def logs(self, handle: Handle, seen: int) -> Iterator[str]:
         """Lines of the job's stream in CloudWatch."""
-        with _asking("CloudWatch did not give the log"):
-            client = _client("logs", handle.terms.options)
+        with asking_aws("CloudWatch did not give the log"):
+            client = aws_client("logs", handle.terms.options)
             try:
                 streams = client.describe_log_streams(
                     logGroupName=LOGS, logStreamNamePrefix=f"{handle.parcel.name}/"
@@ -179,8 +179,8 @@ class SageMaker:
         options, base = handle.terms.options, _base(handle.terms.options, handle.parcel)
         archive = folder / ARCHIVE
         output = f"{base}/output/{handle.parcel.name}/output/model.tar.gz"
-        with _asking("S3 did not give the archive"):
-            s3 = _client("s3", options)
+        with asking_aws("S3 did not give the archive"):
+            s3 = aws_client("s3", options)
             if _download(s3, options["bucket"], output, folder / "model.tar.gz"):
                 _take_out(folder / "model.tar.gz", archive)
                 return archive
@@ -193,8 +193,10 @@ class SageMaker:
 
     def cancel(self, handle: Handle) -> None:
         """SageMaker gives the job two minutes to pack what it has."""
-        with _asking("SageMaker did not end the job"):
-            _client("sagemaker", handle.terms.options).stop_training_job(TrainingJobName=handle.parcel.name)
+        with asking_aws("SageMaker did not end the job"):
+            aws_client("sagemaker", handle.terms.options).stop_training_job(
+                TrainingJobName=handle.parcel.name
+            )
 
 
 def _base(options: dict[str, Any], parcel: Parcel) -> str:
@@ -207,7 +209,7 @@ def _stopping(seconds: float, spot: bool) -> dict[str, int]:
     return limits | ({"MaxWaitTimeInSeconds": round(seconds * WAITS)} if spot else {})
 
 
-def _client(service: str, options: dict[str, Any]) -> Any:
+def aws_client(service: str, options: dict[str, Any]) -> Any:
     """A client that gives up: a few tries, each with a timeout."""
     import boto3
     from botocore.config import Config
@@ -220,7 +222,7 @@ def _client(service: str, options: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def _asking(failed: str) -> Iterator[None]:
+def asking_aws(failed: str) -> Iterator[None]:
     """Turns what boto3 raises into one sentence."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
@@ -248,9 +250,9 @@ def _described(handle: Handle) -> dict[str, Any] | None:
     """What SageMaker says of the job; None where it knows of none."""
     from botocore.exceptions import ClientError
 
-    with _asking("SageMaker was not to be asked"):
+    with asking_aws("SageMaker was not to be asked"):
         try:
-            found: dict[str, Any] = _client("sagemaker", handle.terms.options).describe_training_job(
+            found: dict[str, Any] = aws_client("sagemaker", handle.terms.options).describe_training_job(
                 TrainingJobName=handle.parcel.name
             )
         except ClientError as error:

@@ -1,17 +1,31 @@
 """On which terms a job is sent: what may be spent, how long, on which machine, with which options."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from tuneworthy.core.duration import brief, seconds_of
 from tuneworthy.core.errors import JobError
+from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.registry import did_you_mean
-from tuneworthy.launchers import Launcher, Price, Terms
+from tuneworthy.launchers import Price, Terms
 from tuneworthy.models.machines import MACHINES, Market
+
+Say = Callable[[str], None]
+
+
+class Place(Protocol):
+    """What has terms: a launcher, or what keeps a model (`deployers`); their attributes are told there."""
+
+    title: str
+    instance: str
+    options: type[Frozen]
+
+    def offer(self, instance: str) -> tuple[str, ...]:
+        """Names of offers of the price file that are this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +53,7 @@ class Wanted:
     machines: Path = MACHINES
 
 
-def terms_of(launcher: Launcher, wanted: Wanted, market: Market) -> Terms:
+def terms_of(launcher: Place, wanted: Wanted, market: Market) -> Terms:
     """The terms of a launch.
 
     Raises:
@@ -67,7 +81,7 @@ def terms_of(launcher: Launcher, wanted: Wanted, market: Market) -> Terms:
     return terms
 
 
-def _price(launcher: Launcher, instance: str, named: float | None, market: Market) -> Price:
+def _price(launcher: Place, instance: str, named: float | None, market: Market) -> Price:
     """The dearest offer of that machine, or what the user says."""
     names = launcher.offer(instance)
     offers = [one for one in market.offers if one.name in names or one.card in names]
@@ -83,7 +97,7 @@ def _price(launcher: Launcher, instance: str, named: float | None, market: Marke
     return Price(usd_per_hour=dearest.usd_per_hour, card=card, date=dearest.date, source=dearest.source)
 
 
-def _options(launcher: Launcher, given: Sequence[str]) -> dict[str, Any]:
+def _options(launcher: Place, given: Sequence[str]) -> dict[str, Any]:
     """The launcher's options, checked.
 
     Raises:

@@ -79,6 +79,11 @@ def about(service: Service, keeper: Gatekeeper) -> APIRouter:
             return JSONResponse({"status": "engine_down"}, 503)
         return JSONResponse({"status": "ok"})
 
+    @routes.get("/ping")
+    def ping() -> JSONResponse:
+        """The same under the name that SageMaker asks of a container."""
+        return health()
+
     @routes.get("/metrics", response_class=PlainTextResponse)
     def metrics() -> PlainTextResponse:
         """Prometheus' text format."""

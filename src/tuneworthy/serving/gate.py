@@ -16,7 +16,8 @@ from tuneworthy.serving.problems import ProblemError
 
 SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
 # Answered without a key: they hold nothing of the user's.
-OPEN = ("/health", "/docs", "/openapi.json", *(f"/swagger/{name}" for name in SWAGGER))
+HEALTH = ("/health", "/ping")  # answered while the server shuts down, too: they say so
+OPEN = (*HEALTH, "/docs", "/openapi.json", *(f"/swagger/{name}" for name in SWAGGER))
 METHODS = ("GET", "POST", "HEAD", "OPTIONS")  # counted by name: others could be anything
 Told = Callable[[str, str, int, float], None]
 Headers = list[tuple[bytes, bytes]]
@@ -82,7 +83,7 @@ class Gatekeeper:
                 403, "pages of other sites may not ask this server: call it from a program.", code="origin"
             )
         path = str(scope["path"])
-        if path == "/health":
+        if path in HEALTH:
             return None
         if self.draining:
             return ProblemError(

@@ -1,4 +1,7 @@
-"""`POST /predict` and `/predict/batch`: typed, and the same answers as `tuneworthy predict`."""
+"""`POST /predict` and `/predict/batch`: typed, and the same answers as `tuneworthy predict`.
+
+`POST /invocations` is both of them under the name that SageMaker asks of a container.
+"""
 
 import time
 
@@ -9,7 +12,7 @@ from tuneworthy.serving.wire import BatchRequest, BatchResponse, PredictRequest,
 
 
 def router(service: Service) -> APIRouter:
-    """The two routes."""
+    """The routes."""
     routes = APIRouter(tags=["predictions"])
 
     @routes.post("/predict")
@@ -35,5 +38,10 @@ def router(service: Service) -> APIRouter:
         found = [service.predicted(run, prediction, request.abstain_below) for prediction in predictions]
         latency = round(time.monotonic() - started, 6)
         return BatchResponse(model=run.name, predictions=found, latency_s=latency)
+
+    @routes.post("/invocations")
+    async def invocations(request: PredictRequest | BatchRequest) -> PredictResponse | BatchResponse:
+        """One text (`input`) or several (`inputs`), as SageMaker passes requests on; otherwise as above."""
+        return await (predict(request) if isinstance(request, PredictRequest) else predict_batch(request))
 
     return routes

@@ -18,6 +18,7 @@ from tuneworthy.serving.app import build_app
 from tuneworthy.serving.batching import Batcher
 from tuneworthy.serving.chat import ChatRun, Chats
 from tuneworthy.serving.computing import Computer
+from tuneworthy.serving.container import GUARDS
 from tuneworthy.serving.gate import Gatekeeper, is_loopback, loopback_names
 from tuneworthy.serving.measures import Measures
 from tuneworthy.serving.served import load_served
@@ -46,6 +47,8 @@ class Settings:
         chats: most chats that are answered or wait.
         threads: of the model; default all cores.
         send_rows: texts may go to an endpoint on another machine.
+        behind: the cloud that has checked who asks before a request comes here, see `container`; None where
+            nobody has.
     """
 
     host: str = "127.0.0.1"
@@ -59,6 +62,7 @@ class Settings:
     chats: int = 64
     threads: int | None = None
     send_rows: bool = False
+    behind: str | None = None
 
 
 @contextmanager
@@ -145,9 +149,15 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def api_key(host: str) -> str | None:
-    """The key out of the environment; raises JobError where others can ask and it is none or short."""
+def api_key(host: str, behind: str | None = None) -> str | None:
+    """The key out of the environment; None where this machine alone can ask, or a cloud has checked who does.
+
+    Raises:
+        JobError: others can ask, and it is none or short.
+    """
     key = os.environ.get(KEY, "").strip() or None
+    if key is None and behind is not None:
+        return None
     if key is None and not is_loopback(host):
         raise JobError(
             f"other machines can reach {host}, so a key is needed: set {KEY} in the environment, or leave "
@@ -180,7 +190,7 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def told(service: Service, host: str, port: int, key: str | None) -> list[str]:
+def told(service: Service, host: str, port: int, key: str | None, behind: str | None = None) -> list[str]:
     """What is said once the server is up."""
     shown = f"[{host}]" if ":" in host else host
     lines = [f"serving on http://{shown}:{port} (OpenAPI page: /docs; Ctrl-C stops)"]
@@ -192,5 +202,6 @@ def told(service: Service, host: str, port: int, key: str | None) -> list[str]:
         lines.append(f"  {name}: {unit.method}, {unit.task}, {what}")
     for name, chat in service.chats.runs.items():
         lines.append(f"  {name}: {chat.method}, {chat.task.name}, chat by {chat.engine.kind}")
-    lines.append(f"  key: {'asked for' if key else 'none, this machine alone can ask'}")
+    guard = f"{GUARDS[behind]} has checked who asks" if behind else "this machine alone can ask"
+    lines.append(f"  key: {'asked for' if key else f'none, {guard}'}")
     return lines

@@ -114,7 +114,7 @@ def recommended(run: Path) -> tuple[Unit, dict[str, str]]:
     """
     try:
         final = json.loads(checksums.checked(run, "model.json"))
-        address, folders = str(final["unit"]), dict(final.get("folders", {}))
+        address, folders = str(final["unit"]), _folders(run, final.get("folders", {}))
     except RunFolderError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -122,6 +122,16 @@ def recommended(run: Path) -> tuple[Unit, dict[str, str]]:
     if not (run / "units" / address).exists():
         raise RunFolderError(f"{run} holds no finished run: {_what_to_do(run)}.")
     return read_unit(run, address), folders
+
+
+def _folders(run: Path, stored: dict[str, str]) -> dict[str, str]:
+    """The base models' folders by role; one that the run brings along lies below it, wherever that is now."""
+    return {
+        role: str(run / name)
+        if not Path(name).is_absolute() and (run / name / "config.json").exists()
+        else name
+        for role, name in stored.items()
+    }
 
 
 def _again(run: Path) -> str:

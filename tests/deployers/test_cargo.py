@@ -1,0 +1,75 @@
+"""What is sent to be served is a run folder with one fit in it, and nothing else of the run."""
+
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from deployed import made_for
+from tuneworthy.core.errors import RunFolderError
+from tuneworthy.deployers.cargo import pack_tar, rows_within
+from tuneworthy.refitting import final_fit
+from tuneworthy.units.predictor import Predictor
+from tuneworthy.units.refit import Refit, base_models, recommended
+
+
+@pytest.fixture(scope="module")
+def lora(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cargo of an arm that the run does not recommend."""
+    folder = tmp_path_factory.mktemp("cargo")
+    made_for("sagemaker", finished_run, folder, "lora")
+    return folder / finished_run.name
+
+
+def test_it_is_a_run_that_answers_as_the_arm_with_its_own_copy_of_the_base_model(
+    lora: Path, finished_run: Path
+) -> None:
+    unit, folders = recommended(lora)
+    models = base_models(unit, folders)
+    assert unit == final_fit(finished_run, "lora").unit
+    assert models == {"decoder": lora / "models/decoder"}
+    rows = [row.input for row in final_fit(finished_run).rows()[:8]]
+    sent = Predictor(lora, refit=Refit(lora, unit, models)).predict(rows)
+    assert sent == Predictor(finished_run, refit=final_fit(finished_run, "lora")).predict(rows)
+
+
+def test_rows_predictions_scores_and_paths_stay_here(lora: Path, finished_run: Path) -> None:
+    rows = final_fit(finished_run).rows()
+    ids = {row.id for row in rows}
+    for path in (path for path in lora.rglob("*") if path.is_file() and path.suffix != ".safetensors"):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        assert not [row.input for row in rows if row.input in text], path
+        assert not [one for one in ids if f'"{one}"' in text], path
+        assert str(finished_run.parent) not in text, path
+    assert not any(path.suffix in (".py", ".bin", ".pkl") for path in lora.rglob("*"))
+
+
+def test_the_same_fit_gives_the_same_bytes_and_address(finished_run: Path, tmp_path: Path) -> None:
+    first, second = (made_for("sagemaker", finished_run, tmp_path / name) for name in "ab")
+    assert first == second and first.cargo.digest
+    for name in "ab":
+        pack_tar(tmp_path / name, tmp_path / f"{name}.tar.gz")
+    assert (tmp_path / "a.tar.gz").read_bytes() == (tmp_path / "b.tar.gz").read_bytes()
+    with tarfile.open(tmp_path / "a.tar.gz") as tar:
+        assert {entry.name: entry.size for entry in tar} == {one.path: one.size for one in first.cargo.files}
+
+
+def test_rows_that_stand_in_a_model_are_counted(finished_run: Path, tmp_path: Path) -> None:
+    rows = final_fit(finished_run).rows()
+    shown = [row for row in rows if len(row.input) >= 20][:3]
+    assert len(shown) == 3
+    (tmp_path / "model").mkdir()
+    texts = "\n".join(row.model_dump_json() for row in shown)
+    (tmp_path / "model" / "shown.jsonl").write_text(texts, encoding="utf-8")
+    assert rows_within(tmp_path, rows) == 3
+    assert made_for("sagemaker", finished_run, tmp_path / "tfidf").cargo.rows == 0
+
+
+def test_a_damaged_model_is_not_sent(finished_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "damaged"
+    shutil.copytree(finished_run, run)
+    stored = next((run / "units" / recommended(run)[0].address / "model").iterdir())
+    stored.write_bytes(stored.read_bytes()[:-1])
+    with pytest.raises(RunFolderError, match="missing or damaged"):
+        made_for("sagemaker", run, tmp_path / "cargo")
