@@ -253,7 +253,7 @@ def test_scores_on_few_validation_rows_stop_training_only_where_they_are_clearly
         scores = iter([0.4, 0.4, score, score, score, score])
         return lambda: ValidationScore(next(scores), 1.0, 0.13)  # 15 rows
 
-    for score, stopped in ((0.3, False), (0.2, True)):
+    for score, stopped in ((0.2, False), (0.1, True)):
         decoder, rows = fresh(decoder_folder)
         outcome = train(Writer(decoder), rows, recipe, evaluate=falling_to(score))
         assert outcome.stopped_early is stopped
@@ -299,13 +299,13 @@ def point(step: int, score: float, log_loss: float) -> dict[str, float]:
 
 
 def test_with_few_validation_rows_a_small_lead_does_not_displace_the_last_step() -> None:
-    curve = [point(1, 0.85, 0.5), point(2, 0.80, 0.6)]
+    curve = [point(1, 0.90, 0.5), point(2, 0.80, 0.6)]
     assert choose_checkpoint(curve, rows=40).step == 2
     assert choose_checkpoint(curve, rows=400).step == 1
 
 
-def test_with_few_validation_rows_a_lead_beyond_one_standard_error_counts() -> None:
-    assert choose_checkpoint([point(1, 0.90, 0.5), point(2, 0.80, 0.6)], rows=40).step == 1
+def test_with_few_validation_rows_a_lead_beyond_two_standard_errors_counts() -> None:
+    assert choose_checkpoint([point(1, 0.95, 0.5), point(2, 0.80, 0.6)], rows=40).step == 1
 
 
 def test_ties_go_to_the_lower_log_loss() -> None:

@@ -154,7 +154,7 @@ def facts(labels: Sequence[str], method: str, fold: int) -> dict[str, Any]:
         "validation": validation,
         "metric": "accuracy",
         "kept_step": kept,
-        "kept_because": f"step {kept} scored best on 45 validation rows, by more than one standard error",
+        "kept_because": f"step {kept} scored best on 45 validation rows, by more than two standard errors",
     }
 
 

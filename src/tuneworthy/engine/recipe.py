@@ -20,7 +20,7 @@ class Recipe(Frozen):
         evaluate_every: steps between validations; 0 means never.
         patience: validations without improvement before stopping.
         noisy_validation: validation rows are so few that a lower score is mostly luck: training stops early
-            only where all of the last `patience` scores are below the best by more than a standard error.
+            only where all of the last `patience` scores are below the best by more than two standard errors.
         tokens_per_batch: upper bound of tokens in one forward pass; larger batches accumulate.
         seed: draws the order of the rows.
         weight_decay: AdamW's, decoupled from the gradient.

@@ -33,6 +33,8 @@ from tuneworthy.engine.optimizer import make_optimizer
 from tuneworthy.engine.recipe import Recipe, rate_at
 from tuneworthy.engine.trainee import Trainee
 
+CLEARLY = 2.0  # standard errors: the luckiest of a dozen validations is one above the others by chance
+
 
 @dataclass(frozen=True, slots=True)
 class ValidationScore:
@@ -258,7 +260,7 @@ def _out_of_patience(curve: Sequence[dict[str, float]], recipe: Recipe) -> bool:
     """True when neither the metric nor the log-loss improved in the last `patience` validations.
 
     On few validation rows that happens to fits that are still learning, so there the scores have to be worse
-    than the best by more than its standard error as well.
+    than the best by more than two of its standard errors as well.
     """
     if len(curve) <= recipe.patience:
         return False
@@ -268,4 +270,4 @@ def _out_of_patience(curve: Sequence[dict[str, float]], recipe: Recipe) -> bool:
     if score_rose or loss_fell or not recipe.noisy_validation:
         return not (score_rose or loss_fell)
     best = max(earlier, key=lambda p: p["score"])
-    return all(p["score"] < best["score"] - best["error"] for p in recent)
+    return all(p["score"] < best["score"] - CLEARLY * best["error"] for p in recent)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.engine.recipe import Recipe
-from tuneworthy.engine.training import Choice, Training, ValidationScore
+from tuneworthy.engine.training import CLEARLY, Choice, Training, ValidationScore
 from tuneworthy.methods import Range, Setting, Space
 from tuneworthy.metrics import Metric, is_share, oriented
 from tuneworthy.models.trainable import count_parameters
@@ -42,22 +42,24 @@ def choose_checkpoint(curve: Sequence[dict[str, float]], rows: int) -> Choice:
     """Which validated step to keep, honest about noise.
 
     From 100 validation rows on: the best metric, ties by the answers' log-loss. Below that the last step
-    stays unless another beats it by more than one standard error of the metric (with 40 rows that is about 6
-    points); among those that do, the best, ties by log-loss.
+    stays unless another beats it by more than two standard errors of the metric (with 40 rows that is about
+    12 points); among those that do, the best, ties by log-loss. The rate falls to zero at the end, so the
+    last step is a good one by itself; the best of a dozen validations on few rows is above it by luck.
     """
     last = curve[-1]
     best = max(curve, key=lambda point: (point["score"], -point["log_loss"], point["step"]))
     if rows >= NOISY_BELOW:
         return Choice(int(best["step"]), f"best validation score on {rows} rows, ties by log-loss")
     error = last["error"]
-    if best["score"] - last["score"] > error:
+    if best["score"] - last["score"] > CLEARLY * error:
         return Choice(
             int(best["step"]),
-            f"better than the last step by more than one standard error ({error:.3f} on {rows} rows)",
+            f"better than the last step by more than two standard errors (one is {error:.3f} on {rows} rows)",
         )
     return Choice(
         int(last["step"]),
-        f"the last step: no other was better by more than one standard error ({error:.3f} on {rows} rows)",
+        "the last step: no other was better by more than two standard errors "
+        f"(one is {error:.3f} on {rows} rows)",
     )
 
 
