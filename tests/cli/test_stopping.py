@@ -37,7 +37,7 @@ def command(job: Path, run: str, *more: str) -> list[str]:
 @pytest.fixture
 def job(toy_csv: Path, quick: dict[str, Any]) -> Path:
     """A fine-tune of many steps, none of which is a validation's: no checkpoint but that of the end."""
-    lora = {"max_steps": 3000, "learning_rate": 0.001}
+    lora = {"steps": 3000, "learning_rate": 0.001}
     tree = {**quick, "arms": ["majority", "lora"], "seeds": 2, "lora": lora, "train_anyway": True}
     tree["data"] = {"path": str(toy_csv), "input": ["text"], "target": "label"}
     path = toy_csv.parent / "job.yaml"

@@ -79,7 +79,7 @@ def test_a_classifier_is_refused_where_answers_are_texts(quick: dict[str, Any], 
 def test_a_target_that_is_no_record_is_named(quick: dict[str, Any], tmp_path: Path) -> None:
     rows = [*TABLES["structured-extraction"], {"text": "one more", "answer": "Rome"}]
     table = write_csv(tmp_path / "t.csv", rows)
-    with pytest.raises(DataError, match="line 62: the target 'Rome' is no JSON object"):
+    with pytest.raises(DataError, match="line 62: the target 'Xxxx' is no JSON object"):
         tw.run(table, target="answer", **settings_of(quick, task="structured-extraction"))
 
 
