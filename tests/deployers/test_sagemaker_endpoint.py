@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from deployed import made_for, wanted
 from tuneworthy import deploying
+from tuneworthy.cli.main import app
 from tuneworthy.core.errors import ConsentError, JobError, LaunchError
 from tuneworthy.deployers import Deployment, sagemaker
 from tuneworthy.deployers.records import find, keep, known, place
@@ -237,3 +239,11 @@ def test_what_it_has_cost_is_said_and_that_it_is_over_time(kept: Deployment) -> 
     assert deploying.spent(fresh).startswith("About $0.00 in 0.0 h") and "longer" not in deploying.spent(
         fresh
     )
+
+
+def test_a_workspace_from_which_nothing_was_deployed_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(app, ["deploy"])
+    assert (told.exit_code, told.output) == (0, "Nothing was deployed from here.\n")

@@ -81,6 +81,8 @@ def command(
         for one in known():
             kept = "deleted" if one.deleted else "created" if one.created else "not created"
             typer.echo(f"{one.name}  {kept}  {one.plan.endpoint}")
+        if not known():
+            typer.echo("Nothing was deployed from here.")
         return
     if on is None:
         if not (status or delete or wait):
