@@ -4,15 +4,14 @@ import re
 import tempfile
 import time
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 from tuneworthy.core.counting import counted
-from tuneworthy.core.errors import ConsentError, LaunchError, MissingExtraError
+from tuneworthy.core.errors import ConsentError, LaunchError
 from tuneworthy.deployers import DEPLOYERS, Deployer, Deployment, State
 from tuneworthy.deployers.cargo import write_cargo
 from tuneworthy.deployers.records import find, keep
-from tuneworthy.launchers.terms import Say, Wanted, terms_of
+from tuneworthy.launchers.terms import Say, Wanted, require, terms_of
 from tuneworthy.models.machines import read_market
 from tuneworthy.refitting import final_fit
 from tuneworthy.runfolder.folder import Listener
@@ -61,7 +60,7 @@ def deploy(
         LaunchError, MissingExtraError: the place cannot be asked.
     """
     deployer = DEPLOYERS.get(wanted.launcher)
-    _require(deployer)
+    require(deployer)
     with tempfile.TemporaryDirectory() as scratch:
         made = _prepare(run, arm, wanted, Path(scratch), say, listener)
         if not allowed:
@@ -188,16 +187,8 @@ def _now() -> str:
 
 def _asked(deployment: Deployment) -> Deployer:
     deployer = DEPLOYERS.get(deployment.deployer)
-    _require(deployer)
+    require(deployer)
     return deployer
-
-
-def _require(deployer: Deployer) -> None:
-    absent = [name for name in deployer.needs if find_spec(name.partition(".")[0]) is None]
-    if absent:
-        raise MissingExtraError(
-            f"{deployer.title} needs {', '.join(absent)}: pip install 'tuneworthy[{deployer.extra}]'."
-        )
 
 
 def _prepare(

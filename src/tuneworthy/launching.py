@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from tuneworthy import arms, steps, unlabelled
@@ -17,7 +16,6 @@ from tuneworthy.core.errors import (
     ConsentError,
     JobError,
     LaunchError,
-    MissingExtraError,
     NotFoundError,
     RunFolderError,
     TuneworthyError,
@@ -32,7 +30,7 @@ from tuneworthy.launchers import LAUNCHERS, OVER, Handle, Launcher, Parcel, Stat
 from tuneworthy.launchers.archive import Manifest, read_manifest, same_files, unpack
 from tuneworthy.launchers.bundle import write_bundle
 from tuneworthy.launchers.handles import BUNDLE, find, folder_of, keep, place
-from tuneworthy.launchers.terms import Wanted, terms_of
+from tuneworthy.launchers.terms import Wanted, require, terms_of
 from tuneworthy.models.catalogue import catalogue
 from tuneworthy.models.machines import read_market
 from tuneworthy.models.resolve import at_hand
@@ -100,7 +98,7 @@ def launch(job: Job, wanted: Wanted, allowed: bool = False, say: Say = lambda te
         LaunchError, MissingExtraError: the place cannot be asked.
     """
     launcher = LAUNCHERS.get(wanted.launcher)
-    _require(launcher)
+    require(launcher)
     place().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place(), prefix=".launching-") as scratch:
         made = _prepare(job, wanted, Path(scratch) / BUNDLE)
@@ -241,16 +239,8 @@ def fetch(handle: Handle, archive: Path | None = None, output: Path | None = Non
 
 def _asked(handle: Handle) -> Launcher:
     launcher = LAUNCHERS.get(handle.launcher)
-    _require(launcher)
+    require(launcher)
     return launcher
-
-
-def _require(launcher: Launcher) -> None:
-    absent = [name for name in launcher.needs if find_spec(name.partition(".")[0]) is None]
-    if absent:
-        raise MissingExtraError(
-            f"{launcher.title} needs {', '.join(absent)}: pip install 'tuneworthy[{launcher.extra}]'."
-        )
 
 
 def _prepare(job: Job, wanted: Wanted, bundle: Path) -> Prepared:

@@ -78,10 +78,11 @@ def command(
     from tuneworthy.models.machines import MACHINES
 
     if run is None:
-        for one in known():
+        deployed = known()
+        for one in deployed:
             kept = "deleted" if one.deleted else "created" if one.created else "not created"
             typer.echo(f"{one.name}  {kept}  {one.plan.endpoint}")
-        if not known():
+        if not deployed:
             typer.echo("Nothing was deployed from here.")
         return
     if on is None:

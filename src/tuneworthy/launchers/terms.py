@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from tuneworthy.core.duration import brief, seconds_of
-from tuneworthy.core.errors import JobError
+from tuneworthy.core.errors import JobError, MissingExtraError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.registry import did_you_mean
 from tuneworthy.launchers import Price, Terms
@@ -21,11 +22,22 @@ class Place(Protocol):
     """What has terms: a launcher, or what keeps a model (`deployers`); their attributes are told there."""
 
     title: str
+    needs: tuple[str, ...]
+    extra: str
     instance: str
     options: type[Frozen]
 
     def offer(self, instance: str) -> tuple[str, ...]:
         """Names of offers of the price file that are this machine."""
+
+
+def require(place: Place) -> None:
+    """Raises MissingExtraError where a module that asks the place is not installed."""
+    absent = [name for name in place.needs if find_spec(name.partition(".")[0]) is None]
+    if absent:
+        raise MissingExtraError(
+            f"{place.title} needs {', '.join(absent)}: pip install 'tuneworthy[{place.extra}]'."
+        )
 
 
 @dataclass(frozen=True, slots=True)
