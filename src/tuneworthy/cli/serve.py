@@ -44,6 +44,14 @@ def command(
     most_bytes: Annotated[int, typer.Option("--most-bytes", min=1, help="Largest body of a request.")] = 2
     ** 20,
     most_tokens: Annotated[int, typer.Option("--most-tokens", min=1, help="Longest text.")] = 8192,
+    requests_per_minute: Annotated[
+        int | None,
+        typer.Option(
+            "--requests-per-minute",
+            min=1,
+            help="Most requests of one client, by its address; more get 429. Default: no limit.",
+        ),
+    ] = None,
     arm: Annotated[
         str | None,
         typer.Option("--arm", help="Serve this arm instead of the recommended one.", metavar="ARM"),
@@ -82,6 +90,7 @@ def command(
         most_rows=most_rows,
         most_bytes=most_bytes,
         most_tokens=most_tokens,
+        requests_per_minute=requests_per_minute,
         threads=threads,
         send_rows=send_rows,
         behind=inside.behind if inside else None,

@@ -25,7 +25,10 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     413: {"model": ErrorResponse, "description": "too large"},
     421: {"model": ErrorResponse, "description": "not this server's name"},
     422: {"model": ErrorResponse, "description": "not a request of this kind"},
-    429: {"model": ErrorResponse, "description": "the queue is full; Retry-After says when to come back"},
+    429: {
+        "model": ErrorResponse,
+        "description": "too many wait or came from one client; see Retry-After",
+    },
     502: {"model": ErrorResponse, "description": "the engine failed"},
     503: {"model": ErrorResponse, "description": "shutting down, or the engine does not answer"},
 }

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tuneworthy.serving.problems import ProblemError
+from tuneworthy.serving.rates import Rates
 
 SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
 # Answered without a key: they hold nothing of the user's.
@@ -56,6 +57,7 @@ class Gatekeeper:
             name is rebound to 127.0.0.1 sends its own name here, and is refused.
         key: the API key, or None where none is asked for.
         most_bytes: of a body.
+        rates: how often a client may ask; None for as often as it likes.
         draining: whether what is new is refused.
         active: requests that are being answered.
     """
@@ -63,6 +65,7 @@ class Gatekeeper:
     hosts: frozenset[str]
     key: str | None
     most_bytes: int
+    rates: Rates | None = None
     draining: bool = False
     active: int = 0
     told: Told = field(default=lambda method, route, status, seconds: None)
@@ -91,6 +94,13 @@ class Gatekeeper:
                 "the server is shutting down.",
                 code="draining",
                 headers={"Retry-After": "5", "Connection": "close"},
+            )
+        if self.rates is not None and (wait := self.rates.wait_s(_client(scope))):
+            return ProblemError(
+                429,
+                f"one client may ask {self.rates.per_minute} times a minute: ask again in {wait} s.",
+                code="rate_limited",
+                headers={"Retry-After": str(wait)},
             )
         if self.key is not None and path not in OPEN and not self._knows_key(headers):
             return ProblemError(
@@ -134,6 +144,11 @@ def _own(headers: dict[str, str]) -> bool:
     if origin is not None and urlsplit(origin).netloc != headers.get("host"):
         return False
     return site in ("none", "same-origin") or headers.get("sec-fetch-mode") == "navigate"
+
+
+def _client(scope: Scope) -> str:
+    """The address that asks; behind a proxy on this machine the one that it forwards."""
+    return str((scope.get("client") or ("unknown",))[0])
 
 
 def loopback_names(host: str, more: Iterable[str] = ()) -> frozenset[str]:

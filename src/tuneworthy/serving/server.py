@@ -21,6 +21,7 @@ from tuneworthy.serving.computing import Computer
 from tuneworthy.serving.container import GUARDS
 from tuneworthy.serving.gate import Gatekeeper, is_loopback, loopback_names
 from tuneworthy.serving.measures import Measures
+from tuneworthy.serving.rates import Rates
 from tuneworthy.serving.served import load_served
 from tuneworthy.serving.service import Service
 from tuneworthy.units.refit import Refit
@@ -45,6 +46,7 @@ class Settings:
         most_bytes: of one request.
         most_tokens: of one text.
         chats: most chats that are answered or wait.
+        requests_per_minute: of one client, by its address; more are refused with 429.
         threads: of the model; default all cores.
         send_rows: texts may go to an endpoint on another machine.
         behind: the cloud that has checked who asks before a request comes here, see `container`; None where
@@ -60,6 +62,7 @@ class Settings:
     most_bytes: int = 2**20
     most_tokens: int = 8192
     chats: int = 64
+    requests_per_minute: int | None = None
     threads: int | None = None
     send_rows: bool = False
     behind: str | None = None
@@ -96,7 +99,8 @@ def serving(
     queued = Chats(chats, settings.chats)
     service = Service(loaded, batcher, measures, most_rows, int(time.time()), queued)
     hosts = loopback_names(settings.host) if is_loopback(settings.host) else frozenset[str]()
-    keeper = Gatekeeper(hosts, key, settings.most_bytes)
+    rates = Rates(settings.requests_per_minute) if settings.requests_per_minute else None
+    keeper = Gatekeeper(hosts, key, settings.most_bytes, rates)
     try:
         if fits:
             computer.start()
