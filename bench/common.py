@@ -10,6 +10,7 @@ from typing import Any
 from tuneworthy.core.unit import ModelRole
 from tuneworthy.methods import Setting
 from tuneworthy.metrics import METRICS
+from tuneworthy.models.hardware import cores, training_dtype
 from tuneworthy.runfolder.environment import environment
 from tuneworthy.tasks import TASKS
 
@@ -32,8 +33,6 @@ def figure(
 
 def closing_line(figures: dict[str, Any]) -> str:
     """The bench's last line."""
-    from tuneworthy.models.hardware import cores, training_dtype
-
     facts = environment(training_dtype(), cores())
     machine = {key: facts[key] for key in ("processor", "cores", "memory_gib", "training_dtype")}
     return json.dumps(
@@ -93,7 +92,7 @@ def setting_of(
         instruction="",
         metric=METRICS.get(metric),
         seed=seed,
-        dtype="float32",
+        dtype=training_dtype(),
         models=models,
         checkpoint=None,
         report=lambda done, total, facts: None,

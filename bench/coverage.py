@@ -2,9 +2,9 @@
 
     python bench/coverage.py --data FOLDER [--only PART ...] [--draws 1000]
 
-Every arm here needs no model: it is fitted on 300 training rows and answers a set's whole test file once. Its
-outcomes per row are then frozen: the file's own score is the truth, exactly, and samples of n rows are drawn
-from it with replacement.
+Every arm is fitted on 300 training rows (entities: on all of them) and answers a set's whole test file once;
+none needs a model but `span` and `tagger`, heads of MiniLM. Its outcomes per row are then frozen: the file's own
+score is the truth, exactly, and samples of n rows are drawn from it with replacement.
 
 | part | what is counted |
 |---|---|
@@ -35,13 +35,14 @@ from tuneworthy.core.evidence import Arm, Comparison, Cost, Evidence, Thresholds
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import DataSpec, Job
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.core.unit import ArmKind
+from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.data.loading import load
 from tuneworthy.evaluation.assemble import ArmOutput, score_arms
 from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.paired import compare
 from tuneworthy.methods import METHODS
 from tuneworthy.metrics import METRICS
+from tuneworthy.models.resolve import resolve
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.verdict.rules import decide
 
@@ -56,11 +57,12 @@ MEASURED: dict[str, tuple[tuple[str, str], ...]] = {
         ("banking77", "tfidf"),
     ),
     "macro_f1": (("trec", "tfidf"), ("tweet_sentiment", "tfidf"), ("tos_unfair_binary", "tfidf")),
-    "exact_match": (("xquad_en", "sentence"), ("xquad_en", "nearest")),
-    "answer_f1": (("xquad_en", "sentence"), ("xquad_en", "nearest")),
+    "exact_match": (("xquad_en", "span"), ("xquad_en", "sentence"), ("xquad_en", "nearest")),
+    "answer_f1": (("xquad_en", "span"), ("xquad_en", "sentence"), ("xquad_en", "nearest")),
     "rouge_l": (("scitldr", "lead"), ("scitldr", "nearest")),
-    "entity_f1": (("wnut17", "dictionary"),),
+    "entity_f1": (("wnut17", "tagger"), ("wnut17", "dictionary")),
 }
+HEADS = ("span", "tagger")
 PARTS = (*MEASURED, "false_wins", "power", "speed")
 Row = dict[str, Any]
 
@@ -102,13 +104,15 @@ def rows_of(name: str, data: Path) -> tuple[list[Example], list[Example]]:
     return known[name]
 
 
+@cache
 def answers(name: str, arm: str, data: Path, draw: int = 0, training: int = TRAINING) -> list[Prediction]:
     """What an arm fitted on some training rows answers to the test file."""
     train, test = rows_of(name, data)
     order = np.random.default_rng(draw).permutation(len(train))[:training]
     task = TASKS.get(SETS[name].task)
-    setting = setting_of(task.name, task.labels(train), task.primary_metric(train), draw, {})
     method = METHODS.get(arm)
+    models: dict[ModelRole, Path] = {"embedder": resolve("minilm", print)} if arm in HEADS else {}
+    setting = setting_of(task.name, task.labels(train), task.primary_metric(train), draw, models)
     fitted = method.fit(setting, method.Parameters(), [train[int(i)] for i in sorted(order)], [])
     return fitted.predict([row.without_target() for row in test])
 
