@@ -2,9 +2,9 @@
 
     python bench/coverage.py --data FOLDER [--only PART ...] [--draws 1000]
 
-Every arm is fitted on 300 training rows (entities: on all of them) and answers a set's whole test file once;
-none needs a model but `span` and `tagger`, heads of MiniLM. Its outcomes per row are then frozen: the file's own
-score is the truth, exactly, and samples of n rows are drawn from it with replacement.
+Every arm is fitted on 300 training rows (entities: on all of them) and answers a whole test file once; only
+`span` and `tagger` need a model, MiniLM. Its outcomes per row are then frozen: the file's own score is the
+truth, exactly, and samples of n rows are drawn from it with replacement.
 
 | part | what is counted |
 |---|---|
