@@ -130,7 +130,7 @@ def run(
         whole = whole_of(deciding, task, rows)
         share = is_share(deciding) and not is_own_metric(job.metric)
         power = power_of(deciding, test_count, whole=whole)
-        steps.tell_power(folder, power, question.metric, share)
+        steps.tell_power(folder, power, question.metric, share, job.data.group is not None)
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
         course = rounds.Course(job, split, rows, folder, executor, models, cores, parts)
@@ -145,7 +145,7 @@ def run(
         scores = score_arms(untuned, truth, *asked_of, metrics, job, cores)
         assumed, power = power, power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
         if power != assumed:
-            steps.tell_power(folder, power, question.metric, share)
+            steps.tell_power(folder, power, question.metric, share, job.data.group is not None)
 
         evidence = Evidence(
             metric=question.metric,

@@ -8,6 +8,7 @@ from pathlib import Path
 from tuneworthy.arms import endpoints, model_names, not_compared
 from tuneworthy.checks import Examined, completed, run_checks
 from tuneworthy.claiming import job_identity, stored_job
+from tuneworthy.core.endpoint import endpoint_of
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.evidence import Evidence, Power, Verdict
 from tuneworthy.core.example import Example, label_counts
@@ -21,8 +22,9 @@ from tuneworthy.data.lockbox import Lockbox
 from tuneworthy.data.splits import Split
 from tuneworthy.evaluation.assemble import Scores
 from tuneworthy.methods import METHODS
-from tuneworthy.metrics import METRICS, is_share
+from tuneworthy.metrics import METRICS, Metric, OfProbabilities, is_share
 from tuneworthy.metrics._own import bring_own
+from tuneworthy.metrics.calibration_error import CalibrationError
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.html import render_html
 from tuneworthy.reports.views_judge import judge_sentence
@@ -111,6 +113,7 @@ def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = N
         metric = task.primary_metric(rows) if job.metric == "auto" else METRICS.get(job.metric).name
     if metric not in task.metrics and not is_own_metric(job.metric):
         raise JobError(f"metric '{metric}' does not fit {task.name}: known: {', '.join(task.metrics)}.")
+    check_deciding(METRICS.get(metric), job)
     # A library that is missing, or a metric of the user's own that fails, is said now, not after training.
     tried = dict.fromkeys(
         [*(task.metrics if task.open else ()), *([metric] if is_own_metric(job.metric) else ())]
@@ -137,6 +140,21 @@ def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = N
         constrain=job.constrain,
         prompt=prompt,
     )
+
+
+def check_deciding(metric: Metric, job: Job) -> None:
+    """Raises JobError for a metric that cannot say which arm is better, or that an arm cannot have."""
+    if isinstance(metric, CalibrationError):
+        raise JobError(
+            f"metric '{metric.name}' cannot decide, a constant answer may have the best: log_loss weighs "
+            "confidence and answers together."
+        )
+    asks = not job.arms or any("prompter" in METHODS.get(arm).models for arm in job.arms)
+    if isinstance(metric, OfProbabilities) and asks and endpoint_of(job.base_model) is not None:
+        raise JobError(
+            f"metric '{metric.name}' needs probabilities, and an endpoint gives none: choose accuracy or "
+            "macro_f1, or a base_model with weights."
+        )
 
 
 def check_parameters(job: Job) -> None:
@@ -237,11 +255,11 @@ def write_plan(
     )
 
 
-def tell_power(folder: RunFolder, table: Sequence[Power], metric: str, share: bool) -> None:
+def tell_power(folder: RunFolder, table: Sequence[Power], metric: str, share: bool, grouped: bool) -> None:
     """What the test rows can find, as numbers and in a sentence; silent where nothing is known of it yet."""
     if not table:
         return
-    folder.emit("power", table=[row.model_dump() for row in table], text=power(table, metric, share))
+    folder.emit("power", table=[row.model_dump() for row in table], text=power(table, metric, share, grouped))
 
 
 def test_examples(split: Split, rows: Sequence[Example], test_rows: Sequence[Example]) -> list[Example]:

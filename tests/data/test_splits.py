@@ -1,6 +1,7 @@
 """Splits: nothing that belongs together is torn apart, and every row is where it should be."""
 
 from collections import Counter
+from random import Random
 
 import pytest
 
@@ -105,3 +106,37 @@ def test_the_held_out_share_is_the_one_asked_for(fraction: float) -> None:
     assert len(split_of(rows, "holdout", test_fraction=fraction).test_ids) == pytest.approx(
         300 * fraction, abs=4
     )
+
+
+def with_a_large_group(large: int, groups: int, each: int) -> list[Example]:
+    """Rows of one large group and of many small ones."""
+    draw = Random(0)
+    names = ["large"] * large + [f"g{number}" for number in range(groups) for _ in range(each)]
+    return [
+        Example(id=f"r{i}", input=f"text {i}", target=draw.choice(("yes", "no", "no")), group=name)
+        for i, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_group_larger_than_the_held_out_part_is_learned_from(seed: int) -> None:
+    split = split_of(with_a_large_group(300, 100, 7), "holdout", test_fraction=0.2, seed=seed)
+    assert "r0" not in split.test_ids
+    assert len(split.test_ids) == pytest.approx(0.2 * 1000, rel=0.35)
+
+
+def test_a_large_group_takes_no_training_rows_for_validation_where_others_can_be_held_back() -> None:
+    split = split_of(with_a_large_group(120, 60, 3))
+    shares = [len(split.rows(fold.fit)) / 300 for fold in split.folds]
+    assert sorted(shares)[1] > 0.7  # one fold predicts the large group; the others learn from it
+
+
+@pytest.mark.parametrize("groups", [5, 7, 9])
+def test_few_groups_are_enough_for_as_many_folds(groups: int) -> None:
+    split = split_of(examples(groups=groups))
+    assert all(split.rows(fold.fit) and split.rows(fold.validation) for fold in split.folds)
+
+
+def test_one_group_cannot_be_held_out_and_says_so() -> None:
+    with pytest.raises(DataError, match="all rows are one group"):
+        split_of(examples(groups=1), "holdout")

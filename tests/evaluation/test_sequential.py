@@ -7,7 +7,9 @@ import pytest
 from scipy.stats import binom, norm
 
 from tuneworthy.core.example import Example
+from tuneworthy.core.job import DataSpec, Job
 from tuneworthy.core.prediction import Prediction
+from tuneworthy.evaluation.assemble import ArmOutput, score_arms
 from tuneworthy.evaluation.looks import Looks, chance_to_win, compare_looks
 from tuneworthy.evaluation.paired import compare
 from tuneworthy.evaluation.sequential import (
@@ -166,3 +168,23 @@ def test_the_chance_to_win_is_what_simulation_says() -> None:
     ahead, total = wins + m[:, 0], wins + losses + m[:, 0] + m[:, 1]
     reached = binom.sf(ahead - 1, total, 0.5) <= level_at(0.05, SHARES)
     assert chance == pytest.approx(reached.mean(), abs=0.05)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_an_arm_that_went_on_is_compared_on_the_rows_that_its_neighbour_has_answered(metric: str) -> None:
+    rows, looks = table(60)
+    rng = np.random.default_rng(7)
+    lora, adapted = (answers(rng.random(60) < share) for share in (0.6, 0.7))
+    cost = dict.fromkeys(("fit_s", "predict_s", "latency_s", "peak_memory_gib"), 1.0)
+    costs = [{**cost, "rows_predicted": 60, "threads": 1}]
+    ended = [one for one in lora if one.example_id in looks.rows[0]]
+    outputs = [
+        ArmOutput("tfidf", "classifier", answers(rng.random(60) < 0.5), costs),
+        ArmOutput("lora", "tuned", ended, costs),
+        ArmOutput("adapt", "tuned", adapted, costs, beside="lora"),
+    ]
+    job = Job(data=DataSpec(path=""), resamples=200)
+    seen = {"lora": Looks(looks.rows[:1], 60), "adapt": looks}
+    found = score_arms(outputs, {row.id: row for row in rows}, "ab", metric, [metric], job, 1, seen)
+    [beside] = [one for one in found.comparisons if one.against == "lora"]
+    assert beside.n == len(ended) and beside.test.startswith("sequential")

@@ -1,5 +1,9 @@
 """What a verdict says would change it, would."""
 
+import re
+
+import pytest
+from scipy.stats import binom
 from test_decide import CLEAR_WIN, KINDS, against, evidence
 
 from tuneworthy.core.evidence import Comparison, Evidence, HardLabel, Thresholds
@@ -22,6 +26,38 @@ def test_a_win_says_how_few_rows_it_hangs_on() -> None:
     # 20 to 6 has p 0.0047; 18 to 8 has 0.038; 17 to 9 has 0.084.
     assert "if 3 more rows that lora has right" in decide(win(20, 6)).would_change
     assert "if 1 more row that lora has right" in decide(win(18, 8)).would_change
+
+
+def flipped(rows: int, wins: int, losses: int, p_of_full: float | None = None) -> Evidence:
+    """lora and tfidf on so many rows, as McNemar has them; `full` beside, with a p value of its own."""
+    values = {"tfidf": 0.5, "lora": 0.5 + (wins - losses) / rows}
+    p = {("lora", "tfidf"): float(binom.sf(wins - 1, wins + losses, 0.5))}
+    if p_of_full is not None:
+        values, p = {**values, "full": 0.51}, {**p, ("full", "tfidf"): p_of_full}
+    found = evidence(values, p)
+    arms = tuple(
+        one.model_copy(update={"estimate": one.estimate.model_copy(update={"n": rows})}) for one in found.arms
+    )
+    counted = tuple(
+        one.model_copy(update={"wins": wins, "losses": losses}) if one.method == "lora" else one
+        for one in found.comparisons
+    )
+    return found.model_copy(update={"arms": arms, "comparisons": counted})
+
+
+@pytest.mark.parametrize(
+    ("rows", "wins", "losses", "p_of_full"),
+    [(200, 20, 6, None), (3000, 150, 80, None), (200, 30, 10, 0.2), (200, 24, 8, 0.02)],
+)
+def test_as_many_rows_as_it_says_and_no_fewer_end_a_win(
+    rows: int, wins: int, losses: int, p_of_full: float | None
+) -> None:
+    told = decide(flipped(rows, wins, losses, p_of_full))
+    said = re.search(r"if (\d+) more row", told.would_change)
+    assert told.rule == "fine_tune" and said is not None
+    fragile = int(said[1])
+    assert decide(flipped(rows, wins - fragile + 1, losses + fragile - 1, p_of_full)).rule == "fine_tune"
+    assert decide(flipped(rows, wins - fragile, losses + fragile, p_of_full)).rule != "fine_tune"
 
 
 def test_a_cheap_arm_names_the_gain_that_would_open_the_question_again() -> None:

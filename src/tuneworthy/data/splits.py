@@ -16,6 +16,7 @@ from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example, RowSet
 from tuneworthy.core.frozen import Frozen
 
+UNEVEN = 0.25  # of a part's even size, by which it may be off
 CROSSFIT_BELOW = 1000  # rows; from here on a hold-out part is large enough to settle most questions
 
 
@@ -126,11 +127,21 @@ def make_split(
 def _share(examples: Sequence[Example], fraction: float, seed: int) -> set[int]:
     """Row numbers of `fraction` of the rows: n of d equal parts, n/d within one point of it.
 
-    Few large parts keep a rare label on both sides, so d is as small as it can be.
+    Few large parts keep a rare label on both sides, so d is as small as it can be. Where there are fewer
+    groups than that, every group is a part.
     """
     near = (d for d in range(2, 101) if 0 < round(d * fraction) < d)
-    parts = next(d for d in near if abs(round(d * fraction) / d - fraction) < 0.01)
-    return set().union(*_partition(examples, parts, seed)[: round(parts * fraction)])
+    wanted = next(d for d in near if abs(round(d * fraction) / d - fraction) < 0.01)
+    parts = min(wanted, len(set(group_keys(examples))))
+    if parts < 2:
+        raise DataError("all rows are one group, so none can be held out: name another --group column.")
+    even = len(examples) / parts
+    # A group larger than a part makes one that is all its own, and the splitter lists it first: held out it
+    # would leave little to learn from, whatever the seed. Parts of about the even size come first instead.
+    found = sorted(
+        _partition(examples, parts, seed), key=lambda held: max(0.0, abs(len(held) - even) - UNEVEN * even)
+    )
+    return set().union(*found[: min(parts - 1, max(1, round(parts * fraction)))])
 
 
 def _partition(examples: Sequence[Example], parts: int, seed: int) -> list[set[int]]:
@@ -141,7 +152,7 @@ def _partition(examples: Sequence[Example], parts: int, seed: int) -> list[set[i
     distinct = len(set(groups))
     if distinct < parts:
         raise DataError(
-            f"{distinct} groups cannot be split into {parts} parts: name another --group column or fewer "
+            f"{distinct} groups cannot be split into {parts} folds: name another --group column or fewer "
             "folds."
         )
     targets = np.array([str(row.target) for row in examples])

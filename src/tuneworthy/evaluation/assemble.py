@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuneworthy.core.evidence import Arm, Comparison, Cost, Estimate
 from tuneworthy.core.example import Example
@@ -22,6 +23,7 @@ from tuneworthy.evaluation.paired import adjust, compare
 from tuneworthy.evaluation.slices import worse_slices
 from tuneworthy.evaluation.wording import TASKS_OF_PROSE, wordings
 from tuneworthy.metrics import METRICS, Metric, can_score, is_error, oriented
+from tuneworthy.metrics._traits import MeanOverRows
 
 SAMPLES = 3
 
@@ -122,7 +124,7 @@ def score_arms(
             )
         )
     comparisons = [
-        (partial(compare_looks, looks[a.method]) if a.method in looks else compare)(
+        (partial(compare_looks, looks[a.method].on(_ids(a))) if a.method in looks else compare)(
             METRICS.get(name),
             a.predictions,
             b.predictions,
@@ -168,7 +170,7 @@ def on_shared_rows(a: ArmOutput, b: ArmOutput) -> tuple[ArmOutput, ArmOutput]:
     Raises:
         ValueError: they share no row.
     """
-    known = [{prediction.example_id for prediction in output.predictions} for output in (a, b)]
+    known = [_ids(output) for output in (a, b)]
     if known[0] == known[1]:
         return a, b
     shared = known[0] & known[1]
@@ -183,6 +185,11 @@ def on_shared_rows(a: ArmOutput, b: ArmOutput) -> tuple[ArmOutput, ArmOutput]:
         return replace(output, predictions=answers[0], repeats=tuple(answers[1:]))
 
     return on(a), on(b)
+
+
+def _ids(output: ArmOutput) -> frozenset[str]:
+    """The rows that an arm has answered."""
+    return frozenset(prediction.example_id for prediction in output.predictions)
 
 
 def goodness(arm: Arm) -> float:
@@ -316,12 +323,27 @@ def _total(counts: Iterable[int | None]) -> int | None:
     return None if None in known else sum(count for count in known if count is not None)
 
 
+def differences(
+    metric: Metric, a: Sequence[Prediction], b: Sequence[Prediction], rows: dict[str, Example]
+) -> NDArray[np.float64]:
+    """What one arm's row has more than the other's, in the order of the answers: 1, 0 or -1 of labels."""
+    examples = [rows[prediction.example_id] for prediction in a]
+    if not metric.open and not isinstance(metric, MeanOverRows):
+        right = [
+            np.array([given.value == row.target for given, row in zip(answers, examples, strict=True)], float)
+            for answers in (a, b)
+        ]
+        return right[0] - right[1]
+    labels = () if metric.open else sorted({str(row.target) for row in rows.values()})
+    ours, theirs = (row_scores(metric, given, examples, labels) for given in (a, b))
+    return ours - theirs
+
+
 def spread(
     metric: Metric, a: Sequence[Prediction], b: Sequence[Prediction], rows: dict[str, Example]
 ) -> float:
     """Standard deviation over rows of the difference of two arms' scores on the same rows."""
-    examples = [rows[prediction.example_id] for prediction in a]
-    return float(np.std(row_scores(metric, a, examples) - row_scores(metric, b, examples), ddof=1))
+    return float(np.std(differences(metric, a, b, rows), ddof=1))
 
 
 def disagreement(a: Sequence[Prediction], b: Sequence[Prediction], rows: dict[str, Example]) -> float:

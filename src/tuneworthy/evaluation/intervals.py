@@ -233,18 +233,23 @@ def field_estimates(
     whole = metric.per_label(parts.sum(axis=0), labels)
     if not whole:
         return ()
-    values = metric.per_label(resampled_sums(rows.by_unit(parts), resamples, seed), labels)
+    resampled = resampled_sums(rows.by_unit(parts), resamples, seed)
+    values = metric.per_label(resampled, labels)
     width = parts.shape[1] // 3
     estimates = []
     for index, label in enumerate(labels):
-        n = int((parts[:, [index, width + index, 2 * width + index]].sum(1) > 0).sum())
+        own = [index, width + index, 2 * width + index]
+        says = parts[:, own].sum(1) > 0
+        n, units = int(says.sum()), len(set(rows.unit[says]))
         if not n:
             continue
-        interval = (
-            percentile_interval(values[label], confidence, rows.bootstrap)
-            if n >= FEWEST_LABEL_ROWS
-            else Interval.absent(f"{n} rows are too few for an interval")
-        )
+        if n < FEWEST_LABEL_ROWS:
+            interval = Interval.absent(f"{n} rows are too few for an interval")
+        elif units < FEWEST_UNITS:
+            interval = Interval.absent(f"{units} groups hold the field, too few to resample")
+        else:
+            drawn = np.where(resampled[:, own].sum(1) > 0, values[label], np.nan)
+            interval = percentile_interval(drawn, confidence, rows.bootstrap)
         estimates.append(
             Estimate(
                 method=method,

@@ -73,6 +73,8 @@ def learning_curve(
 
     if len(points) < FEWEST_SIZES:
         return silent(f"{len(points)} sizes are too few for a curve")
+    if rows.units < FEWEST_UNITS:
+        return silent(f"{rows.units} {rows.noun} are too few to resample")
     if 2 * len(drawn) < resamples:
         return silent("the score is undefined in most resamples of these rows")
     sign = -1.0 if is_error(metric) else 1.0

@@ -1,7 +1,7 @@
 """A comparison that was looked at while it went on: sequential p values, repeated confidence intervals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
@@ -37,6 +37,14 @@ class Looks:
     def shares(self) -> tuple[float, ...]:
         """Of the planned rows, all up to each look."""
         return tuple(float(n) / self.planned for n in np.cumsum([len(one) for one in self.rows]))
+
+    def on(self, ids: frozenset[str]) -> "Looks":
+        """The looks at these rows alone: another arm, which had ended before, may not have answered them all.
+
+        No more is spent than was planned, since they are a smaller share of it.
+        """
+        own = (one & ids for one in self.rows)
+        return replace(self, rows=tuple(one for one in own if one))
 
 
 def compare_looks(

@@ -82,6 +82,16 @@ def macro(per_label: Parts, sums: Parts) -> Parts:
     return ratio((per_label * occurs).sum(axis=-1), occurs.sum(axis=-1).astype(np.float64))
 
 
+def rare_label(sums: Parts, labels: Sequence[str], constant: bool) -> str | None:
+    """Why some label is too rare for a mean over labels to be resampled, from sums [3K]; else None."""
+    tp, _, fn = split_sums(sums)
+    rare = [label for label, true in zip(labels, tp + fn, strict=True) if true < FEWEST_TRUE]
+    if rare:
+        return f"label '{rare[0]}' has fewer than {FEWEST_TRUE} true rows"
+    missed = [label for label, right in zip(labels, tp, strict=True) if not right]
+    return f"label '{missed[0]}' was never answered rightly" if missed and not constant else None
+
+
 @dataclass(frozen=True, slots=True)
 class Macro:
     """The mean over labels of a ratio of each, as scikit-learn averages with `zero_division=0`.
@@ -116,12 +126,7 @@ class Macro:
         """A label with fewer than five true rows, or one that is never answered rightly: in all resamples its
         part of the score is 0, however good the arm is at it. Of a constant answer it is 0 in truth.
         """
-        tp, _, fn = split_sums(sums)
-        rare = [label for label, true in zip(labels, tp + fn, strict=True) if true < FEWEST_TRUE]
-        if rare:
-            return f"label '{rare[0]}' has fewer than {FEWEST_TRUE} true rows"
-        missed = [label for label, right in zip(labels, tp, strict=True) if not right]
-        return f"label '{missed[0]}' was never answered rightly" if missed and not constant else None
+        return rare_label(sums, labels, constant)
 
     def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
         """Each label's own value, 0 where it is 0/0; shape [..., 3K] -> [...] per label."""

@@ -102,4 +102,6 @@ class Agreement(OfWholeRows):
         n, x, y, xx, yy, xy = (sums[..., i] for i in range(6))
         known = (xx / n - (x / n) ** 2, yy / n - (y / n) ** 2, xy / n - x * y / n**2, (x / n - y / n) ** 2)
         over, under = self.over(*known), self.under(*known)
-        return np.divide(over, under, out=np.zeros(np.shape(over)), where=under > 1e-12)
+        # What rounding leaves of moments that cancel is no variance, whatever the numbers are measured in.
+        rounding = self.under(xx / n, yy / n, np.sqrt(xx * yy) / n, (np.abs(x) + np.abs(y)) ** 2 / n**2)
+        return np.divide(over, under, out=np.zeros(np.shape(over)), where=under > 1e-12 * rounding)

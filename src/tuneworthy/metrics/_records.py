@@ -1,4 +1,4 @@
-"""`PairF1`: records as bags of (field, value) pairs, and the F1 of those.
+"""`PairF1` and `MacroPairF1`: records as bags of (field, value) pairs, and the F1 of those.
 
 Layout of the parts, K fields: columns [0, K] true positives, then false positives, then false negatives, each
 in the order of the fields, and one more for fields that are not among them.
@@ -15,7 +15,7 @@ import numpy as np
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.strict_json import strict_json
 from tuneworthy.metrics import Parts, check_lengths
-from tuneworthy.metrics._confusion import f1_of, ratio, split_sums
+from tuneworthy.metrics._confusion import f1_of, rare_label, ratio, split_sums
 
 Pairs = Counter[tuple[str, str]]
 Read = Callable[[str], Mapping[str, Any] | None]
@@ -66,13 +66,11 @@ class PairF1:
     Attributes:
         name, title: as every metric has them.
         read: from an answer or a target to its record; None where it has none.
-        macro: True for the mean over the fields that occur, False for all pairs together.
     """
 
     name: str
     title: str
     read: Read
-    macro: bool = False
     best: float = 1.0
     worst: float = 0.0
     binary: bool = False
@@ -104,12 +102,29 @@ class PairF1:
     def value(self, sums: Parts) -> Parts:
         """F1 from summed parts, shape [..., 3 (K + 1)] -> [...]."""
         tp, fp, fn = split_sums(sums)
-        if not self.macro:
-            return ratio(2 * tp.sum(-1), (2 * tp + fp + fn).sum(-1), undefined=1.0)
+        return ratio(2 * tp.sum(-1), (2 * tp + fp + fn).sum(-1), undefined=1.0)
+
+    def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
+        """Each field's F1, shape [..., 3 (K + 1)] -> [...] per field."""
+        values = f1_of(sums)
+        return {field: values[..., index] for index, field in enumerate(labels)}
+
+
+@dataclass(frozen=True, slots=True)
+class MacroPairF1(PairF1):
+    """The mean over the fields that occur, each counted alike; 1 where none is wanted or given."""
+
+    def value(self, sums: Parts) -> Parts:
+        """Mean F1 from summed parts, shape [..., 3 (K + 1)] -> [...]."""
+        tp, fp, fn = split_sums(sums)
         occurs = (tp + fp + fn) > 0
         return ratio((f1_of(sums) * occurs).sum(-1), occurs.sum(-1).astype(np.float64), undefined=1.0)
 
+    def too_rare(self, sums: Parts, labels: Sequence[str], constant: bool) -> str | None:
+        """As a macro average of single labels has it; what is among no field has no say."""
+        known = np.concatenate([columns[: len(labels)] for columns in split_sums(sums)])
+        return rare_label(known, labels, constant)
+
     def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
-        """Each field's F1, shape [..., 3 (K + 1)] -> [...] per field; the micro average has them."""
-        values = f1_of(sums)
-        return {} if self.macro else {field: values[..., index] for index, field in enumerate(labels)}
+        """Empty: the average over all pairs has them."""
+        return {}

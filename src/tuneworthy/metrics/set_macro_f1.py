@@ -10,7 +10,7 @@ Worked example: targets `late; rude` and `late`, answers `late` twice: late 1, r
 """
 
 from tuneworthy.metrics import Metric
-from tuneworthy.metrics._records import PairF1
+from tuneworthy.metrics._records import MacroPairF1
 from tuneworthy.metrics._sets import as_record
 
-PLUGIN: Metric = PairF1(name="set_macro_f1", title="macro-F1 of labels", read=as_record, macro=True)
+PLUGIN: Metric = MacroPairF1(name="set_macro_f1", title="macro-F1 of labels", read=as_record)

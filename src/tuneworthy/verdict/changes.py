@@ -2,25 +2,23 @@
 
 from scipy.stats import binom
 
-from tuneworthy.core.evidence import Arm, Comparison, Evidence
+from tuneworthy.core.evidence import Arm, Evidence
 from tuneworthy.verdict import facts, words
 
 
 def of_a_win(evidence: Evidence, arm: Arm) -> str:
     """How few rows the win hangs on: the fragility index (Walsh et al. 2014) of its closest comparison.
 
-    Rows that only the winner has right are taken from it, one by one, until the test against some untuned arm
-    no longer holds. Empty where rows are not right or wrong.
+    Rows that only the winner has right are taken from it, one by one, until against some untuned arm the
+    corrected test no longer holds or the gain is too small to be worth having. Empty where rows are not right
+    or wrong.
     """
-    plain, adjusted = facts.p_of_tuned(evidence)[arm.method]
-    alpha = evidence.thresholds.alpha * (plain / adjusted if adjusted else 1.0)  # at this step of Holm's
     hangs = []
     for other in facts.untuned(evidence):
         found = facts.comparison(evidence, arm.method, other.method)
-        rows = None if found is None else _rows_to_lose(found, alpha)
-        if rows is None:
+        if found is None or found.wins is None or found.losses is None or found.test != "mcnemar_exact":
             return ""
-        hangs.append((rows, other.method))
+        hangs.append((_rows_to_lose(evidence, arm, other, found.wins, found.losses), other.method))
     rows, against = min(hangs)
     has, go = ("row that", "goes") if rows == 1 else ("rows that", "go")
     return (
@@ -29,12 +27,19 @@ def of_a_win(evidence: Evidence, arm: Arm) -> str:
     )
 
 
-def _rows_to_lose(found: Comparison, alpha: float) -> int | None:
-    """Fewest wins that have to become losses for the exact one-sided McNemar p to rise above alpha."""
-    if found.wins is None or found.losses is None or found.test != "mcnemar_exact":
-        return None
-    wins, losses, rows = found.wins, found.losses, 0
-    while wins and binom.sf(wins - 1, wins + losses, 0.5) <= alpha:
+def _rows_to_lose(evidence: Evidence, arm: Arm, other: Arm, wins: int, losses: int) -> int:
+    """Fewest wins over one arm that have to become losses for the rule not to fire."""
+    plain = {method: p for method, (p, _) in facts.p_of_tuned(evidence).items()}
+    best, rows = facts.best(evidence, facts.untuned(evidence)), 0
+    assert best is not None
+    gains = facts.gain(evidence, arm, other), facts.gain(evidence, arm, best)
+    while wins > 0:
+        left = min(gains[0] - 2 * rows / arm.estimate.n, gains[1] - rows / arm.estimate.n)
+        if not facts.gain_is_worth_having(evidence, left):
+            break
+        p = max(plain[arm.method], float(binom.sf(wins - 1, wins + losses, 0.5)))
+        if facts.corrected(evidence, {**plain, arm.method: p})[arm.method] > evidence.thresholds.alpha:
+            break
         wins, losses, rows = wins - 1, losses + 1, rows + 1
     return rows
 

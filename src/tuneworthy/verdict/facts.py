@@ -1,6 +1,6 @@
 """Questions the rules put to the evidence. A comparison that is absent shows nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import inf
 
 from tuneworthy.core.evidence import Arm, Comparison, Evidence, holm
@@ -167,10 +167,14 @@ def p_of_tuned(evidence: Evidence) -> dict[str, tuple[float, float]]:
 
     Tuned arms scored on these rows in earlier runs enlarge Holm's family.
     """
-    arms = tuned(evidence)
-    plain = [p_against_all(evidence, arm, untuned(evidence)) for arm in arms]
-    adjusted = holm(plain, max(0, evidence.past_tuned_arms))
-    return {arm.method: (p, q) for arm, p, q in zip(arms, plain, adjusted, strict=True)}
+    plain = {arm.method: p_against_all(evidence, arm, untuned(evidence)) for arm in tuned(evidence)}
+    adjusted = corrected(evidence, plain)
+    return {method: (p, adjusted[method]) for method, p in plain.items()}
+
+
+def corrected(evidence: Evidence, plain: Mapping[str, float]) -> dict[str, float]:
+    """The p values of all tuned arms after Holm, over these and those of earlier runs."""
+    return dict(zip(plain, holm([*plain.values()], max(0, evidence.past_tuned_arms)), strict=True))
 
 
 def passes_fine_tune(evidence: Evidence) -> tuple[Arm, ...]:

@@ -163,8 +163,10 @@ def resolution(evidence: Evidence) -> str | None:
     )
 
 
-def power(table: Sequence[Power], metric: str, share: bool) -> str:
+def power(table: Sequence[Power], metric: str, share: bool, grouped: bool = False) -> str:
     """One sentence while a run goes on: what its test rows can find, as seen, else as assumed.
+
+    What was seen counts that rows of one group are alike; what is assumed does not.
 
     "19 test rows are too few to show any difference if arms disagree on 25% of rows or fewer."
     """
@@ -183,6 +185,8 @@ def power(table: Sequence[Power], metric: str, share: bool) -> str:
         return f"{head} are too few to show any difference if {_rate(blind[-1], share)}{fewer}{seen}."
     unit = "" if share else f" in {title_of(metric)}"
     none = "".join(f", but none if {_rate(row, share)}" for row in blind)
+    if grouped and not observed:
+        seen = ", and if rows of a group are no more alike than others"
     return f"{head} find a true difference{unit} {', '.join(found)}{none}{seen} ({rows[0].power:.0%} power)."
 
 
