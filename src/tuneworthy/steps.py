@@ -8,7 +8,6 @@ from pathlib import Path
 from tuneworthy.arms import endpoints, model_names, not_compared
 from tuneworthy.checks import Examined, completed, run_checks
 from tuneworthy.claiming import job_identity, stored_job
-from tuneworthy.core.endpoint import endpoint_of
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.evidence import Evidence, Power, Verdict
 from tuneworthy.core.example import Example, label_counts
@@ -149,11 +148,10 @@ def check_deciding(metric: Metric, job: Job) -> None:
             f"metric '{metric.name}' cannot decide, a constant answer may have the best: log_loss weighs "
             "confidence and answers together."
         )
-    asks = not job.arms or any("prompter" in METHODS.get(arm).models for arm in job.arms)
-    if isinstance(metric, OfProbabilities) and asks and endpoint_of(job.base_model) is not None:
+    if isinstance(metric, OfProbabilities) and endpoints(job):
         raise JobError(
             f"metric '{metric.name}' needs probabilities, and an endpoint gives none: choose accuracy or "
-            "macro_f1, or a base_model with weights."
+            "macro_f1, or prompt a model with weights."
         )
 
 

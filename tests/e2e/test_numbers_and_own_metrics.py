@@ -63,6 +63,27 @@ def test_a_share_above_one_is_no_target(quick: Any, tmp_path: Path) -> None:
         tw.run(table, target="label", arms=["majority", "tfidf"], verdict={"target_score": 85})
 
 
+def test_a_metric_that_a_constant_answer_may_win_decides_nothing(quick: Any, tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", ROWS)
+    with pytest.raises(JobError, match=r"'calibration_error' cannot decide.*log_loss"):
+        tw.run(table, target="label", arms=["majority", "tfidf"], metric="calibration_error")
+
+
+def test_probabilities_are_not_asked_of_an_endpoint_that_gives_none(quick: Any, tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", ROWS)
+    asked = {"prompt_model": "openai:m@http://localhost:1/v1", "metric": "log_loss"}
+    with pytest.raises(JobError, match="'log_loss' needs probabilities, and an endpoint gives none"):
+        tw.run(table, target="label", arms=["majority", "tfidf", "zero_shot"], **asked)
+
+
+def test_a_log_loss_may_decide(quick: Any, tmp_path: Path) -> None:
+    settings = settings_of(quick, arms=["majority", "tfidf", "probe"], metric="log_loss")
+    run = tw.run(write_csv(tmp_path / "t.csv", ROWS), target="label", output=tmp_path / "run", **settings)
+    evidence = evidence_of(run)
+    assert evidence["error"] and run.verdict.recommended_method != "majority"
+    assert [row["source"] for row in evidence["power"]] == ["observed"]
+
+
 OWN = '''
 def profit(answers, targets):
     """10 for a right refund, 1 for another right answer, -2 for a wrong one."""

@@ -220,19 +220,10 @@ def test_a_field_that_few_groups_hold_has_no_interval(table, answered) -> None:
     targets = ['{"city": "Bonn", "day": "1"}', '{"city": "Kiel", "day": "2"}'] * 15
     answers = answered([*targets[:12], *['{"city": "Ulm", "day": "1"}'] * 18])
     fields = ["city", "day"]
-    for groups, known in ((3, False), (10, True)):
-        rows = table(targets, [f"g{row % groups}" for row in range(30)])
+    for each, known in ((10, False), (3, True)):
+        rows = table(targets, [f"g{row // each}" for row in range(30)])
         found = field_estimates(METRICS.get("field_f1"), answers, rows, fields, method="m", resamples=500)
         assert [one.low is not None for one in found] == [known, known]
-
-
-def test_a_resample_without_a_field_does_not_count_as_a_wrong_one(table, answered) -> None:
-    targets = ['{"city": "Bonn"}'] * 94 + ['{"city": "Bonn", "day": "1"}'] * 6
-    answers = answered([*targets[:99], '{"city": "Bonn", "day": "2"}'])
-    found = field_estimates(
-        METRICS.get("field_f1"), answers, table(targets), ["city", "day"], method="m", resamples=4000
-    )
-    assert found[1].value == pytest.approx(5 / 6) and found[1].low > 0
 
 
 def test_a_rare_label_of_a_set_has_no_say_in_an_interval_of_the_mean_over_labels(table, answered) -> None:

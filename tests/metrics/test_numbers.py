@@ -44,6 +44,14 @@ def test_answers_are_rounded_for_kappa_only_where_targets_are_whole() -> None:
     assert value("quadratic_kappa", ["1.2", "2.4", "2.6"], real) < 1.0
 
 
+@pytest.mark.parametrize("unit", [1e-7, 1.0, 1e7])
+def test_agreement_does_not_depend_on_the_unit_of_the_numbers(unit: float) -> None:
+    targets = [repr(unit * number) for number in (1.5, 2.25, 4.0)]
+    assert value("quadratic_kappa", targets, targets) == pytest.approx(1.0)
+    same = [repr(unit * 2.1)] * 3
+    assert value("quadratic_kappa", same, same) == 0
+
+
 def test_an_answer_without_a_number_is_as_wrong_as_the_range_allows() -> None:
     assert value("mae", [None, "2"], ["2", "2"], ("1", "5")) == (5 - 2) / 2
 

@@ -336,7 +336,8 @@ def differences(
         return right[0] - right[1]
     labels = () if metric.open else sorted({str(row.target) for row in rows.values()})
     ours, theirs = (row_scores(metric, given, examples, labels) for given in (a, b))
-    return ours - theirs
+    found: NDArray[np.float64] = ours - theirs
+    return found
 
 
 def spread(
