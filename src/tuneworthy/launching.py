@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +28,23 @@ from tuneworthy.data.loading import load
 from tuneworthy.data.lockbox import ledger_path, read_openings, record
 from tuneworthy.data.splits import choose_protocol, make_split
 from tuneworthy.launchers import LAUNCHERS, OVER, Handle, Launcher, Parcel, Status, Terms
-from tuneworthy.launchers.archive import Manifest, read_manifest, same_files, unpack
+from tuneworthy.launchers.archive import Manifest, is_empty, read_manifest, same_files, unpack
 from tuneworthy.launchers.bundle import write_bundle
-from tuneworthy.launchers.handles import BUNDLE, find, folder_of, keep, place
+from tuneworthy.launchers.handles import (
+    BUNDLE,
+    find,
+    folder_of,
+    is_as_brought,
+    keep,
+    keep_brought,
+    place,
+)
 from tuneworthy.launchers.terms import Wanted, require, terms_of
 from tuneworthy.models.catalogue import catalogue
 from tuneworthy.models.machines import read_market
 from tuneworthy.models.resolve import at_hand
 from tuneworthy.planning import plan_job
+from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.search.settings import check_search
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.curve import check_curve
@@ -222,19 +232,19 @@ def fetch(handle: Handle, archive: Path | None = None, output: Path | None = Non
         raise LaunchError(
             f"the job ended before it had a run folder: {manifest.told or 'look at its --logs'}"
         )
-    run = output or Path(handle.run)
-    was_here = run.exists() and same_files(run, manifest)
+    run = (output or Path(handle.run)).resolve()
+    if run.exists() and not run.is_dir():
+        raise RunFolderError(f"{run} is a file, where the run folder would be: name another --output.")
+    was_here = same_files(run, manifest)
     if not was_here:
-        if (
-            run.exists()
-            and any(run.iterdir())
-            and (handle.fetched is None or (run / "verdict.json").exists())
-        ):
+        if not (is_empty(run) or is_as_brought(handle, run)):
             raise RunFolderError(f"{run} holds other files than this run: name another --output.")
-        unpack(archive, run)
+        with RunFolder(run) if run.exists() else nullcontext():  # nobody goes on with it meanwhile
+            unpack(archive, run)
     record(ledger_path(), read_openings(run / "lockbox.jsonl"))
+    keep_brought(handle, run, manifest)
     keep(handle.model_copy(update={"fetched": file_digest(archive)}))
-    return Fetched(run=str(run), manifest=manifest, was_here=was_here)
+    return Fetched(run=str(output or handle.run), manifest=manifest, was_here=was_here)
 
 
 def _asked(handle: Handle) -> Launcher:

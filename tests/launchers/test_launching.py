@@ -17,6 +17,7 @@ from tuneworthy.launchers import LAUNCHERS, Handle, Parcel, Status, Terms, Where
 from tuneworthy.launchers.archive import pack, same_files
 from tuneworthy.launchers.bundle import read_bundle
 from tuneworthy.launchers.handles import BUNDLE, folder_of, keep, known, named
+from tuneworthy.runfolder.folder import RunFolder
 
 
 class NoOptions(Frozen):
@@ -151,6 +152,53 @@ def test_another_jobs_archive_is_not_taken(elsewhere: Elsewhere, tmp_path: Path)
     assert not Path(elsewhere.handle.run).exists()
 
 
+def stopped(elsewhere: Elsewhere, place: Path) -> Path:
+    """An archive of the same job, stopped before its verdict."""
+    shutil.copytree(elsewhere.run, place / "part")
+    (place / "part" / "verdict.json").unlink()
+    pack(
+        place / "part",
+        place / "part.tar.gz",
+        elsewhere.handle.parcel.digest,
+        "stopped",
+        "it was stopped",
+        1.0,
+    )
+    return place / "part.tar.gz"
+
+
+@pytest.mark.parametrize("name", ["mine.txt", ".hidden", "units/abc/model.bin"])
+def test_a_folder_with_anything_else_is_never_replaced_however_often_it_is_fetched(
+    name: str, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    keep(elsewhere.handle)
+    part, precious = stopped(elsewhere, tmp_path), Path("precious")
+    launching.fetch(elsewhere.handle, part, Path("runs/two"))
+    for folder in (precious, Path("runs/two")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine")
+        for _ in range(2):
+            with pytest.raises(RunFolderError, match="name another --output"):
+                launching.fetch(named(elsewhere.handle.name), elsewhere.archive, folder)
+        assert (folder / name).read_text() == "mine"
+
+
+def test_a_run_that_goes_on_here_is_not_fetched_over(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    keep(elsewhere.handle)
+    launching.fetch(elsewhere.handle, stopped(elsewhere, tmp_path), Path("runs/two"))
+    again = named(elsewhere.handle.name)
+    with RunFolder(Path("runs/two")), pytest.raises(RunFolderError, match="in use"):
+        launching.fetch(again, elsewhere.archive, Path("runs/two"))
+    assert launching.fetch(again, elsewhere.archive, Path("runs/two")).was_here is False
+
+
+def test_a_file_is_no_run_folder(elsewhere: Elsewhere) -> None:
+    keep(elsewhere.handle)
+    Path("afile").write_text("mine")
+    with pytest.raises(RunFolderError, match="is a file"):
+        launching.fetch(elsewhere.handle, elsewhere.archive, Path("afile"))
+
+
 def test_a_fetch_replaces_nothing_but_what_a_fetch_has_brought(elsewhere: Elsewhere, tmp_path: Path) -> None:
     keep(elsewhere.handle)
     Path("runs/toy").mkdir(parents=True)
@@ -158,10 +206,6 @@ def test_a_fetch_replaces_nothing_but_what_a_fetch_has_brought(elsewhere: Elsewh
     with pytest.raises(RunFolderError, match="name another --output"):
         launching.fetch(elsewhere.handle, elsewhere.archive)
     assert Path("runs/toy/mine.txt").read_text() == "mine"
-    shutil.copytree(elsewhere.run, tmp_path / "part")
-    (tmp_path / "part" / "verdict.json").unlink()
-    digest = elsewhere.handle.parcel.digest
-    pack(tmp_path / "part", tmp_path / "part.tar.gz", digest, "stopped", "it was stopped", 1.0)
-    launching.fetch(elsewhere.handle, tmp_path / "part.tar.gz", Path("runs/two"))
+    launching.fetch(elsewhere.handle, stopped(elsewhere, tmp_path), Path("runs/two"))
     done = launching.fetch(named(elsewhere.handle.name), elsewhere.archive, Path("runs/two"))
     assert (Path(done.run) / "verdict.json").exists() and not done.was_here

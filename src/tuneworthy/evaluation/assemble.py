@@ -329,15 +329,14 @@ def differences(
     """What one arm's row has more than the other's, in the order of the answers: 1, 0 or -1 of labels."""
     examples = [rows[prediction.example_id] for prediction in a]
     if not metric.open and not isinstance(metric, MeanOverRows):
-        right = [
-            np.array([given.value == row.target for given, row in zip(answers, examples, strict=True)], float)
-            for answers in (a, b)
+        found = [
+            (x.value == row.target) - float(y.value == row.target)
+            for x, y, row in zip(a, b, examples, strict=True)
         ]
-        return right[0] - right[1]
+        return np.array(found, dtype=np.float64)
     labels = () if metric.open else sorted({str(row.target) for row in rows.values()})
     ours, theirs = (row_scores(metric, given, examples, labels) for given in (a, b))
-    found: NDArray[np.float64] = ours - theirs
-    return found
+    return np.asarray(ours - theirs, dtype=np.float64)
 
 
 def spread(

@@ -11,7 +11,7 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from typing import Any, Literal
 from tuneworthy.core.errors import LaunchError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.hashing import file_digest
+from tuneworthy.runfolder.folder import OWNER
 
 ARCHIVE, MANIFEST, INSIDE = "run.tar.gz", "manifest.json", "run"
 LARGEST_MANIFEST = 64 * 2**20  # bytes
@@ -124,7 +125,12 @@ def unpack(archive: Path, run: Path) -> Manifest:
         old = run.with_name(f".{run.name}.{os.getpid()}.before")
         if run.exists():
             run.rename(old)
-        aside.rename(run)
+        try:
+            aside.rename(run)
+        except OSError:
+            if old.exists():
+                old.rename(run)
+            raise
         shutil.rmtree(old, ignore_errors=True)
         return manifest
     except BROKEN as error:
@@ -139,6 +145,25 @@ def same_files(run: Path, manifest: Manifest) -> bool:
     return set(here) == set(manifest.files) and all(
         file_digest(path) == manifest.files[name].sha256 for name, path in here.items()
     )
+
+
+def is_empty(run: Path) -> bool:
+    """Whether a folder is not there, or holds a lock at most."""
+    return not _paths(run)
+
+
+def is_untouched(run: Path, files: Mapping[str, Content]) -> bool:
+    """Whether a folder holds these files and nothing else, hidden files and links among it."""
+    return _paths(run) == set(files) and all(
+        not (run / name).is_symlink() and file_digest(run / name) == content.sha256
+        for name, content in files.items()
+    )
+
+
+def _paths(run: Path) -> set[str]:
+    """Everything in a folder but the lock of a run, and the folders that hold it."""
+    found = (path for path in run.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {path.relative_to(run).as_posix() for path in found} - {".lock", OWNER}
 
 
 class _Bounded(io.RawIOBase):
