@@ -12,25 +12,49 @@ import typer.main
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from tuneworthy.checks import CHECKS
+from tuneworthy.checks.conflicting_labels import BLOCKING_SHARE
 from tuneworthy.cli.main import app
 from tuneworthy.core.job import Job
 from tuneworthy.methods import METHODS
 from tuneworthy.tasks import TASKS
 
 TARGET = Path(__file__).with_name("cli.md")
+BLOCKING = {"TW002": f"from {BLOCKING_SHARE:.0%} of the rows on", "TW005": "always"}
 PREAMBLE = """\
 # The command line and the job file
 
 Written by `docs/generate_cli.py` from the code; do not edit. In the tables "–" is a value that is not set;
 "..." after an option means that it may be repeated. Every verb has `-h`, `--help`; `tuneworthy --version`
 prints the version. Exit codes: 0 done, 1 `check` found a fault that blocks training or an export does not
-answer as its fit, 2 your mistake (one sentence on standard error), 130 stopped from the keyboard; anything
-else is a bug."""
+answer as its fit, 2 your mistake (one sentence on standard error), 130 stopped from the keyboard, 143 ended
+by SIGTERM or a time limit (the same command goes on); anything else is a bug."""
+VARIABLES = """\
+## Environment variables
+
+| variable | what it does |
+| --- | --- |
+| `TUNEWORTHY_CACHE` | where models are kept; else `tuneworthy` in `XDG_CACHE_HOME` or `~/.cache` |
+| `TUNEWORTHY_WORKSPACE` | where runs, launched jobs and the ledger are kept; else `runs` here |
+| `TUNEWORTHY_API_KEY` | the key of an endpoint that is prompted |
+| `TUNEWORTHY_SERVE_KEY` | the key that `tuneworthy serve` asks its clients for |
+
+Keys of clouds, hubs and trackers are read where their own clients look for them."""
 JOB = """\
 ## The job file
 
 YAML 1.2. What stands before a dot is a section; unknown keys are errors. `tuneworthy init data.csv` writes
 a short job, `tuneworthy schema` prints the JSON Schema, `--set key=value` overrides one field for one run."""
+METRIC = """\
+## What `metric` may name
+
+The first one decides where `metric` is `auto` (of a classification macro_f1, when one label holds 80% of the
+rows); the others are measured beside it. A function of your own is `my_metrics.py:profit`."""
+CHECK = """\
+## The checks
+
+`--accept CODE` goes on in spite of a finding, `--mute CODE` leaves a check out. A finding that blocks
+ends a run before anything is trained."""
 METHOD = """\
 ## The parameters of the methods
 
@@ -40,7 +64,8 @@ Each method's parameters are a section of the job file, `lora: {rank: 16}`, or `
 def render() -> str:
     """The whole page."""
     root = typer.main.get_command(app)
-    parts = [PREAMBLE, "## Verbs", *verbs(root, "tuneworthy"), JOB, *job_fields(), METHOD, *parameters()]
+    parts = [PREAMBLE, VARIABLES, "## Verbs", *verbs(root, "tuneworthy"), JOB, *job_fields()]
+    parts += [METRIC, metrics(), CHECK, checks(), METHOD, *parameters()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -97,6 +122,27 @@ def job_fields() -> Iterator[str]:
         elif name != "methods":
             rows.append(field_row(name, field, Job.model_json_schema()["properties"][name]))
     yield table(("field", "default", "values", "meaning"), rows)
+
+
+def metrics() -> str:
+    """The table of the metrics of each task."""
+    rows = [(f"`{name}`", ", ".join(f"`{one}`" for one in TASKS.get(name).metrics)) for name in TASKS.names()]
+    return table(("task", "metrics"), rows)
+
+
+def checks() -> str:
+    """The table of all checks in the order of their codes."""
+    known = sorted((CHECKS.get(name) for name in CHECKS.names()), key=lambda check: check.code)
+    rows = [
+        (
+            f"`{check.code}`",
+            check.title,
+            BLOCKING.get(check.code, ""),
+            ", ".join(["slow"] * check.slow + [f"needs the {check.needs}"] * bool(check.needs)),
+        )
+        for check in known
+    ]
+    return table(("code", "looks for", "blocks", "remarks"), rows)
 
 
 def parameters() -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuneworthy import steps
 from tuneworthy.checks import run_checks
-from tuneworthy.core.errors import JobError, MissingExtraError
+from tuneworthy.core.errors import DataError, JobError, MissingExtraError
 from tuneworthy.core.finding import Finding
 from tuneworthy.core.job import Job
 from tuneworthy.data.loading import Loaded, load
@@ -19,11 +19,17 @@ from tuneworthy.tasks import TASKS, form_of
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A table's findings, and the rows they speak of."""
+    """A table's findings, and the rows they speak of.
+
+    Attributes:
+        data, table, findings: rows, the table they come from, and what was found.
+        refused: why the main job would not begin with these rows, such as too few; None where it would.
+    """
 
     data: Loaded
     table: Table
     findings: tuple[Finding, ...]
+    refused: str | None = None
 
     @property
     def blocking(self) -> tuple[Finding, ...]:
@@ -75,9 +81,14 @@ def check_job(
             f"no check has the code '{min(unknown)}': known: {', '.join(f.code for f in findings)}."
         )
     task, rows = TASKS.get(job.task), data.trainable()
-    if task.open:  # targets that the task cannot read stop the main job, and no check looks at them
+    refused = None
+    try:
         task.check_examples(rows)
+    except DataError as error:
+        if task.open:  # targets that the task cannot read: no check has looked at them
+            raise
+        refused = str(error)
     if rows:  # and so do a JSON Schema, a metric or a prompt that cannot be used on these rows
         with suppress(MissingExtraError):  # of a metric, whose library the checks do not need
             steps.ask(job, task, rows, data.json_schema)
-    return Checked(data, table, tuple(findings))
+    return Checked(data, table, tuple(findings), refused)

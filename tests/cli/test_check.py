@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from toy import toy_rows, write_csv
 from tuneworthy.cli.main import app
-from tuneworthy.core.errors import TuneworthyError
+from tuneworthy.core.errors import DataError, TuneworthyError
 
 BAD = [
     *toy_rows(60),
@@ -61,6 +61,22 @@ def test_a_table_that_blocks_training_exits_with_1(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["check", str(write_csv(tmp_path / "c.csv", conflicting))])
     assert done.exit_code == 1
     assert "blocks training" in done.output
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([{"text": row["text"], "label": "refund"} for row in toy_rows(30)], "every row has the same label"),
+        (toy_rows(4), "4 labelled rows are too few"),
+    ],
+)
+def test_a_table_that_a_run_would_not_take_is_examined_and_refused(
+    rows: list[dict[str, str]], told: str, tmp_path: Path
+) -> None:
+    table = write_csv(tmp_path / "t.csv", rows)
+    done = CliRunner().invoke(app, ["check", str(table), "--target", "label", "--json"])
+    assert isinstance(done.exception, DataError) and told in str(done.exception)
+    assert json.loads(done.stdout)
 
 
 def test_fixing_mends_what_is_safe_and_lists_it(table: Path, tmp_path: Path) -> None:
