@@ -1,5 +1,6 @@
 """The process that computes may die at any time: the answers are the same, and none is lost."""
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -67,6 +68,26 @@ def test_texts_that_kill_two_processes_are_given_up_and_the_next_ones_answered(
     with pytest.raises(RuntimeError, match="and so did the one before it"):
         computer.predict("probe", ["poison"])
     assert computer.predict("probe", TEXTS) == before
+
+
+def test_a_restart_that_fails_is_tried_again_by_the_next_request(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(runs["probe"], tmp_path / "run")
+    computer = Computer({"probe": final_fit(tmp_path / "run")}, 1)
+    computer.start()
+    try:
+        before = computer.predict("probe", TEXTS)
+        [first] = computing()
+        first.kill()
+        (tmp_path / "run" / "units").rename(tmp_path / "away")
+        with pytest.raises(RunFolderError, match="is missing, or was damaged"):
+            computer.predict("probe", TEXTS)
+        assert computing() == []
+        (tmp_path / "away").rename(tmp_path / "run" / "units")
+        assert computer.predict("probe", TEXTS) == before
+    finally:
+        computer.stop()
 
 
 def test_a_fit_that_cannot_be_loaded_is_one_sentence(runs: dict[str, Path], tmp_path: Path) -> None:

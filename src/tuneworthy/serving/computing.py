@@ -54,7 +54,7 @@ class Computer:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Starts the process and waits until every fit is in memory.
+        """Starts the process and waits until every fit is in memory; none is left where that fails.
 
         Raises:
             TuneworthyError: a fit cannot be loaded.
@@ -69,8 +69,11 @@ class Computer:
         )
         try:
             self._asked(self.order)
-        except _DiedError as error:
-            raise RuntimeError(f"{error}, while the models were loaded") from None
+        except BaseException as error:
+            self.stop()  # one without models would answer nothing; the next request starts another
+            if isinstance(error, _DiedError):
+                raise RuntimeError(f"{error}, while the models were loaded") from None
+            raise
 
     def predict(self, name: str, texts: Sequence[str]) -> list[Prediction]:
         """Predictions of one fit, in order.
