@@ -6,7 +6,7 @@ import pytest
 
 from launched import OPTIONS, toy_job, wanted
 from tuneworthy import launching
-from tuneworthy.core.errors import JobError
+from tuneworthy.core.errors import JobError, TuneworthyError
 from tuneworthy.launchers.terms import SECRET
 
 
@@ -16,13 +16,18 @@ from tuneworthy.launchers.terms import SECRET
         ({"max_cost": 1.0}, r"2\.0 h of L4 cost up to \$2\.25, more than --max-cost 1: .*--time-limit 53m"),
         ({"time_limit": "3"}, "--time-limit should be a time such as"),
         ({"instance": "B999"}, "no price is known of B999: say --price"),
+        ({"max_cost": float("inf")}, "--max-cost should be an amount of US dollars, got inf"),
+        ({"price": float("nan")}, "--price should be an amount of US dollars, got nan"),
+        ({"output": Path("toy.csv")}, r"toy\.csv cannot be written \(Not a directory: a file is where"),
         ({"options": ("clod=aws",)}, "no such option: "),
         ({"options": ("disk_gb=few",)}, "--with disk_gb"),
         ({"options": ("spot",)}, "write it as key=value"),
     ],
 )
-def test_terms_that_cannot_be_met_are_one_sentence(changes: dict[str, object], told: str) -> None:
-    with pytest.raises(JobError, match=told):
+def test_terms_that_cannot_be_met_are_one_sentence(
+    changes: dict[str, object], told: str, unexamined: None
+) -> None:
+    with pytest.raises(TuneworthyError, match=told):
         launching.dry_run(toy_job(), wanted("skypilot", **changes))
 
 

@@ -17,6 +17,7 @@ from tuneworthy.launchers import Price, Terms
 from tuneworthy.models.machines import MACHINES, Market
 
 Say = Callable[[str], None]
+MOST_USD = 1e9  # what is more, or infinite, is no amount that anybody allows
 # user:password@ before a host, with or without a scheme, or a token in its place; an image's digest is none.
 SECRET = re.compile(r"(?:^|://)[^/]*:[^/]*@(?!sha256:)|\bhttps?://[^/]*@")
 
@@ -72,12 +73,16 @@ def terms_of(launcher: Place, wanted: Wanted, market: Market) -> Terms:
     """The terms of a launch.
 
     Raises:
-        JobError: the time is none, no price is known, an option is wrong, or the whole time costs too much.
+        JobError: time or money is none, no price is known, an option is wrong, or the whole time costs too
+            much.
     """
     try:
         seconds = seconds_of(wanted.time_limit)
     except ValueError as error:
         raise JobError(f"--time-limit should be {error}, got '{wanted.time_limit}'.") from None
+    for option, usd in (("--max-cost", wanted.max_cost), ("--price", wanted.price)):
+        if usd is not None and not 0 <= usd <= MOST_USD:
+            raise JobError(f"{option} should be an amount of US dollars, got {usd:g}.")
     instance = wanted.instance or launcher.instance
     price = _price(launcher, instance, wanted.price, market)
     terms = Terms(
@@ -125,8 +130,8 @@ def _options(launcher: Place, given: Sequence[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if SECRET.search(value or text):
             raise JobError(
-                f"--with {key if equals else '...'}: a URL with a user or a password would be printed and kept: "
-                "name the bare URL, and keep the secret where the client that opens it looks for it, such as "
+                f"--with {key if equals else '...'}: a URL with a user or a password would be printed and "
+                "kept: name the bare URL, and keep the secret where the client that opens it looks, such as "
                 "RAY_AUTH_TOKEN, or fsspec's configuration for storage."
             )
         if not equals:
