@@ -17,6 +17,7 @@ from tuneworthy.exporters.gate import USUAL_ROWS, choose_rows, examine
 from tuneworthy.refitting import final_fit, fit_at, likeness
 from tuneworthy.reports.contents import load_contents
 from tuneworthy.reports.model_card import render_card
+from tuneworthy.runfolder.disk import make_folder
 from tuneworthy.runfolder.folder import Listener, to_json, write_text
 from tuneworthy.units.refit import Refit
 
@@ -161,7 +162,7 @@ def _export(exporter: Exporter, subject: Subject, target: Path, rows: int, say: 
     partial = target.with_name(f".{name}.{os.getpid()}.partial")
     failed = target.with_name(f"{name}.failed.json")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    make_folder(partial)
     try:
         say(f"{name}: writing")
         exporter.write(subject, partial)

@@ -44,6 +44,7 @@ from tuneworthy.models.catalogue import catalogue
 from tuneworthy.models.machines import read_market
 from tuneworthy.models.resolve import at_hand
 from tuneworthy.planning import plan_job
+from tuneworthy.runfolder.disk import unwritable
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.search.settings import check_search
 from tuneworthy.tasks import TASKS, form_of
@@ -278,7 +279,11 @@ def _prepare(job: Job, wanted: Wanted, bundle: Path) -> Prepared:
     )
     run = wanted.output or default_folder(job, data)
     handle_name = f"{run.name}-{wanted.launcher}"
-    if run.exists() and any(run.iterdir()) and getattr(find(handle_name), "fetched", None) is None:
+    try:
+        taken = run.exists() and any(run.iterdir())
+    except OSError as error:
+        raise unwritable(run, error) from error
+    if taken and getattr(find(handle_name), "fetched", None) is None:
         raise RunFolderError(f"{run} holds a run already: go on with it there, or name another --output.")
     fingerprint = address(sorted(split.test_ids))
     past = [one for one in read_openings(ledger_path()) if one.fingerprint == fingerprint]

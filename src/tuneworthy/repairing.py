@@ -14,6 +14,7 @@ from tuneworthy.core.turn_marks import apart
 from tuneworthy.data.readers import read_table
 from tuneworthy.data.safe_csv import csv_text, plain
 from tuneworthy.data.table import Table
+from tuneworthy.runfolder.disk import make_folder
 from tuneworthy.runfolder.folder import write_text
 
 CHANGES = ("row", "column", "before", "after", "rule")
@@ -53,11 +54,12 @@ def fix(checked: Checked, output: Path) -> tuple[list[Change], int]:
 
     Raises:
         DataError: a file of that name is there already.
+        RunFolderError: the folder cannot be made.
     """
     changes = _safe_changes(checked)
     proposals = _proposals(checked)
     _refuse_overwriting(output, ("clean.csv", "changes.csv", "review.csv"))
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     _write_table(checked.table, changes, output / "clean.csv")
     write_text(output / "changes.csv", _changes_csv(changes))
     write_text(output / "review.csv", csv_text(REVIEW, proposals))
@@ -78,6 +80,7 @@ def apply_review(checked: Checked, review: Path, output: Path) -> tuple[list[Cha
 
     Raises:
         DataError: the review does not belong to this table, or a file would be overwritten.
+        RunFolderError: the folder cannot be made.
     """
     safe = _safe_changes(checked)
     decided = _decisions(checked, review, safe)
@@ -87,7 +90,7 @@ def apply_review(checked: Checked, review: Path, output: Path) -> tuple[list[Cha
     changes = [*kept, *(c for c in decided if not c.column or c.row not in gone)]
     names = ("reviewed.csv", "reviewed_changes.csv")
     _refuse_overwriting(output, names)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     _write_table(checked.table, changes, output / names[0])
     write_text(output / names[1], _changes_csv(changes))
     return changes, len(decided)

@@ -212,6 +212,8 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "a label with one row": (["run", "rare.csv", "--input", "text", "--target", "label"], "single row"),
     "an unknown model": (["run", "toy.csv", "--set", "base_model=smollm"], "smollm2-135m"),
     "a run that is none": (["report", "runs/none"], "run"),
+    "pages over a file": (["ui", "--runs", "toy.csv"], "toy.csv cannot be written (Not a directory: a file"),
+    "a fix into a file": (["check", "toy.csv", "--fix", "--output", "toy.csv"], "a file is where a folder"),
     "a tuned arm alone": (["run", "toy.csv", "--arms", "lora"], "untuned"),
 }
 

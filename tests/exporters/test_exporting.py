@@ -4,18 +4,20 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 import tuneworthy as tw
 from tuneworthy.cli.main import app
-from tuneworthy.core.errors import JobError, NotFoundError, ParityError
+from tuneworthy.core.errors import JobError, NotFoundError, ParityError, RunFolderError
 from tuneworthy.core.example import Example
 from tuneworthy.exporters import EXPORTERS, Side, Subject, Tolerance
 from tuneworthy.exporters import asking as asking_module
 from tuneworthy.exporters.asking import ask
-from tuneworthy.exporting import PASSPORT, Wanted, export_run, tools_of, verify
+from tuneworthy.exporting import PASSPORT, Wanted, _export, export_run, tools_of, verify
 from tuneworthy.refitting import final_fit
 
 ROWS = 12
@@ -59,6 +61,14 @@ def broken() -> Iterator[str]:
 def exported(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     [done] = tw.open_run(finished_run).export("sklearn", output=tmp_path_factory.mktemp("out"), rows=ROWS)
     return done.folder
+
+
+def test_a_file_where_the_folder_should_be_is_one_sentence(tmp_path: Path) -> None:
+    nothing: Any = SimpleNamespace(refit=None)  # the folder is made before anything is asked of a fit
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(RunFolderError, match=r"out cannot be written .* a file is where a folder should be"):
+        _export(EXPORTERS.get("sklearn"), nothing, tmp_path / "out" / "sklearn", ROWS, print)
+    assert (tmp_path / "out").read_text() == "mine"
 
 
 def test_what_fails_the_gate_leaves_no_artefact_and_what_the_gate_saw(

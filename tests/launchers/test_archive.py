@@ -1,6 +1,7 @@
 """What comes back is taken whole and verified, or not at all."""
 
 import gzip
+import hashlib
 import io
 import tarfile
 from collections.abc import Callable
@@ -8,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tuneworthy.core.errors import LaunchError
-from tuneworthy.launchers.archive import LARGEST_READ, Manifest, pack, read_manifest, same_files, unpack
+from tuneworthy.core.errors import LaunchError, RunFolderError
+from tuneworthy.launchers.archive import (
+    LARGEST_READ,
+    Content,
+    Manifest,
+    pack,
+    read_manifest,
+    same_files,
+    unpack,
+)
 
 
 @pytest.fixture
@@ -115,6 +124,39 @@ def test_what_is_no_archive_is_one_sentence(tmp_path: Path, content: bytes) -> N
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(LaunchError, match="no whole archive"):
         read_manifest(tmp_path / "x")
+
+
+def crafted(path: Path, manifest: bytes, names: tuple[str, ...] = ()) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in (("manifest.json", manifest), *((f"run/{name}", b"") for name in names)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("x" * 300,), (".",)], ids=["both", "long", "dot"])
+def test_names_that_cannot_be_files_are_one_sentence_and_nothing_is_left(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    content = Content(size=0, sha256=hashlib.sha256(b"").hexdigest())
+    manifest = Manifest(bundle="b", state="finished", files=dict.fromkeys(names, content))
+    archive = crafted(tmp_path / "x", manifest.model_dump_json().encode(), names)
+    with pytest.raises(LaunchError, match="no whole archive"):
+        unpack(archive, tmp_path / "here" / "run")
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_a_manifest_too_deep_to_read_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(LaunchError, match="no whole archive"):
+        read_manifest(crafted(tmp_path / "x", b"[" * 200_000))
+
+
+def test_a_place_that_cannot_be_written_is_not_the_archives_fault(run: Path, tmp_path: Path) -> None:
+    pack(run, tmp_path / "run.tar.gz", "abc", "finished", "", 1.0)
+    (tmp_path / "here").write_text("a file")
+    with pytest.raises(RunFolderError, match="a file is where a folder should be"):
+        unpack(tmp_path / "run.tar.gz", tmp_path / "here" / "run")
 
 
 def test_a_newer_archive_replaces_an_older_one_whole(run: Path, tmp_path: Path) -> None:

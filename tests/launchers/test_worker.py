@@ -12,7 +12,7 @@ import pytest
 from launched import Elsewhere, toy_job
 from tuneworthy.launchers import worker
 from tuneworthy.launchers.archive import read_manifest
-from tuneworthy.launchers.bundle import write_bundle
+from tuneworthy.launchers.bundle import _script, write_bundle
 
 
 def test_the_worker_says_whether_it_is_the_package_that_was_sent(elsewhere: Elsewhere) -> None:
@@ -28,6 +28,30 @@ def test_the_log_shows_how_far_it_is_and_the_verdict(elsewhere: Elsewhere) -> No
     assert manifest.state == "finished" and manifest.bundle == elsewhere.handle.parcel.digest
     assert (elsewhere.opt_ml / "checkpoints" / "run.tar.gz").exists()
     assert not (elsewhere.opt_ml / "output" / "failure").exists()
+
+
+def test_the_time_that_installing_takes_is_part_of_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "start.sh").write_text(_script("tuneworthy.whl"))
+    (tmp_path / "python").write_text(
+        '#!/bin/sh\ncase "$*" in *" --is "*) exit 1;; *" pip "*) sleep 1.5;; *) echo "$@";; esac\n'
+    )
+    (tmp_path / "python").chmod(0o755)
+    command = ["sh", str(tmp_path / "start.sh"), "--work", "work", "--out", "out", "--limit", "600"]
+    environ = {**os.environ, "PYTHON": str(tmp_path / "python")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, check=True)
+    limits: list[float | None] = []
+    monkeypatch.setattr(worker, "run_bundle", lambda *given: limits.append(given[3]) or 0)
+    assert worker.main(done.stdout.split()[2:]) == 0
+    assert limits[0] is not None and limits[0] < 598  # it has installed twice
+
+
+def test_a_limit_without_a_beginning_is_whole_and_one_that_is_over_ends_at_once() -> None:
+    now = time.time()
+    assert worker.time_left(600, None) == 600 and worker.time_left(None, now) is None
+    assert worker.time_left(600, now - 5000) == 1
+    assert worker.time_left(600, now + 5000) == 600  # a clock that was set back
 
 
 def test_a_job_that_cannot_be_run_says_why_and_leaves_an_archive(

@@ -1,13 +1,18 @@
 """A run that writes texts, behind `transformers serve`, asked by OpenAI's client and LangChain's."""
 
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import openai
+import psutil
 import pytest
 
 import tuneworthy as tw
@@ -214,17 +219,48 @@ def test_other_engines_are_started_with_their_own_words(
     (tmp_path / "model.gguf").touch()
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     started = Engine(engine, tmp_path, "name")
-    started._process.wait(10)
+    started._process.wait(60)
     said = started.last_words()
     assert "--host 127.0.0.1" in said and f"--port {started.port}" in said and "name" in said
     assert ("model.gguf" in said) == (engine == "llamacpp")
     started.stop()
 
 
+START_AND_WAIT = """
+import pathlib, sys, time
+from tuneworthy.serving.engines import Engine
+engine = Engine("vllm", pathlib.Path(sys.argv[1]), "name")
+time.sleep(600)
+"""
+
+
+def test_an_engine_does_not_outlive_a_server_that_is_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program, told = tmp_path / "vllm", tmp_path / "pid"
+    program.write_text(f"#!/bin/sh\necho $$ > {told}.part\nmv {told}.part {told}\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    server = subprocess.Popen([sys.executable, "-c", START_AND_WAIT, str(tmp_path)])
+    try:
+        until = time.monotonic() + 120
+        while not told.exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        engine = psutil.Process(int(told.read_text()))
+    finally:
+        server.kill()
+        server.wait()
+    try:
+        engine.wait(60)
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            engine.kill()
+
+
 def test_an_engine_that_died_is_told_by_health(chat: Any, client: openai.OpenAI) -> None:
     engine = chat.server.service.chats.runs["writer"].engine
     assert chat.client.get("/health").status_code == 200
-    engine._process.kill()
+    engine.kill()
     engine._process.wait()
     assert chat.client.get("/health").status_code == 503
     with pytest.raises(openai.APIStatusError) as error:

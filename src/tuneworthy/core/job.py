@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from tuneworthy.core.duration import seconds_of
+from tuneworthy.core.errors import JobError
 from tuneworthy.core.evidence import Thresholds
 from tuneworthy.core.frozen import Frozen
 
@@ -266,7 +267,16 @@ class Job(Frozen):
     @field_validator("workers", mode="before")
     @classmethod
     def _is_a_number_or_a_cluster(cls, workers: object) -> object:
-        """A count, or something that can be an address: a misspelt `ray` is no host without a port."""
+        """A count, or something that can be an address: a misspelt `ray` is no host without a port.
+
+        Raises:
+            JobError: an address holds a user or a password, which is not repeated.
+        """
+        if isinstance(workers, str) and "@" in workers:
+            raise JobError(
+                "the address in workers holds a user or a password, which a run folder would keep: name the "
+                "bare address, and put the cluster's token into the environment as RAY_AUTH_TOKEN."
+            )
         counts = isinstance(workers, int) and not isinstance(workers, bool) and workers >= 1
         if workers is None or counts or (isinstance(workers, str) and is_cluster(workers)):
             return workers

@@ -259,6 +259,8 @@ def _in_words(error: ValidationError, where: _Where) -> JobError:
             f"{where(*path[:-1])}: {'data.path' if key == 'data' else key} is missing; add "
             f"'data: {{path: train.csv}}' with the path of your table."
         )
+    if isinstance(whole := context.get("error"), JobError):
+        return JobError(f"{where(*path)}: {whole}")  # its value is a secret
     got = describe(first["input"])
     bound = next((mark for mark in _BOUNDS if mark in context), None)
     if kind == "literal_error":

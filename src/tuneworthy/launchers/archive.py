@@ -19,6 +19,7 @@ from typing import Any, Literal
 from tuneworthy.core.errors import LaunchError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.hashing import file_digest
+from tuneworthy.runfolder.disk import NO_RIGHTS, NO_SPACE, make_folder, unwritable
 from tuneworthy.runfolder.folder import OWNER
 
 ARCHIVE, MANIFEST, INSIDE = "run.tar.gz", "manifest.json", "run"
@@ -27,7 +28,7 @@ LARGEST_READ = LARGEST_MANIFEST + 2**20  # bytes at a time: a header that asks f
 # A run is texts, which pack to a tenth, and weights, which hardly pack: what grows more is to fill a disk.
 MOST_GROWTH, SMALL = 200, 256 * 2**20
 End = Literal["finished", "stopped", "failed"]
-BROKEN = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError)
+BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, RecursionError)
 
 
 class Content(Frozen):
@@ -107,11 +108,12 @@ def unpack(archive: Path, run: Path) -> Manifest:
 
     Raises:
         LaunchError: the archive is damaged, or holds anything but the files that its manifest names.
+        RunFolderError: the run folder cannot be written.
     """
     aside = run.with_name(f".{run.name}.{os.getpid()}.fetching")
     shutil.rmtree(aside, ignore_errors=True)
+    make_folder(aside)
     try:
-        aside.mkdir(parents=True)
         with _opened(archive) as tar:
             manifest = _manifest(tar)
             _check_size(archive, manifest, aside)
@@ -134,6 +136,8 @@ def unpack(archive: Path, run: Path) -> Manifest:
         shutil.rmtree(old, ignore_errors=True)
         return manifest
     except BROKEN as error:
+        if isinstance(error, OSError) and error.errno in NO_SPACE | NO_RIGHTS:
+            raise unwritable(run, error) from error  # every other one is of names that cannot be files
         raise _damaged(archive, error) from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)

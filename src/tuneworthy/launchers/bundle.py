@@ -39,13 +39,14 @@ MODELS = ("base_model", "prompt_model", "embedding_model")
 SCRIPT = """#!/bin/sh
 # Installs what is missing here, then runs the job beside this file.
 set -eu
+began=$(date +%s)
 here=$(cd "$(dirname "$0")" && pwd)
 python=${{PYTHON:-$(command -v python || command -v python3)}}
 if ! "$python" -m tuneworthy.launchers.worker --is {source} 2>/dev/null; then
     "$python" -m pip install --quiet --disable-pip-version-check -c "$here/pins.txt" "$here/{wheel}{extras}"
     "$python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$here/{wheel}"
 fi
-exec "$python" -m tuneworthy.launchers.worker --bundle "$here" "$@"
+exec "$python" -m tuneworthy.launchers.worker --bundle "$here" --began "$began" "$@"
 """
 
 

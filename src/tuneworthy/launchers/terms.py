@@ -1,5 +1,6 @@
 """On which terms a job is sent: what may be spent, how long, on which machine, with which options."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +17,9 @@ from tuneworthy.launchers import Price, Terms
 from tuneworthy.models.machines import MACHINES, Market
 
 Say = Callable[[str], None]
+MOST_USD = 1e9  # what is more, or infinite, is no amount that anybody allows
+# user:password@ before a host, with or without a scheme, or a token in its place; an image's digest is none.
+SECRET = re.compile(r"(?:^|://)[^/]*:[^/]*@(?!sha256:)|\bhttps?://[^/]*@")
 
 
 class Place(Protocol):
@@ -69,12 +73,16 @@ def terms_of(launcher: Place, wanted: Wanted, market: Market) -> Terms:
     """The terms of a launch.
 
     Raises:
-        JobError: the time is none, no price is known, an option is wrong, or the whole time costs too much.
+        JobError: time or money is none, no price is known, an option is wrong, or the whole time costs too
+            much.
     """
     try:
         seconds = seconds_of(wanted.time_limit)
     except ValueError as error:
         raise JobError(f"--time-limit should be {error}, got '{wanted.time_limit}'.") from None
+    for option, usd in (("--max-cost", wanted.max_cost), ("--price", wanted.price)):
+        if usd is not None and not 0 <= usd <= MOST_USD:
+            raise JobError(f"{option} should be an amount of US dollars, got {usd:g}.")
     instance = wanted.instance or launcher.instance
     price = _price(launcher, instance, wanted.price, market)
     terms = Terms(
@@ -113,12 +121,19 @@ def _options(launcher: Place, given: Sequence[str]) -> dict[str, Any]:
     """The launcher's options, checked.
 
     Raises:
-        JobError: one is unknown, missing, or has a value that it cannot have.
+        JobError: one is unknown, missing, or has a value that it cannot have, such as a URL with a password,
+            which is not repeated: options are printed and kept.
     """
     found: dict[str, str] = {}
     known = list(launcher.options.model_fields)
     for text in given:
         key, equals, value = text.partition("=")
+        if SECRET.search(value or text):
+            raise JobError(
+                f"--with {key if equals else '...'}: a URL with a user or a password would be printed and "
+                "kept: name the bare URL, and keep the secret where the client that opens it looks, such as "
+                "RAY_AUTH_TOKEN, or fsspec's configuration for storage."
+            )
         if not equals:
             raise JobError(
                 f"--with {text}: write it as key=value; {launcher.title} knows {', '.join(known)}."

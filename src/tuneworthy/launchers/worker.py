@@ -1,6 +1,7 @@
 """What runs elsewhere: unpacks a bundle, runs its job, leaves an archive. Ends in the same run as here.
 
-    python -m tuneworthy.launchers.worker --bundle DIR --work DIR --out DIR [--limit SECONDS] [--put URL]
+    python -m tuneworthy.launchers.worker --bundle DIR --work DIR --out DIR [--limit SECONDS] [--began TIME]
+        [--put URL]
 
 A run that is stopped (SIGTERM, Ctrl-C, the time limit) leaves its archive too. Started again on the same
 work folder it goes on where it was. With --put the archive is copied to shared storage as well. The exit code
@@ -38,20 +39,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="where the archive is left")
     parser.add_argument("--put", help="where the archive is copied: a path or URL of shared storage")
     parser.add_argument("--limit", type=float, help="seconds after which it is stopped")
+    parser.add_argument("--began", type=float, help="Unix time at which the limit began; default: now")
     parser.add_argument("--opt-ml", type=Path, help="SageMaker's folder, /opt/ml, in place of all three")
     given = parser.parse_args(arguments)
     if given.source is not None:
         from tuneworthy.runfolder.source import source_digest
 
         return 0 if source_digest() == given.source else 1
+    limit = time_left(given.limit, given.began)
     if given.opt_ml is not None:
-        return run_container(given.opt_ml, given.limit)
+        return run_container(given.opt_ml, limit)
     if None in (given.bundle, given.work, given.out):
         parser.error("--bundle, --work and --out are needed")
-    code = run_bundle(given.bundle, given.work, given.out, given.limit)
+    code = run_bundle(given.bundle, given.work, given.out, limit)
     if given.put is not None and (given.out / ARCHIVE).exists():
         put(given.out / ARCHIVE, given.put)
     return code
+
+
+def time_left(limit: float | None, began: float | None) -> float | None:
+    """Seconds that the run may still take: the place's clock ran while the package was installed."""
+    if limit is None or began is None:
+        return limit
+    gone = max(0.0, time.time() - began)
+    _say(f"{brief(gone)} of {brief(limit)} went into installing")
+    return max(1.0, limit - gone)
 
 
 def put(archive: Path, place: str) -> None:

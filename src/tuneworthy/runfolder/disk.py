@@ -9,6 +9,7 @@ from tuneworthy.core.errors import RunFolderError, TuneworthyError
 
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quota's
 NO_RIGHTS = {errno.EROFS, errno.EACCES, errno.EPERM}
+NO_FOLDER = {errno.ENOTDIR, errno.EEXIST}  # what a file in a folder's place is called
 # safetensors (Rust) and torch (C++) raise errors of their own, in which the system's is a part of the text.
 SAYS_NO_SPACE = (
     "No space left on device",
@@ -31,9 +32,21 @@ def unwritable(path: Path, error: OSError) -> RunFolderError:
             f"{path} cannot be written ({error.strerror}): make the folder writable, or name another "
             "--output."
         )
+    if error.errno in NO_FOLDER:
+        return RunFolderError(
+            f"{path} cannot be written ({error.strerror}: a file is where a folder should be): name another."
+        )
     return RunFolderError(
         f"{path} cannot be written ({error.strerror or error}): the same command again continues once it can."
     )
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """A folder and those above it, where they are not there; raises RunFolderError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=mode)
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def no_space(path: Path, why: str | None) -> RunFolderError:

@@ -52,9 +52,10 @@ class Computer:
         }
         self._restarted = restarted
         self._process: subprocess.Popen[str] | None = None
+        self._abandoned = False
 
     def start(self) -> None:
-        """Starts the process and waits until every fit is in memory.
+        """Starts the process and waits until every fit is in memory; none is left where that fails.
 
         Raises:
             TuneworthyError: a fit cannot be loaded.
@@ -69,20 +70,25 @@ class Computer:
         )
         try:
             self._asked(self.order)
-        except _DiedError as error:
-            raise RuntimeError(f"{error}, while the models were loaded") from None
+        except BaseException as error:
+            self.stop()  # one without models would answer nothing; the next request starts another
+            if isinstance(error, _DiedError):
+                raise RuntimeError(f"{error}, while the models were loaded") from None
+            raise
 
     def predict(self, name: str, texts: Sequence[str]) -> list[Prediction]:
         """Predictions of one fit, in order.
 
         Raises:
             TuneworthyError: the fit cannot answer: an endpoint is not in reach, say.
-            RuntimeError: a bug, or two processes have died of these texts.
+            RuntimeError: a bug, or two processes have died of these texts, or it was abandoned.
         """
         request = {"name": name, "texts": list(texts)}
         try:
             said = self._asked(request)
         except _DiedError as error:
+            if self._abandoned:
+                raise RuntimeError("the server was told to end at once") from None
             log.warning("%s (no memory left?): it is started again, and no request is lost", error)
             self.stop()
             self.start()
@@ -92,6 +98,12 @@ class Computer:
             except _DiedError as again:
                 raise RuntimeError(f"{again}, and so did the one before it, of the same texts") from None
         return [Prediction.model_validate(one) for one in said["predictions"]]
+
+    def abandon(self) -> None:
+        """Kills the process, whatever it does, and lets none take its place; any thread may call it."""
+        self._abandoned = True
+        if (process := self._process) is not None:
+            process.kill()
 
     def stop(self) -> None:
         """Ends the process."""
@@ -105,7 +117,7 @@ class Computer:
             self._process = None
 
     def _asked(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        if self._process is None:  # the last start failed
+        if self._process is None or self._abandoned:  # None: the last start failed
             raise _DiedError("the process that computes is not there")
         assert self._process.stdin is not None and self._process.stdout is not None
         try:

@@ -79,7 +79,8 @@ class Engine:
         command = ENGINES[engine][1](artefact, name, self.port)
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
         self._process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "tuneworthy.serving.leash", *command],
+            stdin=subprocess.PIPE,  # closes with this process, even one that is killed: then the engine ends
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
@@ -121,7 +122,14 @@ class Engine:
             except subprocess.TimeoutExpired:
                 self._signal(signal.SIGKILL)
                 self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         self._log.close()
+
+    def kill(self) -> None:
+        """Ends the process at once; `stop` is still to follow."""
+        if self.alive:
+            self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
         """To the engine and to processes that it has started: it leads a group of its own."""

@@ -105,9 +105,14 @@ def serving(
         if fits:
             computer.start()
         batcher.start()
+        server = DrainingServer(service, keeper)
         try:
-            yield DrainingServer(service, keeper)
+            yield server
         finally:
+            if server.force_exit:  # what is under way is waited for by nobody any more
+                computer.abandon()
+                for chat in chats.values():
+                    chat.engine.kill()
             batcher.stop()
     finally:
         computer.stop()

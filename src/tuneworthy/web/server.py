@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneworthy.core.errors import JobError, MissingExtraError
+from tuneworthy.runfolder.disk import make_folder
 from tuneworthy.web.guard import TOKEN_BYTES, Guard
 from tuneworthy.web.runs import Runs
 from tuneworthy.web.views import own_text
@@ -63,6 +64,7 @@ def serve(runs: Path, port: int | None, open_browser: bool, say: Callable[[str],
     Raises:
         MissingExtraError: the extra is not installed.
         JobError: the port is taken.
+        RunFolderError: there can be no folder of runs.
     """
     workspace = Workspace(runs)
     prepare(workspace)
@@ -93,7 +95,7 @@ def serve(runs: Path, port: int | None, open_browser: bool, say: Callable[[str],
 
 def prepare(workspace: Workspace) -> None:
     """Settings that Gradio reads when it is imported: nothing is reported, uploads stay in the workspace."""
-    workspace.uploads.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(workspace.uploads, 0o700)
     os.environ.update(SETTINGS | {"GRADIO_TEMP_DIR": str(workspace.uploads)})
 
 
