@@ -1,4 +1,4 @@
-"""*Continue* starts what a page may start, and nothing that a stranger's run folder would like to have run."""
+"""*Continue* starts what a page may start, and nothing that a run folder of a stranger would like to run."""
 
 import json
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ from tuneworthy.web.launching import is_held, last_words, launch, running, stop
 from tuneworthy.web.progress import Progress, progress_of, read_events
 from tuneworthy.web.workspace import KeptTable, Workspace, require_own
 
-State = Literal["starting", "running", "finished", "stopped", "failed"]
+State = Literal["starting", "running", "finished", "stopped", "failed", "damaged"]
 Verb = Literal["run", "baseline"]
 VERBS: tuple[Verb, ...] = ("run", "baseline")
 STATES: dict[State, str] = {
@@ -25,6 +25,7 @@ STATES: dict[State, str] = {
     "finished": "Finished",
     "stopped": "Stopped",
     "failed": "Failed",
+    "damaged": "Damaged",
 }
 MOST = 200  # runs that a page lists
 _WORKSPACE = "TUNEWORTHY_WORKSPACE"  # where the ledger of test rows is
@@ -94,6 +95,8 @@ class Runs:
             state = "finished"
         elif alive or is_held(folder):
             state = "running" if progress.started else "starting"
+        elif progress.damaged:
+            state = "damaged"
         else:
             said = last_words(self._logs / f"{name}.log")
             # A process that was stopped says nothing more; a mistake is a sentence, a bug a traceback.
@@ -126,7 +129,7 @@ class Runs:
         """
         run = self.read(name)
         if run.state not in ("stopped", "failed"):
-            raise RunFolderError(f"{name} is {STATES[run.state].lower()}: there is nothing to continue.")
+            raise RunFolderError(f"{name} is {STATES[run.state].lower()}: it cannot be continued.")
         verb, job = self._asked(run)
         told = [str(self.workspace.told(path)) for path in (job, run.folder)]
         command = shlex.join(["tuneworthy", verb, told[0], "--output", told[1]])
@@ -149,7 +152,10 @@ class Runs:
         version = (told.st_size, told.st_mtime_ns)
         known, progress = self._ended.get(name, ((0, 0), Progress()))
         if known != version:
-            progress = progress_of(read_events(folder))
+            try:
+                progress = progress_of(read_events(folder))
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # of any odd value
+                progress = Progress(damaged=True)
             if progress.decision:
                 self._ended[name] = version, progress
         return progress
@@ -160,7 +166,7 @@ class Runs:
         launch(arguments, self._record(name), self._logs / f"{name}.log", settings)
 
     def _asked(self, run: Run) -> tuple[str, Path]:
-        """The verb and the job that go on with a run; what the page started it by, before it wrote its own."""
+        """The verb and the job that go on with a run: those of the page, until the run has kept its own."""
         job, record = run.folder / "job.yaml", self._record(run.name)
         if job.exists() or not record.exists():
             return "run", job
