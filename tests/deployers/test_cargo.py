@@ -1,5 +1,6 @@
 """What is sent to be served is a run folder with one fit in it, and nothing else of the run."""
 
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from deployed import made_for
 from tuneworthy.core.errors import RunFolderError
+from tuneworthy.core.example import Example
 from tuneworthy.deployers.cargo import pack_tar, rows_within
+from tuneworthy.methods._prompting import save_examples
 from tuneworthy.refitting import final_fit
 from tuneworthy.units.predictor import Predictor
 from tuneworthy.units.refit import Refit, base_models, recommended
@@ -64,6 +67,19 @@ def test_rows_that_stand_in_a_model_are_counted(finished_run: Path, tmp_path: Pa
     (tmp_path / "model" / "shown.jsonl").write_text(texts, encoding="utf-8")
     assert rows_within(tmp_path, rows) == 3
     assert made_for("sagemaker", finished_run, tmp_path / "tfidf").cargo.rows == 0
+
+
+def test_short_rows_are_counted_where_they_are_whole_values_and_not_where_they_are_words(
+    tmp_path: Path,
+) -> None:
+    texts = ["my parcel is late", "refund me please", 'naïve \u2028 "q"', "refund", "late", "never seen"]
+    rows = [Example(id=str(i), input=text, target="x") for i, text in enumerate(texts)]
+    (tmp_path / "vocabulary.json").write_text(json.dumps({"refund": 0, "late": 1}), encoding="utf-8")
+    assert rows_within(tmp_path, rows) == 0
+    save_examples(tmp_path / "demonstrations.jsonl", rows[1:3])
+    assert rows_within(tmp_path, rows) == 2
+    (tmp_path / "more.json").write_text(json.dumps({"shown": [{"input": texts[0]}]}), encoding="utf-8")
+    assert rows_within(tmp_path, rows) == 3
 
 
 def test_a_damaged_model_is_not_sent(finished_run: Path, tmp_path: Path) -> None:

@@ -81,6 +81,25 @@ def test_it_is_compared_with_the_same_method_without_the_text(
     assert ("adapt", "encoder") in {(c.method, c.against) for c in run.comparisons}
 
 
+def test_a_search_tries_the_settings_of_the_method_that_is_fitted_on_the_model_that_has_read_the_text(
+    toy_csv: Path, quick: dict[str, Any], masked: Path, notes: Path
+) -> None:
+    asked = settings(quick, masked, notes, settings={"batch": 8})
+    search = {"trials": 4, "fewest_rows": 10}
+    run = tw.run(toy_csv, **{**asked, "arms": ["majority", "adapt"], "search": search})
+    study = json.loads((run.path / "search" / "adapt.json").read_text())
+    won = study["trials"][study["chosen"]]["values"]
+    [(reading, _)], [(_, fit)] = units(run, "adapt"), units(run, "evaluate")
+    trials = [unit for _, unit in units(run, "trial")]
+    assert set(study["parameters"]) == set(won) == {"learning_rate", "epochs"}
+    assert {unit["parameters"]["settings"]["learning_rate"] for unit in trials} == {
+        trial["values"]["learning_rate"] for trial in study["trials"]
+    }
+    assert {unit["start"] for unit in [fit, *trials]} == {reading.name}
+    assert fit["parameters"]["settings"] | won == fit["parameters"]["settings"]
+    assert fit["parameters"]["settings"]["batch"] == 8
+
+
 def test_the_seeds_of_a_fit_share_one_reading(
     toy_csv: Path, quick: dict[str, Any], masked: Path, notes: Path
 ) -> None:

@@ -202,3 +202,24 @@ def bodies(api: Api) -> Target:
         assert status == 200 or response.json()["error"]["message"]
 
     return Target("http bodies", st.builds(body_of, randoms), post, lambda case: len(case.body))
+
+
+def header_of(random: Random) -> tuple[str, str]:
+    """A header that decides who may ask, with a value that is nearly an address."""
+    name = random.choice(["Host", "Origin", "Authorization", "Sec-Fetch-Site"])
+    scheme = random.choice(["http://", "https://", "Bearer ", ""])
+    pieces = ["[", "]", "::1", ":", "@", "localhost", "127.0.0.1", "99999999", "null", "\xff", "/"]
+    return name, (scheme + "".join(random.choices(pieces, k=random.randint(0, 3)))).strip()
+
+
+def headers(api: Api) -> Target:
+    """Headers that no document lists, for a browser or a proxy sends them: no failure of the server."""
+    client = httpx.Client(base_url=api.url, timeout=60, trust_env=False)
+
+    def get(case: tuple[str, str], folder: Path) -> None:
+        name, value = case
+        response = client.get("/v1/models", headers={name: value.encode("latin-1")})
+        assert api.documents("/v1/models", "get", response.status_code), (response.status_code, case)
+        assert response.headers["x-content-type-options"] == "nosniff"
+
+    return Target("http headers", st.builds(header_of, randoms), get)

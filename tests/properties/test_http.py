@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from properties.profile import hold_all
-from properties.serving_api import Api, bodies, documented, served
+from properties.serving_api import Api, bodies, documented, headers, served
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +23,7 @@ def test_what_the_document_allows_or_just_does_not_is_answered_as_it_says(api: A
 
 def test_bodies_that_are_nearly_right_are_answered_as_the_document_says(api: Api) -> None:
     hold_all(bodies(api), 300)
+
+
+def test_headers_that_are_nearly_right_are_answered_as_the_document_says(api: Api) -> None:
+    hold_all(headers(api), 300)

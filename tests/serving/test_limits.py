@@ -87,6 +87,8 @@ def test_a_name_that_was_rebound_to_this_machine_is_refused(host: str, both: Any
 CROSS = (
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
+    {"Origin": "http://["},
+    {"Origin": "http://[::1"},
     {"Origin": "http://127.0.0.1:3000"},
     {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
     {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"},
@@ -121,6 +123,7 @@ def test_every_answer_tells_a_browser_to_make_nothing_of_it(both: Any, strict: A
         both.client.get("/docs"),
         both.client.get("/nowhere"),
         both.client.get("/v1/models", headers={"Host": "evil.example"}),
+        both.client.get("/v1/models", headers={"Origin": "http://["}),
         both.post("/predict", {"input": "x", "model": "probe"}),
         both.post("/predict", {}),
         strict.client.get("/v1/models"),

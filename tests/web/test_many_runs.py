@@ -46,3 +46,35 @@ def test_a_run_that_was_started_again_is_no_longer_finished(runs: Runs, tmp_path
     with (tmp_path / "run-8" / "events.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps({"time": "2030-01-01T00:00:00+00:00", "event": "run_started"}) + "\n")
     assert "run-8" not in runs.finished()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"event": "planned"},
+        {"event": "run_started"},
+        {"event": "run_started", "time": "x"},
+        {"event": "planned", "time": "2030-01-01T00:00:00", "stages": []},
+        *({"event": "note", "time": "2030-01-01T00:00:00+00:00", "text": text} for text in ([], {})),
+    ],
+    ids=str,
+)
+def test_a_run_whose_events_are_odd_is_damaged_and_the_others_are_shown(
+    runs: Runs, tmp_path: Path, line: dict[str, object]
+) -> None:
+    (tmp_path / "run-8" / "events.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    latest, _ = runs.latest()
+    assert {run.name: run.state for run in latest} == {
+        "run-8": "damaged",
+        **{f"run-{number}": "finished" for number in range(8)},
+    }
+    assert runs.read("run-8").state == "damaged"
+    assert "run-8" not in runs.finished() and len(runs.finished()) == 8
+
+
+def test_a_time_without_a_zone_is_damage_as_well(runs: Runs, tmp_path: Path) -> None:
+    when, unit = "2030-01-01T00:00:00", {"unit": "a", "title": "tfidf fold 1"}
+    events = [{"event": "run_started", "time": when}, {"event": "unit_started", "time": when, **unit}]
+    lines = "".join(json.dumps(event) + "\n" for event in events)
+    (tmp_path / "run-8" / "events.jsonl").write_text(lines, encoding="utf-8")
+    assert runs.read("run-8").state == "damaged"

@@ -14,9 +14,11 @@ import json
 import re
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from gzip import GzipFile
 from pathlib import Path
+from typing import Any
 
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.example import Example
@@ -35,7 +37,7 @@ from tuneworthy.units.refit import Refit
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")  # no code, and no pickle
 SLOW_WITHOUT_A_CARD: frozenset[ModelRole] = frozenset({"decoder", "prompter"})
 PARTS = {"units": "fit", "models": "base model"}
-ROW_LIKE = 20  # characters: a shorter text stands in a vocabulary without being a row
+ROW_LIKE = 20  # characters: a shorter text stands within others without being a row
 
 
 def write_cargo(fit: Refit, base: Mapping[ModelRole, Path], folder: Path) -> Cargo:
@@ -109,16 +111,43 @@ def _sent(folder: Path, path: Path) -> SentFile:
 
 
 def rows_within(units: Path, rows: Sequence[Example]) -> int:
-    """How many rows' texts stand word for word in text files of the fits: demonstrations, say."""
-    texts = {row.input for row in rows if len(row.input) >= ROW_LIKE}
+    """How many rows' texts stand word for word in text files of the fits: demonstrations, say.
+
+    A text shorter than `ROW_LIKE` counts where it is the whole of a value, so also where it is a label.
+    """
+    texts = {row.input for row in rows if row.input}
+    long = {text for text in texts if len(text) >= ROW_LIKE}
     written = {
-        text: (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]) for text in texts
+        text: (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]) for text in long
     }
     found: set[str] = set()
     for path in sorted(units.rglob("*.json*")):
         content = path.read_text(encoding="utf-8", errors="replace")
-        found |= {text for text in texts - found if any(form in content for form in written[text])}
+        found |= {text for text in long - found if any(form in content for form in written[text])}
+        found |= texts & set(_values(_parsed(content)))
     return len(found)
+
+
+def _parsed(content: str) -> list[Any]:
+    """A JSON file, or the lines of a JSONL file, in a list; nothing of what is neither."""
+    try:
+        return [json.loads(content)]
+    except ValueError:
+        pass
+    found = []
+    for line in content.split("\n"):
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
+
+
+def _values(parsed: Any) -> Iterator[str]:
+    """Every text in it but the keys: those are names, or the words of a vocabulary."""
+    if isinstance(parsed, str):
+        yield parsed
+    elif isinstance(parsed, dict | list):
+        for inner in parsed.values() if isinstance(parsed, dict) else parsed:
+            yield from _values(inner)
 
 
 def pack_tar(folder: Path, archive: Path) -> None:

@@ -17,7 +17,7 @@ from tuneworthy.core.job import Job, SearchSpec
 from tuneworthy.core.study import Study, Trial
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.data.splits import Split
-from tuneworthy.methods import METHODS, Method, Range, Searchable, Space
+from tuneworthy.methods import METHODS, Adapting, Method, Range, Searchable, Space
 from tuneworthy.methods._tuning import validated
 from tuneworthy.metrics import METRICS
 from tuneworthy.runfolder.folder import RunFolder
@@ -26,7 +26,7 @@ from tuneworthy.search.sampling import Sampler, importances
 from tuneworthy.units.collect import unit_metrics
 from tuneworthy.units.execute import setting_of
 from tuneworthy.units.executors.local import Executor
-from tuneworthy.units.plan import NOTHING, Plan, Stage
+from tuneworthy.units.plan import NOTHING, Plan, Stage, method_of
 
 RUNGS = (0.25, 0.5, 1.0)  # shares of a fit's steps
 KEPT = (1.0, 0.5, 0.25)  # shares of the trials that reach each rung; together 4 fits for 8 trials
@@ -94,7 +94,7 @@ def check_search(job: Job) -> None:
     for arm in job.search.arms:
         if arm not in job.arms:
             raise JobError(f"search.arms names {arm}, which is not compared: {', '.join(job.arms)}.")
-        if not isinstance(METHODS.get(arm), Searchable) and not job.search.instructions:
+        if not isinstance(_searched(job, arm), Searchable) and not job.search.instructions:
             raise JobError(f"search.arms names {arm}, which has no settings worth a search.")
 
 
@@ -107,7 +107,7 @@ def foreseen_fits(job: Job, arm: str, rows: int) -> float:
         rows: that one fit learns from.
     """
     spec = job.search
-    if METHODS.get(arm).kind != "tuned" or not is_asked(job, arm) or rows < spec.fewest_rows:
+    if _searched(job, arm).kind != "tuned" or not is_asked(job, arm) or rows < spec.fewest_rows:
         return 0.0
     going_on = [spec.trials, *(max(2, round(kept * spec.trials)) for kept in KEPT[1:])]
     shares = [after - before for before, after in pairwise((0.0, *RUNGS))]
@@ -116,16 +116,29 @@ def foreseen_fits(job: Job, arm: str, rows: int) -> float:
 
 def is_asked(job: Job, arm: str) -> bool:
     """Whether the job asks for a search of an arm that has something to search."""
-    spec, method = job.search, METHODS.get(arm)
+    spec, method = job.search, _searched(job, arm)
     worded = method.kind == "prompt" and bool(spec.instructions)
     named = not spec.arms or arm in spec.arms
     return spec.trials > 1 and named and (isinstance(method, Searchable) or worded)
 
 
+def _searched(job: Job, arm: str) -> Method:
+    """The method whose settings an arm's search tries: where one hands over to another, the other."""
+    method = method_of(arm, job)
+    return METHODS.get(method.then) if isinstance(method, Adapting) else method
+
+
+def _settings(unit: Unit) -> dict[str, Any]:
+    """The parameters of that method."""
+    settings: dict[str, Any] = unit.parameters if unit.start is None else unit.parameters["settings"]
+    return settings
+
+
 def with_values(unit: Unit, values: dict[str, Any]) -> Unit:
     """The unit with other settings; `instruction` is not a parameter but what is asked."""
-    parameters = {name: value for name, value in values.items() if name != "instruction"}
-    update: dict[str, Any] = {"parameters": {**unit.parameters, **parameters}}
+    settings = {**_settings(unit), **{name: values[name] for name in values if name != "instruction"}}
+    parameters = settings if unit.start is None else {**unit.parameters, "settings": settings}
+    update: dict[str, Any] = {"parameters": parameters}
     if "instruction" in values:
         update["instruction"] = values["instruction"]
     return unit.model_copy(update=update)
@@ -135,7 +148,7 @@ def search_of(
     unit: Unit, job: Job, split: Split, rows: dict[str, Example], models: Models
 ) -> "Search | None":
     """The search for a unit's settings; None where none is asked for, or worth it."""
-    spec, method = job.search, METHODS.get(unit.method)
+    spec, method = job.search, _searched(job, unit.method)
     count = len(split.rows(unit.fit))
     if not is_asked(job, unit.method) or count < spec.fewest_rows or not split.rows(unit.validation):
         return None
@@ -143,12 +156,13 @@ def search_of(
     space: Space = {}
     if isinstance(method, Searchable):
         setting = setting_of(unit, models, None, lambda done, total, facts: None)
-        parameters = method.Parameters.model_validate(unit.parameters)
+        parameters = method.Parameters.model_validate(_settings(unit))
         values, space = method.space(setting, parameters, count)
     if method.kind == "prompt" and spec.instructions:
         values["instruction"] = unit.instruction
         space["instruction"] = tuple(dict.fromkeys((unit.instruction, *spec.instructions)))
-    said = job.methods.get(unit.method, {})  # what the user has set is not searched
+    # What the user has set is not searched.
+    said = {*job.methods.get(method.name, {}), *job.methods.get(unit.method, {}).get("settings", ())}
     space = {
         name: within
         for name, within in space.items()

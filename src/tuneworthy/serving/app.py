@@ -20,6 +20,7 @@ from tuneworthy.serving.wire import ErrorResponse
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "not what this run can be asked"},
     401: {"model": ErrorResponse, "description": "no key, or a wrong one"},
+    403: {"model": ErrorResponse, "description": "a page of another site, where there is no key"},
     404: {"model": ErrorResponse, "description": "no such model"},
     405: {"model": ErrorResponse, "description": "another method of this route"},
     413: {"model": ErrorResponse, "description": "too large"},

@@ -141,7 +141,10 @@ def _own(headers: dict[str, str]) -> bool:
     A server without a key answers whoever is on this machine, and every page that its browser has open is.
     """
     origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+    try:
+        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+            return False
+    except ValueError:  # such as http://[
         return False
     return site in ("none", "same-origin") or headers.get("sec-fetch-mode") == "navigate"
 

@@ -48,6 +48,7 @@ class Progress:
         left_is_least: whether some unit to come is of a sort of which none is finished.
         decision: of the verdict; empty unless the run is finished.
         curves: of every training run under way, by unit: `train` and `validation` as a report draws them.
+        damaged: whether the events are none that a run writes, so that nothing of them is told.
     """
 
     done: int = 0
@@ -61,6 +62,7 @@ class Progress:
     started: datetime | None = None
     decision: str = ""
     curves: dict[str, dict[str, list[dict[str, float]]]] = field(default_factory=dict)
+    damaged: bool = False
 
 
 def read_events(run: Path) -> list[Event]:

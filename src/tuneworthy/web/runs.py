@@ -2,18 +2,21 @@
 
 import json
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tuneworthy.core.errors import JobError, NotFoundError, RunFolderError
 from tuneworthy.core.hashing import address
+from tuneworthy.data.jobfile import load_job
+from tuneworthy.methods import METHODS
 from tuneworthy.web.launching import is_held, last_words, launch, running, stop
 from tuneworthy.web.progress import Progress, progress_of, read_events
-from tuneworthy.web.workspace import KeptTable, Workspace
+from tuneworthy.web.workspace import KeptTable, Workspace, require_own
 
-State = Literal["starting", "running", "finished", "stopped", "failed"]
+State = Literal["starting", "running", "finished", "stopped", "failed", "damaged"]
 Verb = Literal["run", "baseline"]
 VERBS: tuple[Verb, ...] = ("run", "baseline")
 STATES: dict[State, str] = {
@@ -22,6 +25,7 @@ STATES: dict[State, str] = {
     "finished": "Finished",
     "stopped": "Stopped",
     "failed": "Failed",
+    "damaged": "Damaged",
 }
 MOST = 200  # runs that a page lists
 _WORKSPACE = "TUNEWORTHY_WORKSPACE"  # where the ledger of test rows is
@@ -91,6 +95,8 @@ class Runs:
             state = "finished"
         elif alive or is_held(folder):
             state = "running" if progress.started else "starting"
+        elif progress.damaged:
+            state = "damaged"
         else:
             said = last_words(self._logs / f"{name}.log")
             # A process that was stopped says nothing more; a mistake is a sentence, a bug a traceback.
@@ -114,15 +120,21 @@ class Runs:
         return name
 
     def resume(self, name: str) -> None:
-        """Goes on with a run that was stopped; raises RunFolderError when it is running or finished."""
+        """Goes on with a run that was stopped.
+
+        Raises:
+            JobError: its job is one that a page may not start; nothing is started then.
+            NotFoundError: it has no job.
+            RunFolderError: it is running or finished, or its job is damaged.
+        """
         run = self.read(name)
         if run.state not in ("stopped", "failed"):
-            raise RunFolderError(f"{name} is {STATES[run.state].lower()}: there is nothing to continue.")
-        job = run.folder / "job.yaml"
-        if job.exists():
-            self._launch(name, ["run", str(job), "--output", str(run.folder)])
-        else:
-            self._launch(name, self._arguments(name))
+            raise RunFolderError(f"{name} is {STATES[run.state].lower()}: it cannot be continued.")
+        verb, job = self._asked(run)
+        told = [str(self.workspace.told(path)) for path in (job, run.folder)]
+        command = shlex.join(["tuneworthy", verb, told[0], "--output", told[1]])
+        require_own(load_job(job, (), METHODS.names()), command)
+        self._launch(name, [verb, str(job), "--output", str(run.folder)])
 
     def stop(self, name: str) -> None:
         """Ends a run's process; finished units stay. Raises RunFolderError when it is not ours to end."""
@@ -140,7 +152,10 @@ class Runs:
         version = (told.st_size, told.st_mtime_ns)
         known, progress = self._ended.get(name, ((0, 0), Progress()))
         if known != version:
-            progress = progress_of(read_events(folder))
+            try:
+                progress = progress_of(read_events(folder))
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # of any odd value
+                progress = Progress(damaged=True)
             if progress.decision:
                 self._ended[name] = version, progress
         return progress
@@ -150,9 +165,13 @@ class Runs:
         self.workspace.own.mkdir(parents=True, exist_ok=True)
         launch(arguments, self._record(name), self._logs / f"{name}.log", settings)
 
-    def _arguments(self, name: str) -> list[str]:
-        facts: dict[str, Any] = json.loads(self._record(name).read_text(encoding="utf-8"))
-        return [str(word) for word in facts["arguments"]]
+    def _asked(self, run: Run) -> tuple[str, Path]:
+        """The verb and the job that go on with a run: those of the page, until the run has kept its own."""
+        job, record = run.folder / "job.yaml", self._record(run.name)
+        if job.exists() or not record.exists():
+            return "run", job
+        verb, started_by, *_ = json.loads(record.read_text(encoding="utf-8"))["arguments"]
+        return str(verb), Path(started_by)
 
     def _record(self, name: str) -> Path:
         return self._launched / f"{name}.json"

@@ -144,12 +144,7 @@ class Workspace:
 
     def _confine(self, job: Job, table: KeptTable) -> None:
         """Raises JobError when a job would read or send what a page has no business with."""
-        if is_own_metric(job.metric):
-            raise JobError("a metric of your own is code: start that job with `tuneworthy run job.yaml`.")
-        if isinstance(job.workers, str) and job.workers != "ray":
-            raise JobError(
-                "workers names a cluster, which gets the rows: start that job with `tuneworthy run job.yaml`."
-            )
+        require_own(job, "tuneworthy run job.yaml")
         read = job.methods.get("adapt", {}).get("text") or ()
         files = {
             "data.path": [job.data.path],
@@ -165,23 +160,9 @@ class Workspace:
                         f"{field} names a file other than the uploaded table: start that job with "
                         "`tuneworthy run job.yaml`."
                     )
-        models = {
-            "base_model": job.base_model,
-            "prompt_model": job.prompt_model,
-            "embedding_model": job.embedding_model,
-            "judge.model": job.judge.model,
-        }
-        for field, name in models.items():
-            if name is None:
-                continue
-            endpoint = endpoint_of(name)
-            if endpoint is not None and not endpoint.is_local:
-                raise JobError(
-                    f"{field} would send rows to another machine: start that job with "
-                    "`tuneworthy run job.yaml`, which asks first."
-                )
+        for field, name in _models(job).items():
             looks_like_a_path = name.startswith((".", "/", "~", "\\")) or Path(name).exists()
-            if endpoint is None and looks_like_a_path and not self._is_home(Path(name)):
+            if endpoint_of(name) is None and looks_like_a_path and not self._is_home(Path(name)):
                 raise JobError(
                     f"{field} names a folder outside {self.home}: start `tuneworthy ui` above it, or name a "
                     "model of the catalogue."
@@ -193,6 +174,29 @@ class Workspace:
 
     def _is_home(self, path: Path) -> bool:
         return (self.home / path.expanduser()).resolve().is_relative_to(self.home)
+
+
+def require_own(job: Job, command: str) -> None:
+    """Raises JobError, which names the command instead, when a job runs code or sends rows elsewhere."""
+    if is_own_metric(job.metric):
+        raise JobError(f"a metric of your own is code: read it, then type `{command}`.")
+    if isinstance(job.workers, str) and job.workers != "ray":
+        raise JobError(f"workers names a cluster, which gets the rows: if it may, type `{command}`.")
+    for field, name in _models(job).items():
+        endpoint = endpoint_of(name)
+        if endpoint is not None and not endpoint.is_local:
+            raise JobError(f"{field} would send rows to {endpoint.host}: if it may, type `{command}`.")
+
+
+def _models(job: Job) -> dict[str, str]:
+    """The models that a job names, by field."""
+    named = {
+        "base_model": job.base_model,
+        "prompt_model": job.prompt_model,
+        "embedding_model": job.embedding_model,
+        "judge.model": job.judge.model,
+    }
+    return {field: name for field, name in named.items() if name is not None}
 
 
 def _changed(entry: "os.DirEntry[str]") -> float | None:

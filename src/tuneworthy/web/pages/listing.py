@@ -14,7 +14,14 @@ from tuneworthy.web.runs import MOST, STATES, Run
 from tuneworthy.web.views import masthead, render
 
 EVERY_S = 5.0
-TONES = {"starting": "busy", "running": "busy", "finished": "go", "stopped": "wait", "failed": "stop"}
+TONES = {
+    "starting": "busy",
+    "running": "busy",
+    "finished": "go",
+    "stopped": "wait",
+    "failed": "stop",
+    "damaged": "stop",
+}
 
 
 def build(context: Context) -> None:

@@ -86,6 +86,8 @@ def _status(run: Run) -> str:
         "finished": f"{progress.done} units are done.",
         "stopped": f"{progress.done} of {progress.total} units are done and kept; the rest is to run.",
         "failed": "It could not go on; see what it said last, below.",
+        "damaged": "Its events.jsonl is damaged or was edited, so that nothing is told of it: put the file "
+        "back as it was, or delete the folder.",
     }.get(run.state, "")
     if run.state == "running":
         sentence = f"{progress.done} of {progress.total} units done{_left(run)}."
