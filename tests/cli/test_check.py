@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from toy import toy_rows, write_csv
 from tuneworthy.cli.main import app
-from tuneworthy.core.errors import DataError, TuneworthyError
+from tuneworthy.core.errors import TuneworthyError
 
 BAD = [
     *toy_rows(60),
@@ -35,7 +35,7 @@ def invoke(*arguments: object) -> str:
     if isinstance(done.exception, TuneworthyError):
         raise done.exception
     assert done.exit_code in (0, 1), done.output
-    return done.output
+    return done.stdout
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -70,12 +70,12 @@ def test_a_table_that_blocks_training_exits_with_1(tmp_path: Path) -> None:
         (toy_rows(4), "4 labelled rows are too few"),
     ],
 )
-def test_a_table_that_a_run_would_not_take_is_examined_and_refused(
+def test_a_table_that_a_run_would_not_take_is_examined_and_exits_with_1(
     rows: list[dict[str, str]], told: str, tmp_path: Path
 ) -> None:
     table = write_csv(tmp_path / "t.csv", rows)
     done = CliRunner().invoke(app, ["check", str(table), "--target", "label", "--json"])
-    assert isinstance(done.exception, DataError) and told in str(done.exception)
+    assert done.exit_code == 1 and f"A run would not begin with this table: {told}" in done.stderr
     assert json.loads(done.stdout)
 
 

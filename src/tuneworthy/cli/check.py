@@ -61,7 +61,7 @@ def command(
     from tuneworthy.api import make_job
     from tuneworthy.checking import check_job
     from tuneworthy.core.counting import counted
-    from tuneworthy.core.errors import DataError, JobError
+    from tuneworthy.core.errors import JobError
     from tuneworthy.repairing import apply_review
     from tuneworthy.repairing import fix as write_fixed
     from tuneworthy.reports.doctor import doctor_text, findings_json
@@ -108,8 +108,8 @@ def command(
             err=json,
         )
     if checked.refused is not None:
-        raise DataError(checked.refused)
-    if checked.blocking:
+        typer.echo(f"A run would not begin with this table: {checked.refused}", err=True)
+    if checked.blocking or checked.refused is not None:
         raise typer.Exit(BLOCKED)
 
 
