@@ -15,6 +15,7 @@ from tuneworthy.data.readers import read_table
 from tuneworthy.data.sampling import sampled_table
 from tuneworthy.data.table import Table
 from tuneworthy.tasks import TASKS, form_of
+from tuneworthy.units.plan import method_of, validated_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ def check_job(
         raise JobError(
             f"no check has the code '{min(unknown)}': known: {', '.join(f.code for f in findings)}."
         )
+    for name in job.methods:
+        validated_parameters(method_of(name, job), job)
     task, rows = TASKS.get(job.task), data.trainable()
     refused = None
     try:

@@ -159,7 +159,7 @@ def check_parameters(job: Job) -> None:
     """Raises JobError for no arm, an unknown arm or an impossible parameter, before anything is written."""
     if not job.arms:
         raise JobError("no arms to compare: name at least one, for example --arms tfidf,lora.")
-    for arm in job.arms:
+    for arm in dict.fromkeys([*job.arms, *job.methods]):  # of an arm that is not compared, too
         validated_parameters(method_of(arm, job), job)
     if all(METHODS.get(arm).kind == "tuned" for arm in job.arms):
         raise JobError("a fine-tune alone proves nothing: add an untuned arm, for example --arms tfidf,lora.")

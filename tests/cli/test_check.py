@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from toy import toy_rows, write_csv
 from tuneworthy.cli.main import app
-from tuneworthy.core.errors import TuneworthyError
+from tuneworthy.core.errors import JobError, TuneworthyError
 
 BAD = [
     *toy_rows(60),
@@ -77,6 +77,13 @@ def test_a_table_that_a_run_would_not_take_is_examined_and_exits_with_1(
     done = CliRunner().invoke(app, ["check", str(table), "--target", "label", "--json"])
     assert done.exit_code == 1 and f"A run would not begin with this table: {told}" in done.stderr
     assert json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("setting", ["lora.rank=abc", "lora.rnk=3"])
+def test_a_parameter_that_no_method_has_is_refused_here_too(setting: str, tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", toy_rows(30))
+    with pytest.raises(JobError, match=r"^lora(\.rank = .abc.| has no parameter .rnk.)"):
+        check(table, "--target", "label", "--set", setting)
 
 
 def test_fixing_mends_what_is_safe_and_lists_it(table: Path, tmp_path: Path) -> None:
