@@ -110,7 +110,7 @@ def make_split(
         made = [fold(examples, test, 0)]
     else:
         if protocol == "crossfit":
-            wanted = _partition(examples, folds, seed)
+            wanted = _partition(examples, group_keys(examples), folds, seed)
         else:
             wanted = [_share(examples, test_fraction, seed)]
         made = [
@@ -132,23 +132,24 @@ def _share(examples: Sequence[Example], fraction: float, seed: int) -> set[int]:
     """
     near = (d for d in range(2, 101) if 0 < round(d * fraction) < d)
     wanted = next(d for d in near if abs(round(d * fraction) / d - fraction) < 0.01)
-    parts = min(wanted, len(set(group_keys(examples))))
+    groups = group_keys(examples)
+    parts = min(wanted, len(set(groups)))
     if parts < 2:
         raise DataError("all rows are one group, so none can be held out: name another --group column.")
     even = len(examples) / parts
     # A group larger than a part makes one that is all its own, and the splitter lists it first: held out it
     # would leave little to learn from, whatever the seed. Parts of about the even size come first instead.
     found = sorted(
-        _partition(examples, parts, seed), key=lambda held: max(0.0, abs(len(held) - even) - UNEVEN * even)
+        _partition(examples, groups, parts, seed),
+        key=lambda held: max(0.0, abs(len(held) - even) - UNEVEN * even),
     )
     return set().union(*found[: min(parts - 1, max(1, round(parts * fraction)))])
 
 
-def _partition(examples: Sequence[Example], parts: int, seed: int) -> list[set[int]]:
+def _partition(examples: Sequence[Example], groups: Sequence[int], parts: int, seed: int) -> list[set[int]]:
     """Row numbers of each of `parts` parts: groups and exact duplicates kept whole, stratified by label where
     labels repeat.
     """
-    groups = group_keys(examples)
     distinct = len(set(groups))
     if distinct < parts:
         raise DataError(
