@@ -36,6 +36,17 @@ def test_two_workers_give_the_bytes_of_one(toy_csv: Path, quick: dict[str, Any])
     assert one.verdict == two.verdict
 
 
+@pytest.mark.parametrize(("workers", "said"), [(1, 0), (2, 1)])
+def test_workers_whose_threads_outnumber_the_cores_are_said_to_slow_each_other(
+    toy_csv: Path, quick: dict[str, Any], workers: int, said: int
+) -> None:
+    events: list[dict[str, Any]] = []
+    own = {"arms": ["majority", "tfidf"], "threads": 64, "workers": workers, "curve": {"arms": []}}
+    tw.run(toy_csv, output="runs/a", listener=events.append, **{**quick, **own})
+    notes = [event["text"] for event in events if event["event"] == "note"]
+    assert sum("2 units of 64 threads each share" in note for note in notes) == said
+
+
 def test_a_script_without_a_main_guard_can_use_workers(toy_csv: Path, quick: dict[str, Any]) -> None:
     settings = json.dumps({**quick, "arms": ["majority", "tfidf", "probe"], "workers": 2})
     subprocess.run([sys.executable, "-c", SCRIPT, str(toy_csv), "runs/a", settings], check=True)

@@ -16,6 +16,7 @@ Where layers are transformers' own (all weights learn, or an encoder), what auto
 from dataclasses import dataclass
 from typing import Literal
 
+from tuneworthy.models.dropped_attention import SCORES_AT_A_TIME
 from tuneworthy.models.shape import Shape
 from tuneworthy.models.way import FLOAT, Pass, Way
 
@@ -100,19 +101,23 @@ def _encoder(shape: Shape, way: Way, one: Pass, device: Device) -> Graph:
     Ten tensors as wide as the stream: the inputs of three linear layers (that of queries, keys and values is
     one) and of two norms, two masks of dropout, queries, keys and values. Two as wide as the feed-forward:
     what goes into its activation and into its second layer. Of each pair of tokens a CPU keeps the weight,
-    the mask of dropout and their product.
+    the mask of dropout and their product; in 16 bits `models.dropped_attention` keeps the answer and the
+    weight alone, and works on some heads at a time.
     """
     h, i, b, tokens = shape.hidden, shape.intermediate, way.width, one.tokens
     pairs = one.pairs if device == "cpu" else 0
     mask = b if device == "cpu" else 1
     feed_forward = 2 * i * b
     weights = shape.heads * pairs * b
+    dropped = way.mixed and device == "cpu"
     inputs = 5 if way.mixed else 3  # queries, keys and values each cast theirs for themselves
-    per_token = (inputs + 3) * h * b + 2 * h * FLOAT + 2 * h * mask + feed_forward
+    attention = (4 if dropped else 3) * h * b
+    per_token = inputs * h * b + attention + 2 * h * FLOAT + 2 * h * mask + feed_forward
     halved = shape.linear / shape.layers * b if way.mixed else 0
-    attention_step = 2 * weights - (feed_forward + 4 * h * b) * tokens
+    at_once = min(weights, SCORES_AT_A_TIME * b) if dropped else weights
+    attention_step = 2 * at_once - (feed_forward + 4 * h * b) * tokens
     return Graph(
-        layer=per_token * tokens + 3 * weights + halved,
+        layer=per_token * tokens + (1 if dropped else 3) * weights + halved,
         layer_input=h * FLOAT * tokens,
         casts=0,
         outside=(h * FLOAT + h * (FLOAT if device == "cpu" else 1)) * tokens if way.layers is None else 0,

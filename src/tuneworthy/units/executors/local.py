@@ -48,11 +48,18 @@ class LocalExecutor:
         if not waiting:
             return
         room = self._workers or max(1, self._cores // max(unit.threads for unit in waiting))
-        if room == 1 or len(waiting) == 1:
+        side_by_side, threads = min(room, len(waiting)), max(unit.threads for unit in waiting)
+        if side_by_side > 1 and side_by_side * threads > self._cores:
+            folder.emit(
+                "note",
+                text=f"{side_by_side} units of {threads} threads each share {self._cores} cores, which slows "
+                f"them all; threads: {max(1, self._cores // side_by_side)} in the job gives each its own.",
+            )
+        if side_by_side == 1:
             for unit in waiting:
                 self._run_here(unit, folder, models)
         else:
-            _Pool(min(room, len(waiting)), folder, models).run(waiting)
+            _Pool(side_by_side, folder, models).run(waiting)
 
     def _run_here(self, unit: Unit, folder: RunFolder, models: dict[ModelRole, Path]) -> None:
         from tuneworthy.units.execute import execute
