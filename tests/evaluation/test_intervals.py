@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.intervals import estimate, field_estimates, label_estimates, wilson
 from tuneworthy.metrics import METRICS
 
@@ -173,6 +174,19 @@ def test_a_macro_average_that_a_rare_label_decides_has_no_interval(
 ) -> None:
     found = estimate(MACRO_F1, answered(answers), table(targets), LABELS, method="m", resamples=200)
     assert (found.low, found.reason) == (None, reason)
+
+
+@pytest.mark.parametrize(("few", "reason"), [(4, "label 'b' has fewer than 5 true rows"), (5, None)])
+def test_a_mean_area_that_a_rare_label_decides_has_no_interval(table, few: int, reason: str | None) -> None:
+    targets = ["a"] * 20 + ["c"] * 20 + ["b"] * few
+    rows = table(targets)
+    drawn = np.random.default_rng(0).dirichlet([1, 1, 1], len(targets))
+    answers = [
+        Prediction(example_id=row.id, value=row.target, scores=dict(zip("abc", own, strict=True)))
+        for row, own in zip(rows, drawn.tolist(), strict=True)
+    ]
+    found = estimate(METRICS.get("auroc"), answers, rows, ("a", "b", "c"), method="m", resamples=200)
+    assert (found.low is None, found.reason) == (reason is not None, reason)
 
 
 @pytest.mark.parametrize("constant", [True, False])

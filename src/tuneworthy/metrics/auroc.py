@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.metrics import Metric, Parts
-from tuneworthy.metrics._confusion import ratio
+from tuneworthy.metrics._confusion import FEWEST_TRUE, ratio
 from tuneworthy.metrics._probabilities import table
 
 COLUMNS = 5  # of a label: see `placements`
@@ -51,6 +51,15 @@ class Auroc:
         """The mean over labels from summed parts, shape [..., 5 K + 1] -> [...]; 0 without any."""
         values, known = _each(sums)
         return ratio((values * known).sum(-1), known.sum(-1).astype(np.float64))
+
+    def too_rare(self, sums: Parts, labels: Sequence[str], constant: bool) -> str | None:
+        """A label that fewer than five rows have, or have not: few placements make its area."""
+        own, others = (sums[:-1].reshape(-1, COLUMNS)[:, column] for column in (1, 3))
+        for label, has, has_not in zip(labels, own, others, strict=True):
+            if min(has, has_not) < FEWEST_TRUE:
+                which = "true" if has < has_not else "other"
+                return f"label '{label}' has fewer than {FEWEST_TRUE} {which} rows"
+        return None
 
     def per_label(self, sums: Parts, labels: Sequence[str]) -> dict[str, Parts]:
         """Each label's area, shape [..., 5 K + 1] -> [...] per label."""
