@@ -5,6 +5,7 @@ import json
 import pickle
 import shutil
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -252,13 +253,29 @@ def test_a_pickled_head_beside_an_encoder_is_not_read(tmp_path: Path) -> None:
     folder, trace = save_embedder(tmp_path / "encoder"), tmp_path / "it-ran"
     joblib.dump(Evil(trace), folder / "model_head.joblib")
     texts, labels = ["good dog", "lazy dog", "late parcel", "broken parcel"], [["a"], ["a"], ["b"], ["b"]]
-    done = train_contrastively(folder, texts, labels, 1, 4, 1e-3, 0, tmp_path / "out", lambda a, b: None)
+
+    def train(target: str) -> int:
+        place = tmp_path / target
+        return train_contrastively(
+            folder,
+            texts,
+            labels,
+            1,
+            4,
+            1e-3,
+            0,
+            place,
+            lambda done, total: None,
+            lambda *given: nullcontext(),
+        )
+
+    done = train("out")
     assert done >= 1 and not trace.exists()
     modules = [{"idx": 0, "name": "0", "path": "", "type": "evil.Module"}]
     (folder / "modules.json").write_text(json.dumps(modules))
     (folder / "evil.py").write_text(f"open({str(trace)!r}, 'w')")
     with pytest.raises(ModelError, match="is not run here"):
-        train_contrastively(folder, texts, labels, 1, 4, 1e-3, 0, tmp_path / "again", lambda a, b: None)
+        train("again")
     assert not trace.exists()
 
 

@@ -15,6 +15,7 @@ from pydantic import Field
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
+from tuneworthy.engine.precision import multiplied_in
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods import _label_sets as sets
 from tuneworthy.methods import _linear as linear
@@ -122,6 +123,7 @@ class SetFit(NamesLabels):
             setting.seed,
             place,
             lambda done, total: setting.report(done, total, {}),
+            lambda model, device: multiplied_in(setting.dtype, model, device),
         )
         embedder = load_embedder(place)
         vectors = embedder.embed(texts)

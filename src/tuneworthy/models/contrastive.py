@@ -2,9 +2,11 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from tuneworthy.core.errors import JobError
 from tuneworthy.models.quiet import quiet
@@ -28,6 +30,7 @@ def train_contrastively(
     seed: int,
     target: Path,
     report: Callable[[int, int], None],
+    within: Callable[[Any, Any], AbstractContextManager[None]],
 ) -> int:
     """Pulls texts that share a label together and others apart; writes the encoder to `target`.
 
@@ -41,6 +44,7 @@ def train_contrastively(
         seed: draws the pairs.
         target: an empty folder, which gets a sentence-transformers folder with safetensors.
         report: told updates done and in all.
+        within: what each of its forward passes is made within, given the transformers model and its device.
 
     Returns:
         The number of updates.
@@ -91,9 +95,26 @@ def train_contrastively(
         )
         trainer = Trainer(model=model, args=options, train_dataset=rows, callbacks=[Tell()])
         trainer.remove_callback(PrinterCallback)
-        trainer.train_embeddings(*trainer.dataset_to_parameters(rows), args=options)
+        with _passing(body[0].auto_model, lambda: within(body[0].auto_model, body.device)):
+            trainer.train_embeddings(*trainer.dataset_to_parameters(rows), args=options)
     model.model_body.save(str(target), safe_serialization=True)
     return updates
+
+
+@contextmanager
+def _passing(model: Any, within: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Each forward pass within a context of its own: autocast keeps what it has cast until it ends."""
+    forward = model.forward
+
+    def passed(*given: Any, **named: Any) -> Any:
+        with within():
+            return forward(*given, **named)
+
+    model.forward = passed
+    try:
+        yield
+    finally:
+        del model.forward  # the class has the one before
 
 
 def updates_of(pairs_per_row: int, rows: int, batch: int) -> int:

@@ -213,7 +213,8 @@ def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> It
     decoder = next((known for known in DECODERS if known == method), None)
     if decoder is None:
         trains: Trains = "nothing" if method in READERS else "all"
-        computes: Precision = "bfloat16" if method in ENCODERS and precision == "bfloat16" else "float32"
+        mixed = precision == "bfloat16" and method not in READERS
+        computes: Precision = "bfloat16" if mixed else "float32"
         yield Way(trains, "float32", computes, layers=given.get("layers"), returns=method != PAIRED)
         return
     rank = int(given.get("rank") or (TEXT_RANK if writes else LABEL_RANK))
