@@ -74,4 +74,4 @@ def test_in_16_bits_it_learns_as_in_float32_and_keeps_float32_weights(
         assert {one.dtype for one in after.values()} == {torch.float32}
         moved.append(torch.cat([(after[key] - before[key]).flatten() for key in sorted(after)]))
     assert not torch.equal(moved[0], moved[1])
-    assert torch.cosine_similarity(moved[0], moved[1], dim=0) > 0.9
+    assert (moved[0] - moved[1]).norm() < 0.05 * moved[0].norm()  # 0.29 with weights that were cast once
