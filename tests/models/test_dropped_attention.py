@@ -1,15 +1,17 @@
 """Attention with dropout on a CPU is what its definition says, in 16 bits, and so is its gradient."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from transformers import ModernBertConfig, ModernBertForSequenceClassification
 
 from tiny_models import save_embedder
 from tuneworthy.engine.reader import Reader, ReadRow
-from tuneworthy.models.dropped_attention import dropped_attention
+from tuneworthy.models.dropped_attention import dropped_attention, register_dropped_attention
 from tuneworthy.models.headed import load_headed
 
 Read = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -101,6 +103,47 @@ def test_each_pass_drops_other_weights() -> None:
     read, mask = given(2, 4, 20)
     first, second = (weights_of(dropped_attention(TRAINS, *read, mask, dropout=0.5)[0]) for _ in range(2))
     assert not torch.equal(first, second)
+
+
+def test_float32_queries_of_rotary_positions_are_as_others_in_16_bits() -> None:
+    """In a window of padding alone every key is forbidden."""
+    config = ModernBertConfig(
+        vocab_size=400,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        pad_token_id=0,
+        local_attention=8,
+        global_attn_every_n_layers=2,
+        **dict.fromkeys(("bos_token_id", "cls_token_id", "sep_token_id", "eos_token_id"), 1),
+    )
+    torch.manual_seed(0)
+    model = ModernBertForSequenceClassification(config)
+    given = {
+        "input_ids": torch.randint(3, 400, (3, 60)),
+        "attention_mask": torch.ones(3, 60, dtype=torch.long),
+    }
+    given["attention_mask"][0, 40:] = 0
+    answers = []
+    for name in (register_dropped_attention(), "eager"):
+        model.set_attn_implementation(name)
+        with torch.autocast("cpu", torch.bfloat16):
+            answers.append(model(**given).logits)
+    assert off(answers[0], answers[1].detach().float()) < 0.03
+    taken = {type(node).__name__ for node in ancestors(answers[0].grad_fn)}
+    assert "_DroppedAttentionBackward" in taken
+
+
+def ancestors(node: Any) -> Iterator[Any]:
+    """A node of autograd and all before it, each once."""
+    waiting, seen = [node], set()
+    while waiting:
+        one = waiting.pop()
+        if one is not None and one not in seen:
+            seen.add(one)
+            yield one
+            waiting += [earlier for earlier, _ in one.next_functions]
 
 
 def test_nothing_is_dropped_where_a_layer_only_reads() -> None:

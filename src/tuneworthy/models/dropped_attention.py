@@ -50,6 +50,10 @@ def dropped_attention(
         dropout: share of the weights to drop.
         options: others of a layer's.
     """
+    kind = query.device.type
+    if torch.is_autocast_enabled(kind):  # rotary positions leave float32 queries beside bfloat16 values
+        dtype = torch.get_autocast_dtype(kind)
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     own = any(options.get(name) is not None for name in OWN_WAYS)
     if own or key.shape != query.shape or query.dtype not in (torch.bfloat16, torch.float16):
         eager = sys.modules[type(module).__module__].eager_attention_forward
@@ -58,9 +62,12 @@ def dropped_attention(
             module, query, key, value, attention_mask, dropout=dropout, **given, **options
         )
         return result
+    if attention_mask is not None:  # float32's most negative number is minus infinity in 16 bits, and where
+        # every key is forbidden, as to padding in a window of its own, softmax is not a number
+        attention_mask = attention_mask.clamp(min=torch.finfo(query.dtype).min).to(query.dtype)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     share = dropout if module.training else 0.0
-    with torch.autocast(query.device.type, enabled=False):
+    with torch.autocast(kind, enabled=False):
         out = _DroppedAttention.apply(query, key, value, attention_mask, scale, share)  # type: ignore[no-untyped-call]
     return out.transpose(1, 2).contiguous(), None
 
