@@ -18,7 +18,7 @@ from tuneworthy.evaluation.assemble import (
 )
 from tuneworthy.evaluation.power import power_table, rows_to_settle, rows_to_settle_means, spread_table
 from tuneworthy.evaluation.rows import rows_of
-from tuneworthy.metrics import ByLabel, Metric, is_error
+from tuneworthy.metrics import ByLabel, Metric, OfProbabilities, is_error
 from tuneworthy.metrics._numbers import Agreement
 from tuneworthy.metrics._own import OwnMetric
 from tuneworthy.metrics._traits import MeanOverRows
@@ -109,11 +109,11 @@ def _counts(metric: Metric) -> bool:
     """Whether rows are right or wrong, and the metric is the share of right ones, or its mean over labels.
 
     What holds of the share all but holds of macro-F1, by simulation; it does not of Matthews' correlation,
-    which is twice as wide on two labels.
+    which is twice as wide on two labels, and an area under the ROC curve counts no answers.
     """
     return (
         not metric.open
-        and not isinstance(metric, OwnMetric)
+        and not isinstance(metric, OwnMetric | OfProbabilities)
         and (metric.binary or isinstance(metric, ByLabel))
     )
 

@@ -16,7 +16,7 @@ Where layers are transformers' own (all weights learn, or an encoder), what auto
 from dataclasses import dataclass
 from typing import Literal
 
-from tuneworthy.models.dropped_attention import SCORES_AT_A_TIME
+from tuneworthy.models import second_level
 from tuneworthy.models.shape import Shape
 from tuneworthy.models.way import FLOAT, Pass, Way
 
@@ -114,7 +114,7 @@ def _encoder(shape: Shape, way: Way, one: Pass, device: Device) -> Graph:
     attention = (4 if dropped else 3) * h * b
     per_token = inputs * h * b + attention + 2 * h * FLOAT + 2 * h * mask + feed_forward
     halved = shape.linear / shape.layers * b if way.mixed else 0
-    at_once = min(weights, SCORES_AT_A_TIME * b) if dropped else weights
+    at_once = min(weights, second_level.BYTES) if dropped else weights
     attention_step = 2 * at_once - (feed_forward + 4 * h * b) * tokens
     return Graph(
         layer=per_token * tokens + (1 if dropped else 3) * weights + halved,

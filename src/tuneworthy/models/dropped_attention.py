@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from tuneworthy.models import second_level
+
 NAME = "tuneworthy_dropped"
-SCORES_AT_A_TIME = 1 << 19  # for each thread; 1 MB in 16 bits: a core's second-level cache
 OWN_WAYS = ("softcap", "s_aux", "sinks", "position_bias")  # by which an attention differs from plain softmax
 STEPS = 1 << 15  # a share is rounded to so many parts: 0.1 is dropped as 0.10001
 
@@ -131,7 +132,7 @@ def _flat(part: torch.Tensor) -> torch.Tensor:
 
 def _parts(rows: int, heads: int, n: int) -> Iterator[tuple[slice, slice]]:
     """Texts and heads that are worked on together: whole texts if they are short, else some heads of one."""
-    scores = SCORES_AT_A_TIME * torch.get_num_threads()
+    scores = second_level.BYTES // 2 * torch.get_num_threads()  # of 16 bits
     texts = scores // (heads * n * n)
     at_once = heads if texts else max(1, scores // (n * n))
     for row in range(0, rows, max(1, texts)):
