@@ -85,6 +85,18 @@ def test_a_request_waits_for_a_loop_that_notices_and_a_second_one_does_not(
     assert ending.asked() is None
 
 
+def test_a_worker_that_its_scheduler_and_its_parent_tell_still_ends_at_its_next_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(signal, "setitimer", lambda which, seconds: None)
+    with ended_by_sigterm(insisting=False), noticing():
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert ending.asked() == "it was stopped"
+    with ended_by_sigterm(insisting=False), pytest.raises(Ended):
+        os.kill(os.getpid(), signal.SIGTERM)  # where no loop will notice
+
+
 def test_a_machine_that_sleeps_wakes_up_in_the_same_run_and_lets_no_second_one_in(job: Path) -> None:
     process = subprocess.Popen(
         command(job, "runs/a", "--workers", "2", "--set", "lora.max_steps=30"),

@@ -13,6 +13,7 @@ import pytest
 import tuneworthy as tw
 from toy import toy_rows, write_csv
 from tuneworthy.core.errors import TuneworthyError
+from tuneworthy.models.hardware import cores
 from tuneworthy.runfolder.unit_output import is_finished
 
 SCRIPT = (
@@ -41,10 +42,10 @@ def test_workers_whose_threads_outnumber_the_cores_are_said_to_slow_each_other(
     toy_csv: Path, quick: dict[str, Any], workers: int, said: int
 ) -> None:
     events: list[dict[str, Any]] = []
-    own = {"arms": ["majority", "tfidf"], "threads": 64, "workers": workers, "curve": {"arms": []}}
+    own = {"arms": ["majority", "tfidf"], "threads": 2 * cores(), "workers": workers, "curve": {"arms": []}}
     tw.run(toy_csv, output="runs/a", listener=events.append, **{**quick, **own})
     notes = [event["text"] for event in events if event["event"] == "note"]
-    assert sum("2 units of 64 threads each share" in note for note in notes) == said
+    assert sum(f"2 units of {2 * cores()} threads each share" in note for note in notes) == said
 
 
 def test_a_script_without_a_main_guard_can_use_workers(toy_csv: Path, quick: dict[str, Any]) -> None:
@@ -66,7 +67,7 @@ def test_a_users_mistake_inside_a_worker_comes_back_as_one_sentence(
         )
 
 
-@pytest.mark.parametrize("delay_s", [3.0, 6.0])
+@pytest.mark.parametrize("delay_s", [3.0, pytest.param(6.0, marks=pytest.mark.slow)])
 def test_a_killed_run_continues_redoes_no_finished_unit_and_ends_in_the_same_verdict(
     toy_csv: Path, quick: dict[str, Any], delay_s: float
 ) -> None:

@@ -60,12 +60,22 @@ def request(why: str) -> None:
 
 
 @contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Within it SIGTERM is a request to end; only in a main thread, which alone gets signals."""
+def ended_by_sigterm(insisting: bool = True) -> Iterator[None]:
+    """Within it SIGTERM is a request to end; only in a main thread, which alone gets signals.
+
+    Args:
+        insisting: whether a second one ends at once. Not in a worker: a scheduler tells it, and then so does
+            the parent, which was told as well and kills it when the grace is over.
+    """
+
+    def told(number: int, frame: FrameType | None) -> None:
+        if insisting or asked() is None:
+            request("it was stopped")
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: request("it was stopped"))
+    before = signal.signal(signal.SIGTERM, told)
     try:
         yield
     finally:

@@ -49,11 +49,11 @@ class LocalExecutor:
             return
         room = self._workers or max(1, self._cores // max(unit.threads for unit in waiting))
         side_by_side, threads = min(room, len(waiting)), max(unit.threads for unit in waiting)
-        if side_by_side > 1 and side_by_side * threads > self._cores:
+        if side_by_side > 1 and threads > (each := max(1, self._cores // side_by_side)):
             folder.emit(
                 "note",
                 text=f"{side_by_side} units of {threads} threads each share {self._cores} cores, which slows "
-                f"them all; threads: {max(1, self._cores // side_by_side)} in the job gives each its own.",
+                f"them all; threads: {each} in the job gives each its own.",
             )
         if side_by_side == 1:
             for unit in waiting:

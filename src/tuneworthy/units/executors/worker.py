@@ -38,7 +38,7 @@ def _serve(request: dict[str, Any], answers: IO[str]) -> None:
 def main() -> None:
     """Runs units until stdin ends."""
     try:
-        with ended_by_sigterm():
+        with ended_by_sigterm(insisting=False):
             converse(_serve)
     except Ended:
         os._exit(EXIT_CODE)
