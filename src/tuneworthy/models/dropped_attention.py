@@ -7,7 +7,6 @@ them to the one that uses them, and a 64-bit draw decides over four weights. Of 
 for the backward pass: it has no sign of its own, so its sign says that it was dropped.
 """
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +14,9 @@ import numpy as np
 import torch
 
 from tuneworthy.models import second_level
+from tuneworthy.models.own_attention import has_own_way, in_one_dtype, own_attention
 
 NAME = "tuneworthy_dropped"
-OWN_WAYS = ("softcap", "s_aux", "sinks", "position_bias")  # by which an attention differs from plain softmax
 STEPS = 1 << 15  # a share is rounded to so many parts: 0.1 is dropped as 0.10001
 
 
@@ -51,24 +50,16 @@ def dropped_attention(
         dropout: share of the weights to drop.
         options: others of a layer's.
     """
-    kind = query.device.type
-    if torch.is_autocast_enabled(kind):  # rotary positions leave float32 queries beside bfloat16 values
-        dtype = torch.get_autocast_dtype(kind)
-        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
-    own = any(options.get(name) is not None for name in OWN_WAYS)
-    if own or key.shape != query.shape or query.dtype not in (torch.bfloat16, torch.float16):
-        eager = sys.modules[type(module).__module__].eager_attention_forward
-        given = {} if scaling is None else {"scaling": scaling}
-        result: tuple[torch.Tensor, torch.Tensor | None] = eager(
-            module, query, key, value, attention_mask, dropout=dropout, **given, **options
-        )
-        return result
+    query, key, value = in_one_dtype(query, key, value)
+    known = key.shape == query.shape and query.dtype in (torch.bfloat16, torch.float16)
+    if not known or has_own_way(options):
+        return own_attention(module, query, key, value, attention_mask, scaling, dropout, options)
     if attention_mask is not None:  # float32's most negative number is minus infinity in 16 bits, and where
         # every key is forbidden, as to padding in a window of its own, softmax is not a number
         attention_mask = attention_mask.clamp(min=torch.finfo(query.dtype).min).to(query.dtype)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     share = dropout if module.training else 0.0
-    with torch.autocast(kind, enabled=False):
+    with torch.autocast(query.device.type, enabled=False):
         out = _DroppedAttention.apply(query, key, value, attention_mask, scale, share)  # type: ignore[no-untyped-call]
     return out.transpose(1, 2).contiguous(), None
 

@@ -8,18 +8,17 @@ layer that adds something of its own (a soft cap, attention sinks) computes with
 is never given a shared prefix.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
+from tuneworthy.models.own_attention import has_own_way, in_one_dtype, own_attention
 from tuneworthy.models.tree_blocks import Blocks, Sheet, cut_blocks
 from tuneworthy.models.tree_flex import flex
 
 NAME = "tuneworthy_tree"
 SCORES_AT_A_TIME = 500_000  # 2 MB in float32: a core's second-level cache
-OWN_WAYS = ("softcap", "s_aux", "sinks")  # options by which a layer's attention differs from plain softmax
 LayerCache = tuple[torch.Tensor, torch.Tensor]  # keys and values, both [groups, tokens, size]
 
 
@@ -78,18 +77,10 @@ def tree_attention(
     if prefix is not None:
         assert attention_mask is not None
         return _with_prefix(query, key, value, attention_mask, prefix[module.layer_idx], scale), None
-    if blocks is None or dropout or any(options.get(name) is not None for name in OWN_WAYS):
-        eager = sys.modules[type(module).__module__].eager_attention_forward
-        given = {} if scaling is None else {"scaling": scaling}
-        result: tuple[torch.Tensor, torch.Tensor | None] = eager(
-            module, query, key, value, attention_mask, dropout=dropout, **given, **options
-        )
-        return result
-    kind = query.device.type
-    if torch.is_autocast_enabled(kind):  # rotary positions leave float32 queries beside bfloat16 values
-        dtype = torch.get_autocast_dtype(kind)
-        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
-    with torch.autocast(kind, enabled=False):
+    if blocks is None or dropout or has_own_way(options):
+        return own_attention(module, query, key, value, attention_mask, scaling, dropout, options)
+    query, key, value = in_one_dtype(query, key, value)
+    with torch.autocast(query.device.type, enabled=False):
         out: torch.Tensor = _BlockAttention.apply(query, key, value, blocks, scale)  # type: ignore[no-untyped-call]
     return out, None
 
