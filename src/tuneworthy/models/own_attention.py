@@ -1,4 +1,4 @@
-"""What an attention of ours leaves to the layer's own architecture, and how both read what autocast leaves."""
+"""What attentions of ours leave to a layer's own architecture, and how they read what autocast leaves."""
 
 import sys
 from typing import Any
