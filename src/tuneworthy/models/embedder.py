@@ -17,6 +17,7 @@ from tuneworthy.models.padded import masked_mean, padded_batches
 from tuneworthy.models.quiet import quiet
 from tuneworthy.models.sharing import kept
 from tuneworthy.models.strangers import AS_DATA, WEIGHTS
+from tuneworthy.models.token_rows import token_rows
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class Embedder:
 
     @torch.inference_mode()
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
+        encoded = token_rows(self.tokenizer, texts, self.max_length)
         vectors = np.zeros((len(encoded), int(self.model.config.hidden_size)), dtype=np.float32)
         for batch in padded_batches(encoded, self.tokenizer.pad_token_id or 0, self.device):
             hidden = self.model(input_ids=batch.tokens, attention_mask=batch.mask).last_hidden_state.float()

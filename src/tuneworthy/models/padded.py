@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 TOKENS_PER_BATCH = 4096
 # Padding, in tokens, for which another pass is not worth its fixed cost. MiniLM on two cores reads 32 mixed
@@ -40,7 +42,10 @@ def alike(lengths: Sequence[int], device: torch.device, most: int = TOKENS_PER_B
 
 
 def padded_batches(
-    ids: Sequence[Sequence[int]], pad: int, device: torch.device, most: int = TOKENS_PER_BATCH
+    ids: Sequence[Sequence[int] | NDArray[np.int32]],
+    pad: int,
+    device: torch.device,
+    most: int = TOKENS_PER_BATCH,
 ) -> Iterator[Padded]:
     """Every row once, in batches of rows that are alike, padded on the right."""
     for rows in alike([len(row) for row in ids], device, most):

@@ -14,6 +14,7 @@ from tuneworthy.models.decoder import shared_decoder
 from tuneworthy.models.embedder import load_embedder
 from tuneworthy.models.padded import masked_mean, padded_batches
 from tuneworthy.models.quiet import quiet
+from tuneworthy.models.token_rows import token_rows
 
 Kind = Literal["decoder", "encoder"]
 States = dict[str, NDArray[np.float32]]
@@ -53,8 +54,8 @@ def pooled_states(folder: Path, texts: Sequence[str]) -> States:
     kind = kind_of(folder)
     loaded = shared_decoder(folder, "float32") if kind == "decoder" else load_embedder(folder)
     tokenizer, found = loaded.tokenizer, dict[str, NDArray[np.float32]]()
-    encoded = tokenizer(list(texts), truncation=True, max_length=LONGEST)["input_ids"]
-    encoded = [ids or [tokenizer.eos_token_id or 0] for ids in encoded]
+    nothing = np.array([tokenizer.eos_token_id or 0], dtype=np.int32)
+    encoded = [ids if len(ids) else nothing for ids in token_rows(tokenizer, texts, LONGEST)]
     for batch in padded_batches(encoded, tokenizer.pad_token_id or 0, loaded.device):
         keep = {"logits_to_keep": 1, "use_cache": False} if kind == "decoder" else {}
         output = loaded.model(

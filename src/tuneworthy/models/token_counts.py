@@ -9,6 +9,7 @@ from tuneworthy.core.errors import ModelError
 from tuneworthy.models.decoder import PLAIN_TEMPLATE, Decoder
 from tuneworthy.models.quiet import quiet
 from tuneworthy.models.strangers import AS_DATA
+from tuneworthy.models.token_rows import token_counts
 
 
 def count_tokens(folder: Path, texts: Sequence[str]) -> list[int]:
@@ -17,7 +18,7 @@ def count_tokens(folder: Path, texts: Sequence[str]) -> list[int]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, **AS_DATA)
-    return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+    return token_counts(tokenizer, texts)
 
 
 def tokenizer_of(folder: Path) -> Decoder:
