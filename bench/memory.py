@@ -25,11 +25,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import torch
 
 from common import closing_line, figure
 from peers.peak import peak_gib
 from tuneworthy.engine.encoding import EncodedRow
+from tuneworthy.engine.masking import with_gaps
 from tuneworthy.engine.passes import packed_pass, padded_pass
 from tuneworthy.engine.reader import Reader, ReadRow
 from tuneworthy.engine.recipe import Recipe
@@ -43,19 +45,20 @@ from tuneworthy.models.decoder import Decoder, load_decoder
 from tuneworthy.models.embedder import load_embedder
 from tuneworthy.models.four_bits import has_four_bits
 from tuneworthy.models.hardware import device
-from tuneworthy.models.headed import load_headed
+from tuneworthy.models.headed import Head, load_headed
 from tuneworthy.models.memory import GIB, Split, peak
 from tuneworthy.models.padded import TOKENS_PER_BATCH
 from tuneworthy.models.resolve import resolve
 from tuneworthy.models.rms_norm import quicken_norms
 from tuneworthy.models.shape import shape_of_folder
+from tuneworthy.models.states import kind_of
 from tuneworthy.models.tree_attention import register_tree_attention
 from tuneworthy.models.way import Method, Pass, Way, way_of
 
 DECODERS = get_args(Method)
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "memory"
-RANK = 16
+RANK, READING_RANK = 16, 64
 ANSWER = 16
 PINNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
 LLAMA = {
@@ -120,6 +123,9 @@ CASES = [
     case("llama-50m", "full", "float32", 256, 8),
     case("minilm", "encoder", "float32", 128, 32),
     case("minilm", "encoder", "float32", 256, 16),
+    case("minilm", "encoder", "bfloat16", 256, 16),
+    case("minilm", "adapt", "bfloat16", 128, 16),
+    case("smollm2-135m", "adapt", "bfloat16", 512, 4),
     case("minilm", "probe", "float32", 128, 256),
     case("minilm", "probe", "float32", 256, 256),
 ]
@@ -173,28 +179,33 @@ def fit(one: Case, model: Path, rows: int, length: int) -> Pass:
     )
     scores = iter((1.0, 0.5))  # the first validation stays the best one: both states are kept
     settings: dict[str, Any] = {"evaluate": lambda: ValidationScore(next(scores), 0.0)}
-    if one["method"] == "encoder":
-        encoder = load_headed(model, "sequence", 10)
-        reader = Reader(encoder, "sequence", "encoder")
+    if one["method"] == "encoder" or (one["method"] == "adapt" and kind_of(model) == "encoder"):
+        head: Head = "sequence" if one["method"] == "encoder" else "masked"
+        encoder = load_headed(model, head, 10)
+        reader = Reader(encoder, head, one["method"], one["dtype"])
         drawn = torch.randint(
-            3, encoder.model.config.vocab_size, (rows, length), generator=generator
+            1000, encoder.model.config.vocab_size, (rows, length), generator=generator
         ).tolist()
         read = [ReadRow(str(i), tuple(tokens), (i % 10,)) for i, tokens in enumerate(drawn)]
+        if head == "masked":
+            read = with_gaps(encoder, read, 1, np.random.default_rng(0))
         bound = train(reader, read, recipe, **settings).tokens_per_batch
         pieces = reader.pieces(read, bound)
         largest = max(pieces, key=len)
-        return padded_pass([row.length for row in largest], pieces=len(pieces))
+        guesses = reader.supervised(largest) // len(largest) if head == "masked" else 0
+        return padded_pass([row.length for row in largest], guesses, pieces=len(pieces))
     decoder = random_in_four_bits(model) if one["method"] == "qlora" else load_decoder(model, one["dtype"])
     if one["method"] == "full":
         decoder.model.requires_grad_(True)
     else:
-        add_lora(decoder, RANK, 2 * RANK, 0.0, 0)
+        add_lora(decoder, rank_of(one), 2 * rank_of(one), 0.0, 0)
     if one["checkpointing"]:
         decoder.model.gradient_checkpointing_enable()
     drawn = torch.randint(
         3, decoder.model.config.vocab_size, (rows, length + 1), generator=generator
     ).tolist()
-    write = [EncodedRow(str(i), tuple(t[:-ANSWER]), tuple(t[-ANSWER:])) for i, t in enumerate(drawn)]
+    answer = length if one["method"] == "adapt" else ANSWER
+    write = [EncodedRow(str(i), tuple(t[:-answer]), tuple(t[-answer:])) for i, t in enumerate(drawn)]
     writer = Writer(decoder)
     bound = train(writer, write, recipe, **settings).tokens_per_batch
     cut = writer.pieces(write, bound)
@@ -202,6 +213,11 @@ def fit(one: Case, model: Path, rows: int, length: int) -> Pass:
     if one["rescored"]:
         _rescore(decoder)
     return packed_pass(largest_cut, len(cut), blocks=decoder.device.type == "cpu")
+
+
+def rank_of(one: Case) -> int:
+    """Of the case's adapters."""
+    return READING_RANK if one["method"] == "adapt" else RANK
 
 
 def random_in_four_bits(folder: Path) -> Decoder:
@@ -260,7 +276,7 @@ def measure(one: Case) -> dict[str, Any]:
     sizes = {"llama-50m": LLAMA, "llama-8b": LLAMA_8B}.get(one["model"])
     with tempfile.TemporaryDirectory() as place:
         tiny = {**one, "length": 40, "rows": 2}
-        small = TINY if one["method"] in DECODERS else None
+        small = None if one["model"] == "minilm" else TINY
         fit(tiny, prepare(tiny, Path(place) / "tiny", small), 2, 40)
         model = prepare(one, Path(place) / "model", sizes)
         idle = _idle()
@@ -290,11 +306,13 @@ def _idle() -> float:
 def planned(one: Case, model: Path, largest: Pass) -> Split:
     """What the planner says of the case."""
     half = one["dtype"] == "bfloat16"
-    if one["method"] in DECODERS:
-        way = way_of(one["method"], half, RANK)
+    decoder = kind_of(model) == "decoder"
+    if decoder:
+        method: Method = "lora" if one["method"] == "adapt" else one["method"]
+        way = way_of(method, half, rank_of(one))
         way = replace(way, checkpointing=one["checkpointing"], rescored=one["rescored"])
     else:
-        way = Way("nothing" if one["method"] == "probe" else "all", "float32")
+        way = Way("nothing" if one["method"] == "probe" else "all", "float32", "bfloat16" if half else None)
     return peak(shape_of_folder(model), way, largest, "cuda" if torch.cuda.is_available() else "cpu")
 
 

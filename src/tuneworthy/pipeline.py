@@ -94,7 +94,7 @@ def run(
     # 2. Bring the models; everything from here on is kept in the run folder.
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
     findings = steps.examine_with_models(job, data, findings, models)
-    foreseen = memory_ahead(job, question, rows, data.test is not None, models, task.open)
+    foreseen = memory_ahead(job, question, rows, data.test is not None, models, task.open, texts.documents)
     dtype, cores = steps.hardware()
     with (
         RunFolder(output or claiming.default_folder(job, data)) as folder,

@@ -11,6 +11,7 @@ from tuneworthy.core.endpoint import endpoint_of
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.forecast import FitPlan, PlannedFit, PlannedRent
 from tuneworthy.core.job import Job
+from tuneworthy.data.documents import read_documents
 from tuneworthy.data.loading import load
 from tuneworthy.data.table import Table
 from tuneworthy.methods import METHODS
@@ -31,7 +32,9 @@ from tuneworthy.search.settings import foreseen_fits
 from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.units.fit_counts import FitCounts, fit_counts
 from tuneworthy.units.forecast import DECODERS, PLANNED, Planner, role_of
+from tuneworthy.units.reading_ahead import Reading, reading_fits, reading_of
 from tuneworthy.units.rows_ahead import rows_ahead, rows_of_length
+from tuneworthy.unlabelled import asked
 
 PREFERRED = ("lora", "qlora", "full")  # small data: adapters, in 16 bits where they fit (Pecher et al. 2025)
 RESCORED = (
@@ -89,7 +92,9 @@ def plan_job(
     others = [
         one for one in PLANNED if one not in DECODERS and not unsuited(METHODS.get(one), task, examples)
     ]
-    fits = tuple(_fits(planner, decoders, others, machine))
+    reading = _reading(job)
+    fits = tuple(_fits(planner, decoders, others, machine, reading))
+    notes = (told, machine.because, told_fits(counts), told_reading(reading), RESCORED)
     return FitPlan(
         machine=machine.name,
         memory_gib=round(machine.memory / GIB, 2),
@@ -98,24 +103,39 @@ def plan_job(
         fits=fits,
         largest=tuple(_largest(planner, {**_open_decoders(), **decoders}, machine)),
         rent=tuple(_rent(planner, job.base_model, decoders[job.base_model], market)),
-        notes=tuple(note for note in (told, machine.because, told_fits(counts), RESCORED) if note),
+        notes=tuple(filter(None, notes)),
     )
 
 
+def _reading(job: Job) -> Reading | None:
+    """What an `adapt` arm would read, where the job names unlabelled text."""
+    files, column = asked(job.model_copy(update={"arms": ("adapt",)}))
+    return reading_of(job, read_documents(files, column)) if files else None
+
+
 def _fits(
-    planner: Planner, decoders: Mapping[str, Shape], others: Sequence[str], machine: Machine
+    planner: Planner,
+    decoders: Mapping[str, Shape],
+    others: Sequence[str],
+    machine: Machine,
+    reading: Reading | None,
 ) -> Iterator[PlannedFit]:
     """Every way to fit the decoders, and what else reads or trains the job's own two models."""
     job = planner.job
     for name, shape in decoders.items():
-        reading = [one for one in others if name == job.base_model and role_of(one) == "decoder"]
-        for method in (*DECODERS, *reading):
+        probed = [one for one in others if name == job.base_model and role_of(one) == "decoder"]
+        for method in (*DECODERS, *probed):
             yield from planner.fits(method, name, shape, machine)
+        if reading is not None and reading.model == name:
+            yield from reading_fits(reading, shape, machine)
     small = [one for one in others if role_of(one) == "embedder"]
-    if small:
+    reads = reading is not None and reading.model not in decoders
+    if small or reads:
         shape = shape_named(job.embedding_model)
         for method in small:
             yield from planner.fits(method, job.embedding_model, shape, machine)
+        if reading is not None and reads:
+            yield from reading_fits(reading, shape, machine)
 
 
 def _open_decoders() -> dict[str, Shape]:
@@ -134,6 +154,14 @@ def told_fits(counts: FitCounts) -> str:
     search = max(counts.searches.values(), default=0)
     searched = f", a search of up to {search:g} fits a fold" if search else ""
     return f"Time is of training alone: {measured} of a fine-tuned arm{searched}, and one on all rows."
+
+
+def told_reading(reading: Reading | None) -> str:
+    """What the row of `adapt` is of, in a sentence."""
+    if reading is None:
+        return ""
+    documents = counted(len(reading.documents), "document")
+    return f"adapt: the reading of {documents} alone, once; its fits afterwards are those of {reading.then}."
 
 
 def _largest(planner: Planner, shapes: Mapping[str, Shape], machine: Machine) -> Iterator[PlannedFit]:

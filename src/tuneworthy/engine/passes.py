@@ -30,8 +30,8 @@ def packed_pass(rows: Sequence[EncodedRow], pieces: int = 1, blocks: bool = True
     )
 
 
-def padded_pass(lengths: Sequence[int], answer: int = 1, pieces: int = 1, multiple: int = 1) -> Pass:
-    """Rows of their own, filled up to the longest; `answer` positions of each have logits."""
+def padded_pass(lengths: Sequence[int], answer: int = 0, pieces: int = 1, multiple: int = 1) -> Pass:
+    """Rows of their own, filled up to the longest; `answer` positions of each have a vocabulary's logits."""
     width = -(-max(lengths) // multiple) * multiple
     pairs = len(lengths) * width**2
     return Pass(

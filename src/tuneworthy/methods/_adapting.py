@@ -35,11 +35,12 @@ from tuneworthy.models.adapters import add_lora, merged
 from tuneworthy.models.decoder import Decoder, load_decoder, save_decoder
 from tuneworthy.models.headed import HeadedEncoder, load_headed, save_reader
 from tuneworthy.models.likelihood import has_masked_head
-from tuneworthy.models.states import kind_of
+from tuneworthy.models.states import Kind, kind_of
 from tuneworthy.models.trainable import train_head, train_last
 
 FEWEST = 40  # documents, of which two are held out
 HELD_OUT, MOST_HELD_OUT = 0.05, 200  # of the documents
+PIECE: dict[Kind, int] = {"encoder": 128, "decoder": 512}  # tokens
 LOOKS = 4  # times that the held-out documents are read in training
 MOST_PASSES = 10
 ENCODER_RATE = 2.0  # times that of a fine-tune: 1e-4 at width 768
@@ -186,11 +187,16 @@ def require_enough(documents: Sequence[object]) -> None:
         )
 
 
+def held_out(documents: int) -> int:
+    """How many of so many documents say whether reading has helped: a twentieth, at most 200."""
+    return min(MOST_HELD_OUT, math.ceil(HELD_OUT * documents))
+
+
 def parted(documents: Sequence[str], seed: int) -> Texts:
     """A twentieth of the documents, at most 200, held out; raises DataError for too few."""
     require_enough(documents)
     order = np.random.default_rng(seed).permutation(len(documents))
-    count = min(MOST_HELD_OUT, math.ceil(HELD_OUT * len(documents)))
+    count = held_out(len(documents))
     return Texts([documents[i] for i in order[count:]], [documents[i] for i in order[:count]])
 
 
@@ -208,7 +214,7 @@ def _encoder(
     if encoder.tokenizer.mask_token_id is None:
         raise ModelError(f"{folder.name} has no mask token, so it cannot be adapted: name another encoder.")
     learned, held = (
-        _windows(encoder, part, parameters.tokens or 128) for part in (texts.learned, texts.held)
+        _windows(encoder, part, parameters.tokens or PIECE["encoder"]) for part in (texts.learned, texts.held)
     )
     rate = ENCODER_RATE * default_rate(int(encoder.model.config.hidden_size))
     recipe = _recipe(parameters, len(learned), rate, seed)
@@ -245,7 +251,7 @@ def _decoder(
     """A decoder with adapters to be trained."""
     decoder = load_decoder(folder, dtype)
     add_lora(decoder, parameters.rank, 2 * parameters.rank, 0.0, seed)
-    limit = min(parameters.tokens or 512, decoder.context_length)
+    limit = min(parameters.tokens or PIECE["decoder"], decoder.context_length)
     rows, held = (_pieces(decoder, part, limit) for part in (texts.learned, texts.held))
     rate = default_learning_rate(decoder.hidden_size, len(rows))
     bits = sum(len(row.answer) for row in held) / math.log(2)
@@ -271,10 +277,15 @@ def _pieces(decoder: Decoder, documents: Sequence[str], limit: int) -> list[Enco
     return found
 
 
+def updates_of(parameters: ReadingParameters, pieces: int) -> tuple[int, int]:
+    """How many updates so many pieces of text make, and the pieces of one."""
+    batch = min(parameters.batch, pieces)
+    return min(parameters.max_steps, default_steps(pieces, batch, parameters.epochs or MOST_PASSES)), batch
+
+
 def _recipe(parameters: ReadingParameters, pieces: int, rate: float, seed: int) -> Recipe:
     """The arithmetic of the fit."""
-    batch = min(parameters.batch, pieces)
-    steps = min(parameters.max_steps, default_steps(pieces, batch, parameters.epochs or MOST_PASSES))
+    steps, batch = updates_of(parameters, pieces)
     return Recipe(
         steps=steps,
         batch=batch,

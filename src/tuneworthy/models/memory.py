@@ -132,7 +132,8 @@ def peak(shape: Shape, way: Way, one: Pass, device: Device) -> Split:
 def _training(shape: Shape, way: Way, one: Pass, device: Device) -> list[Split]:
     adapted = way.trains == "adapters"
     trained = shape.adapters(way.rank) if adapted else shape.learning(way.layers)
-    head = 0 if adapted or shape.encoder or way.layers is not None else shape.head
+    guesses = one.supervised > 0  # by a head as large as the vocabulary, which of an encoder is always tied
+    head = 0 if adapted or not guesses or way.layers is not None else shape.head
     kept = graph(shape, way, one, device)
     whole = kept.kept(way.depth(shape.layers), way.checkpointing)
     earlier = trained * FLOAT if one.pieces > 1 else 0
@@ -160,15 +161,13 @@ def _training(shape: Shape, way: Way, one: Pass, device: Device) -> list[Split]:
     return [
         at("logits", earlier, whole, _logits(shape, way, one)),
         at("backward", max(earlier, head * FLOAT), whole + kept.working),
-        at("gradients", trained * FLOAT + (head * FLOAT if shape.tied else 0), 0),
+        at("gradients", trained * FLOAT + (head * FLOAT if shape.tied or shape.encoder else 0), 0),
         at("copies", 0, 0, copying=good),
     ]
 
 
 def _logits(shape: Shape, way: Way, one: Pass) -> float:
     """Logits of the loss: a slice at a time where the head is frozen, else all, with their gradients."""
-    if shape.encoder:
-        return 0
     values = one.supervised * shape.vocabulary
     if way.trains == "adapters" and shape.plain_head and shape.packed:
         return SLICED * min(values, SLICED_LOGITS)

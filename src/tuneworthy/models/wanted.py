@@ -58,7 +58,8 @@ def most_precise(entry: Entry, machine: Machine) -> Method | None:
     shape = shape_of_entry(entry)
     tokens = min(TOKENS, shape.context)
     pairs = tokens**2 if machine.device == "cpu" else 0
-    one = Pass(tokens=tokens, pairs=pairs, widest=pairs, supervised=ANSWER, pieces=PIECES)
+    answer = 0 if shape.encoder else ANSWER
+    one = Pass(tokens=tokens, pairs=pairs, widest=pairs, supervised=answer, pieces=PIECES)
     half = machine.precision == "bfloat16"
     ways: dict[Method, Way] = {"full": way_of("full", half)}
     if not shape.encoder:

@@ -86,12 +86,12 @@ class Pass:
         tokens: computed ones, padding included.
         pairs: (query, key) pairs whose attention weights are kept, padding included; a GPU keeps none.
         widest: the most of them in one batched product.
-        supervised: positions whose logits the loss reads.
+        supervised: positions whose logits over the vocabulary the loss reads; none where it names labels.
         pieces: passes that an update takes; from the second on, gradients of the earlier ones are there.
     """
 
     tokens: int
     pairs: int = 0
     widest: int = 0
-    supervised: int = 1
+    supervised: int = 0
     pieces: int = 1

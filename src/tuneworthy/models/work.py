@@ -10,7 +10,7 @@ FORWARD, BACKWARD = 2, 2  # per weight and token, and again for the weight's own
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is computed: tokens, pairs of tokens that attend, and positions with logits."""
+    """What is computed: tokens, pairs of tokens that attend, and positions with a vocabulary's logits."""
 
     tokens: float
     pairs: float
@@ -42,5 +42,4 @@ def operations(shape: Shape, way: Way, load: Load) -> float:
     per_weight = FORWARD + (0 if way.trains == "nothing" else BACKWARD)
     if learns and way.layers is None:
         per_weight += BACKWARD
-    head = 0 if shape.encoder else per_weight * shape.head * load.supervised
-    return forward + back * backward + head
+    return forward + back * backward + per_weight * shape.head * load.supervised

@@ -68,21 +68,9 @@ class Planner:
         given = self.parameters(method)
         for way in ways(method, given, machine.precision, self.writes):
             for together, one in self._passes(method, given, shape, machine.device):
-                split = peak(shape, way, one, machine.device)
-                eight = (way.optimizer,) if way.optimizer != "adamw" else ()
-                yield PlannedFit(
-                    method=method,
-                    model=model,
-                    precision=way.kept,
-                    options=(*eight, "checkpointing") if way.checkpointing else eight,
-                    rows_per_pass=together,
-                    memory_gib={name: round(size / GIB, 3) for name, size in split.parts().items()},
-                    total_gib=round(split.total / GIB, 3),
-                    beside_gib=round(split.beside / GIB, 3),
-                    moment=split.moment,
-                    fits=split.fits(machine.memory),
-                    minutes=self._minutes(method, given, way, shape, together, machine),
-                )
+                flop, passes = self._work(method, given, way, shape, together)
+                minutes = minutes_of(flop, passes, way, shape, machine)
+                yield planned_fit(method, model, way, shape, one, together, machine, minutes)
 
     def holds(self, method: str, shape: Shape, machine: Machine) -> bool:
         """Whether some variant of a method fits a machine, one row at a time."""
@@ -132,21 +120,6 @@ class Planner:
             return padded_pass([row.length for row in rows], answer, pieces, WIDTH_MULTIPLE)
         return packed_pass(rows, pieces, blocks=device == "cpu")
 
-    def _minutes(
-        self, method: str, given: dict[str, Any], way: Way, shape: Shape, together: int, machine: Machine
-    ) -> float | None:
-        """Minutes of all fits, training alone: the slower of multiplying and of reading the weights."""
-        rate = machine.rates.get("float32" if way.width == 4 else "bfloat16")
-        if rate is None:
-            return None
-        flop, passes = self._work(method, given, way, shape, together)
-        seconds = flop / rate
-        if machine.bandwidth is not None:
-            reads = 1 + READS_BACK * way.depth(shape.layers) / shape.layers
-            read = reads * weight_bytes(shape, way.base, way.width)
-            seconds = max(seconds, passes * read / machine.bandwidth)
-        return round(seconds / 60, 4)
-
     def _work(
         self, method: str, given: dict[str, Any], way: Way, shape: Shape, together: int
     ) -> tuple[float, float]:
@@ -156,7 +129,7 @@ class Planner:
             load = self._update(batch, together)
             return steps * operations(shape, way, load), steps * -(-batch // together)
         lengths = self._lengths(method, given, shape, self.typical)
-        row = Load(float(np.mean(lengths)), float(np.mean(np.square(lengths))), 1)
+        row = Load(float(np.mean(lengths)), float(np.mean(np.square(lengths))), 0 if shape.encoder else 1)
         if method in READERS:
             rows = sum(rows * times for rows, times in self.counts.of(method, validated=False))
             return rows * operations(shape, way, row), max(1.0, rows * row.tokens / READ_TOKENS)
@@ -199,6 +172,61 @@ class Planner:
             pairs=sum(load.pairs for load in loads) / DRAWN,
             supervised=sum(load.supervised for load in loads) / DRAWN,
         )
+
+
+def planned_fit(
+    method: str,
+    model: str,
+    way: Way,
+    shape: Shape,
+    one: Pass,
+    together: int,
+    machine: Machine,
+    minutes: float | None,
+) -> PlannedFit:
+    """One way to fit one model: what it takes of the machine's memory, with what it takes of time.
+
+    Args:
+        method: the arm.
+        model: the base model's name.
+        way: how it is fitted.
+        shape: of the model.
+        one: the largest forward pass.
+        together: rows of it.
+        machine: that it runs on.
+        minutes: of all fits.
+    """
+    split = peak(shape, way, one, machine.device)
+    eight = (way.optimizer,) if way.optimizer != "adamw" else ()
+    return PlannedFit(
+        method=method,
+        model=model,
+        precision=way.kept,
+        options=(*eight, "checkpointing") if way.checkpointing else eight,
+        rows_per_pass=together,
+        memory_gib={name: round(size / GIB, 3) for name, size in split.parts().items()},
+        total_gib=round(split.total / GIB, 3),
+        beside_gib=round(split.beside / GIB, 3),
+        moment=split.moment,
+        fits=split.fits(machine.memory),
+        minutes=minutes,
+    )
+
+
+def minutes_of(flop: float, passes: float, way: Way, shape: Shape, machine: Machine) -> float | None:
+    """Minutes of so much work: the slower of multiplying, and of reading the weights for so many passes.
+
+    None where nothing is known of the machine's speed.
+    """
+    rate = machine.rates.get("float32" if way.width == 4 else "bfloat16")
+    if rate is None:
+        return None
+    seconds = flop / rate
+    if machine.bandwidth is not None:
+        reads = 1 + READS_BACK * way.depth(shape.layers) / shape.layers
+        read = reads * weight_bytes(shape, way.base, way.width)
+        seconds = max(seconds, passes * read / machine.bandwidth)
+    return round(seconds / 60, 4)
 
 
 def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> Iterator[Way]:

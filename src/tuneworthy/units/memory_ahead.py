@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import compress
 from pathlib import Path
+from typing import Any
 
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
@@ -18,6 +19,8 @@ from tuneworthy.models.shape import shape_of_folder
 from tuneworthy.units.fit_counts import fit_counts
 from tuneworthy.units.forecast import PLANNED, Planner, role_of
 from tuneworthy.units.plan import Question
+from tuneworthy.units.reading_ahead import METHOD as READS
+from tuneworthy.units.reading_ahead import Reading, reading_fits, reading_of
 from tuneworthy.units.rows_ahead import rows_ahead
 
 SHOWN = 4  # parts of a peak in a sentence, the largest
@@ -30,13 +33,24 @@ def memory_ahead(
     has_test: bool,
     models: Mapping[ModelRole, Path],
     writes: bool,
+    documents: Sequence[Example] = (),
 ) -> list[str]:
     """A sentence for each arm that is fine-tuned: its planned peak, and where it is more than is free.
+
+    Args:
+        job: what to do.
+        question: what every row is asked.
+        rows: the labelled ones.
+        has_test: whether test rows come in a file of their own.
+        models: folders by role.
+        writes: whether answers are texts.
+        documents: unlabelled text that `adapt` reads before it is fitted.
 
     Raises:
         ModelError: the machine does not hold an arm's fit even with one row at a time.
     """
-    arms = [arm for arm in job.arms if arm in PLANNED and METHODS.get(arm).kind == "tuned"]
+    reading = reading_of(job, [document.input for document in documents]) if documents else None
+    arms = _planned(job, reading)
     if not arms:
         return []
     longest, typical, _ = rows_ahead(job, question, rows, models.get("decoder"))
@@ -44,21 +58,39 @@ def memory_ahead(
     machine = this_machine()
     sentences = []
     for arm in arms:
-        name = job.base_model if role_of(arm) == "decoder" else job.embedding_model
+        role = role_of(reading.then if reading is not None and arm == READS else arm)
+        name = job.base_model if role == "decoder" else job.embedding_model
         try:
-            shape = shape_of_folder(models[role_of(arm)])
+            shape = shape_of_folder(models[role])
         except ModelError:  # an architecture that cannot be planned may train all the same
             continue
-        given = planner.parameters(arm)
-        asked = (given.get("optimizer") == "adamw_8bit", bool(given.get("gradient_checkpointing")))
-        options = tuple(compress(("adamw_8bit", "checkpointing"), asked))
-        every = list(planner.fits(arm, name, shape, machine))
+        if reading is not None and arm == READS:
+            every, options = list(reading_fits(reading, shape, machine)), _options({})
+        else:
+            every, options = list(planner.fits(arm, name, shape, machine)), _options(planner.parameters(arm))
         fits = [fit for fit in every if fit.options == options]
         if not any(fit.fits for fit in fits):
             packed = planner.fits("qlora", name, shape, machine) if arm == "lora" else ()
             raise _refusal(fits[0], machine.memory, _remedy(job, [*every, *packed]))
         sentences.append(_sentence(fits))
     return sentences
+
+
+def _planned(job: Job, reading: Reading | None) -> list[str]:
+    """The job's fine-tuned arms that can be planned: of `adapt` the reading, and the method that follows."""
+    found = dict[str, None]()
+    for arm in job.arms:
+        if reading is not None and arm == READS:
+            found |= dict.fromkeys([READS, *([reading.then] if reading.then in PLANNED else [])])
+        elif arm in PLANNED and METHODS.get(arm).kind == "tuned":
+            found[arm] = None
+    return list(found)
+
+
+def _options(given: dict[str, Any]) -> tuple[str, ...]:
+    """What an arm's parameters ask for of what a plan can vary."""
+    asked = (given.get("optimizer") == "adamw_8bit", bool(given.get("gradient_checkpointing")))
+    return tuple(compress(("adamw_8bit", "checkpointing"), asked))
 
 
 def _refusal(least: PlannedFit, memory: float, remedy: str) -> ModelError:
@@ -89,7 +121,8 @@ def _sentence(fits: Sequence[PlannedFit]) -> str:
     """The peak with the most rows at a time that fit, and what it is made of."""
     most = max((fit for fit in fits if fit.fits), key=lambda fit: fit.rows_per_pass)
     parts = most.made_of(SHOWN)
-    told = f"Memory: a fit of {most.method} peaks at about {most.total_gib:.2f} GiB ({parts})"
+    what = f"the reading of {READS}" if most.method == READS else f"a fit of {most.method}"
+    told = f"Memory: {what} peaks at about {most.total_gib:.2f} GiB ({parts})"
     free = free_memory(device()) / GIB
     if most.total_gib > free:
         return f"{told}, and {free:.1f} are free now: close other programs if it stops."

@@ -40,7 +40,7 @@ def rows_ahead(
     by_length = sorted(examples, key=lambda row: len(row.input), reverse=True)
     drawn = np.random.default_rng(job.seed).permutation(len(examples))[:DRAWN]
     task = with_prompt(TASKS.get(job.task), question.prompt, question.labels)
-    decoder, told = (tokenizer_of(folder), "") if folder else _tokenizer(job.base_model)
+    decoder, told = (tokenizer_of(folder), "") if folder else tokenizer_at_hand(job.base_model)
     limit = int(validated_parameters(METHODS.get("lora"), job)["max_input_tokens"])
 
     def encoded(example: Example) -> EncodedRow:
@@ -59,7 +59,7 @@ def rows_of_length(length: int, count: int = DRAWN) -> Rows:
     return tuple(EncodedRow(str(row), (row,) * (length - answer), (row,) * answer) for row in range(count))
 
 
-def _tokenizer(name: str) -> tuple[Decoder | None, str]:
+def tokenizer_at_hand(name: str) -> tuple[Decoder | None, str]:
     """The model's tokenizer, or another one that is at hand; what to say when it is not its own."""
     for known in dict.fromkeys([name, EMBEDDED]):
         folder = at_hand(known)

@@ -101,7 +101,8 @@ class Foresight:
         rate = self._rate(unit, "float32")
         each = tokens / rows
         labels = 1.0 if self.planner.writes else max(1.0, self._answers)
-        reading = operations(shape, Way("nothing", "float32"), Load(tokens, tokens * each, rows * labels))
+        scored = 0.0 if shape.encoder else rows * labels
+        reading = operations(shape, Way("nothing", "float32"), Load(tokens, tokens * each, scored))
         if not self.planner.writes or shape.encoder:
             return reading / rate
         written = rows * self._answer
