@@ -42,6 +42,7 @@ class Item:
         folds: those of a round, from 0.
         until: of a fold, the share of the rows on which its arm is measured once it is done.
         fits: of the search, what it takes in fits of each unit.
+        first: what its units start from: the reading of unlabelled text.
     """
 
     kind: ItemKind
@@ -52,6 +53,7 @@ class Item:
     folds: tuple[int, ...] = ()
     until: float = 1.0
     fits: float = 1.0
+    first: tuple[Unit, ...] = ()
 
 
 def order_of_sacrifice(items: Sequence[Item], seconds: dict[str, float]) -> list[Item]:
@@ -189,14 +191,15 @@ class Budget:
         return sum(seconds.values()), gone
 
     def of_item(self, item: Item) -> float:
-        """Seconds of an item, its units side by side."""
+        """Seconds of an item, its units side by side after what they start from."""
+        before = sum(self.of_unit(unit) for unit in item.first if not self._at_hand(unit))
         missing = [unit for unit in item.units if not self._at_hand(unit)]
         if not missing:
-            return 0.0
+            return before
         together = self.workers or max(1, self.cores // max(unit.threads for unit in missing))
         waves = math.ceil(len(missing) / together)
         each = sum(self.of_unit(unit) for unit in missing) / len(missing)
-        return START_S * (waves < len(missing)) + waves * each * item.fits
+        return before + START_S * (waves < len(missing)) + waves * each * item.fits
 
     def of_unit(self, unit: Unit) -> float:
         """Seconds of a unit: as foreseen, put right by what units of its arm, or of its model, have taken.

@@ -133,8 +133,9 @@ def run(
         steps.tell_power(folder, power, question.metric, share, job.data.group is not None)
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
-        course = rounds.Course(job, split, rows, folder, executor, models, cores, parts)
-        course.budget = rounds.budget(course, question, task.open, started)
+        readings = {unit.address: unit for unit in plan.stage(STAGE).units}
+        course = rounds.Course(job, split, rows, folder, executor, models, cores, parts, readings)
+        course.budget = rounds.budget(course, question, task.open, started, texts.documents)
         plan = rounds.run_untuned(plan, course)
         untuned = arm_outputs(plan.stage("untuned").units, folder.path)
         require_one(untuned, plan.stage("untuned").units, folder.path)
@@ -167,8 +168,6 @@ def run(
 
         # 5. Fine-tune, unless an untuned arm is good enough already or the rows are too few.
         skipped = steps.reason_to_skip(job, evidence)
-        if not skipped:
-            unlabelled.read(plan.stage(STAGE), folder, executor, models)
         asked_for = plan.tuned_methods
         course.watch = rounds.watch(
             course,

@@ -29,6 +29,7 @@ from tuneworthy.units.curve import Parts, curved
 from tuneworthy.units.executors.local import Executor
 from tuneworthy.units.plan import Plan, Question, Stage
 from tuneworthy.units.seconds_ahead import seconds_ahead
+from tuneworthy.unlabelled import read as read_texts
 from tuneworthy.verdict.words import fewer_rows, stopped
 from tuneworthy.watching import FILE as WATCHED
 from tuneworthy.watching import RULE, EvidenceOf, Watch
@@ -38,7 +39,13 @@ Models = dict[ModelRole, Path]
 
 @dataclass
 class Course:
-    """How a run goes: what it is of, where it runs, and what may end it early."""
+    """How a run goes: what it is of, where it runs, and what may end it early.
+
+    Attributes:
+        readings: the units that others start from, by address: base models that read unlabelled text.
+        read: addresses of those that are done.
+        dropped: what the budget has left out.
+    """
 
     job: Job
     split: Split
@@ -48,6 +55,8 @@ class Course:
     models: Models
     cores: int
     parts: Parts
+    readings: Mapping[str, Unit] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)
     budget: Budget | None = None
     watch: Watch | None = None
     dropped: list[Item] = field(default_factory=list)
@@ -61,14 +70,26 @@ class Course:
                 self.budget.learn(units)
 
     def search(self, plan: Plan, stage: str, job: Job | None = None) -> Plan:
-        """The plan with the settings that the search found for a stage."""
+        """The plan with the settings that the search found for a stage, once base models have read."""
+        asked = dict.fromkeys(unit.start for unit in plan.stage(stage).units)
+        units = [self.readings[start] for start in asked if start is not None and start not in self.read]
+        if units:
+            read_texts(units, self.folder, self.executor, self.models)
+            self.read |= {unit.address for unit in units}
+            if self.budget is not None:
+                self.budget.learn(units)
         return searched(
             plan, stage, job or self.job, self.split, self.rows, self.folder, self.executor, self.models
         )
 
     def wanted(self, item: Item, later: Sequence[Item]) -> bool:
-        """Whether an item is run; one that is not is remembered."""
-        if self.budget is None or self.budget.offer(item, later):
+        """Whether an item is run; one that is not is remembered, as is one whose start was given up."""
+        if self.budget is None:
+            return True
+        starts = {unit.start for unit in item.units} - {None, *(unit.address for unit in item.first)}
+        if item.kind in ("fold", "seed") and not starts <= self.read:
+            self.budget.refuse(item)
+        elif self.budget.offer(item, later):
             return True
         self.dropped.append(item)
         return False
@@ -224,7 +245,11 @@ def tuned_items(plan: Plan, course: Course) -> list[Item]:
                     len(course.split.rows(fold.predict)) for fold in course.split.folds[: folds[-1] + 1]
                 )
                 share = until / len(course.split.test_ids)
-                found.append(Item("fold", named_folds(arm, folds), arm, own, number, folds, share))
+                starts = dict.fromkeys(unit.start for unit in own if unit.start) if number == 0 else ()
+                first = tuple(course.readings[start] for start in starts)
+                found.append(
+                    Item("fold", named_folds(arm, folds), arm, own, number, folds, share, first=first)
+                )
     for arm in arms if not together else ():
         for number, fits in enumerate(seeds[arm][1:], start=2):
             found.append(Item("seed", f"seed {number} of {arm}", arm, tuple(fits)))
@@ -273,11 +298,15 @@ def frozen_address(plan: Plan, job: Job) -> str:
     return address([plan.address, job.budget, job.sequential])
 
 
-def budget(course: Course, question: Question, writes: bool, started: float) -> Budget | None:
+def budget(
+    course: Course, question: Question, writes: bool, started: float, documents: Sequence[Example]
+) -> Budget | None:
     """The job's budget, if it has one."""
     if course.job.budget is None:
         return None
-    foresight = seconds_ahead(course.job, question, course.rows, course.split, course.models, writes)
+    foresight = seconds_ahead(
+        course.job, question, course.rows, course.split, course.models, writes, documents
+    )
     return budget_of(course.job, foresight, course.folder, course.cores, started)
 
 

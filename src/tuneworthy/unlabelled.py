@@ -9,15 +9,15 @@ from tuneworthy.core.counting import counted
 from tuneworthy.core.example import Example, RowSet, example_id
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.job import Job
-from tuneworthy.core.unit import ModelRole
+from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.data.documents import read_documents
 from tuneworthy.data.splits import Split
 from tuneworthy.methods import Adapting
 from tuneworthy.methods._adapting import require_enough
 from tuneworthy.runfolder.folder import RunFolder
-from tuneworthy.units.adaptation import told
+from tuneworthy.units.adaptation import STAGE, told
 from tuneworthy.units.executors.local import Executor
-from tuneworthy.units.plan import Stage, method_of, validated_parameters
+from tuneworthy.units.plan import method_of, validated_parameters
 
 RUN = 13  # words in a row that no two texts share by chance (Brown et al. 2020, appendix C)
 _WORDS = re.compile(r"\w+")
@@ -79,13 +79,11 @@ def bring(job: Job, tested: Sequence[Example]) -> Unlabelled:
     return Unlabelled(documents=tuple(rows), told=f"{told}.")
 
 
-def read(stage: Stage, folder: RunFolder, executor: Executor, models: dict[ModelRole, Path]) -> None:
-    """Lets base models read, and says how that went; nothing where no arm asks for it."""
-    if not stage.units:
-        return
-    folder.emit("stage_started", stage=stage.name, units=[unit.title for unit in stage.units])
-    executor.run(stage.units, folder, models)
-    for unit in stage.units:
+def read(units: Sequence[Unit], folder: RunFolder, executor: Executor, models: dict[ModelRole, Path]) -> None:
+    """Lets base models read, and says how that went."""
+    folder.emit("stage_started", stage=STAGE, units=[unit.title for unit in units])
+    executor.run(units, folder, models)
+    for unit in units:
         folder.emit("note", text=told(unit.address, folder.path))
 
 

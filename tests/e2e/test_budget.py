@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tuneworthy as tw
-from toy import toy_rows, write_csv
+from toy import FILLER, toy_rows, write_csv
 from tuneworthy import budgeting
 from tuneworthy.core.errors import JobError
 
@@ -29,6 +30,8 @@ class Runs:
     free: tw.Run
     none: tw.Run
     seeds: tw.Run
+    unread: tw.Run
+    text_read: tw.Run
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,10 @@ def runs(
             }
             return tw.open_run(tw.run(table, listener=listener, **settings).path.resolve())
 
+        Path("texts.txt").write_text("\n".join(map(" ".join, permutations(FILLER, 2))), encoding="utf-8")
+        adapt = {"text": "texts.txt", "then": "lora", "settings": {"max_steps": 3}, "max_steps": 2}
+        reading = {"arms": ["majority", "tfidf", "adapt"], "adapt": adapt}
+
         # Eight cheap units, then two folds of lora; the final fit and the report are still to come.
         cut = run("1150s", listen)
         yield Runs(
@@ -79,6 +86,8 @@ def runs(
             run(None, None),
             run("1s", listen),
             run("450s", listen, seeds=2, curve={"arms": ["tfidf"], "shares": [0.45, 0.6, 0.8]}),
+            run("1s", listen, **reading),
+            run("10h", listen, **reading),
         )
 
 
@@ -129,6 +138,18 @@ def test_a_run_again_takes_the_same_decisions_and_redoes_no_unit(runs: Runs) -> 
 def test_more_time_takes_over_what_is_done_and_is_another_look_at_the_rows(runs: Runs) -> None:
     assert started(runs.more_events) == {"lora fold 3", "lora fold 4"}
     assert read(runs.more, "evidence.json")["past_tuned_arms"] == 1
+
+
+def test_unlabelled_text_is_read_only_for_a_fine_tune_that_the_budget_leaves_time_for(runs: Runs) -> None:
+    titles = [
+        {
+            json.loads(file.read_text(encoding="utf-8"))["purpose"]
+            for file in run.path.glob("units/*/unit.json")
+        }
+        for run in (runs.unread, runs.text_read)
+    ]
+    assert ["adapt" in purposes for purposes in titles] == [False, True]
+    assert "left out: adapt" in " ".join(runs.unread.verdict.reasons)
 
 
 def test_a_budget_that_suffices_measures_what_a_run_without_one_does(runs: Runs) -> None:

@@ -26,6 +26,7 @@ from tuneworthy.models.work import Load, operations
 from tuneworthy.units.fit_counts import fit_counts
 from tuneworthy.units.forecast import PLANNED, Planner, role_of
 from tuneworthy.units.plan import NOTHING, Question
+from tuneworthy.units.reading_ahead import Reading, reading_fits, reading_of
 from tuneworthy.units.rows_ahead import rows_ahead
 
 PLAIN_S = 2.0  # of an arm without a model: its inner selection on a few hundred rows
@@ -45,6 +46,7 @@ class Foresight:
         shapes: of the models that could be read, by role.
         split: which rows a unit fits and predicts.
         machine: with its rates on one thread.
+        reading: of unlabelled text.
         known: seconds worked out before.
     """
 
@@ -52,6 +54,7 @@ class Foresight:
     shapes: Mapping[ModelRole, Shape]
     split: Split
     machine: Machine
+    reading: Reading | None = None
     known: dict[tuple[object, ...], float] = field(default_factory=dict, compare=False)
 
     def seconds(self, unit: Unit) -> float:
@@ -63,10 +66,12 @@ class Foresight:
         return self.known[key]
 
     def _seconds(self, unit: Unit) -> float:
-        method = METHODS.get(unit.method)
-        name = unit.method
+        if unit.purpose == "adapt":
+            return LOADED_S + self._read_on(unit)
+        method, name = METHODS.get(unit.method), unit.method
         if isinstance(method, Adapting):
-            name = str(unit.parameters.get("then", name))
+            name = str(unit.parameters["then"])
+            method = METHODS.get(name)
         if not method.models:
             return PLAIN_S if method.kind != "baseline" else 0.0
         shape = self.shapes.get(method.models[0])
@@ -109,6 +114,14 @@ class Foresight:
         writing = operations(shape, Way("nothing", "float32"), Load(written, written * each, written))
         return (reading + WRITING * writing) / rate
 
+    def _read_on(self, unit: Unit) -> float:
+        """Seconds in which a base model reads unlabelled text."""
+        if self.reading is None or (shape := self.shapes.get(role_of(self.reading.then))) is None:
+            return UNKNOWN_S
+        fits = list(reading_fits(self.reading, shape, self._on_threads(unit)))
+        minutes = [fit.minutes for fit in fits if fit.minutes is not None]
+        return 60 * min(minutes) if minutes else UNKNOWN_S
+
     def _fit(self, method: str, unit: Unit, shape: Shape) -> float | None:
         """Seconds of training, or of reading and fitting a classifier; None where that cannot be planned."""
         if method not in PLANNED:
@@ -117,12 +130,15 @@ class Foresight:
         counts = replace(
             self.planner.counts, learned=rows, given=rows, everything=rows, folds=1, seeds={}, searches={}
         )
-        rates = {name: self._rate(unit, name) for name in self.machine.rates}
-        machine = self.machine.model_copy(update={"rates": rates})
-        one = replace(self.planner, counts=counts)
+        one, machine = replace(self.planner, counts=counts), self._on_threads(unit)
         ways = [fit for fit in one.fits(method, role_of(method), shape, machine) if not fit.options]
         minutes = [fit.minutes for fit in ways if fit.minutes is not None]
         return 60 * min(minutes) / 2 if minutes else None  # the plan is of a measured fit and a final one
+
+    def _on_threads(self, unit: Unit) -> Machine:
+        """The machine as a unit has it."""
+        rates = {name: self._rate(unit, name) for name in self.machine.rates}
+        return self.machine.model_copy(update={"rates": rates})
 
     def _rate(self, unit: Unit, precision: str) -> float:
         """FLOP/s on a unit's threads."""
@@ -155,6 +171,7 @@ def seconds_ahead(
     split: Split,
     models: Mapping[ModelRole, Path],
     writes: bool,
+    documents: Sequence[Example] = (),
 ) -> Foresight:
     """Takes this machine's rates, in half a second, and the job's rows as tokens.
 
@@ -165,6 +182,7 @@ def seconds_ahead(
         split: of the run.
         models: folders by role.
         writes: whether answers are texts.
+        documents: unlabelled text that `adapt` reads before it is fitted.
     """
     longest, typical, _ = rows_ahead(job, question, rows, models.get("decoder"))
     planner = Planner(job, longest, typical, fit_counts(job, len(rows), split.protocol == "holdout"), writes)
@@ -174,7 +192,8 @@ def seconds_ahead(
             shapes[role] = shape_of_folder(folder)
         except (ModelError, OSError):
             continue  # an endpoint, or an architecture that cannot be planned
-    return Foresight(planner, shapes, split, _one_thread(this_machine()))
+    reading = reading_of(job, [document.input for document in documents]) if documents else None
+    return Foresight(planner, shapes, split, _one_thread(this_machine()), reading)
 
 
 def _one_thread(machine: Machine) -> Machine:
