@@ -1,17 +1,21 @@
 """When a sequential test stops a fine-tuned arm, and when it lets it go on."""
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tuneworthy import rounds
+from tuneworthy.budgeting import Item
 from tuneworthy.core.evidence import Evidence, Thresholds
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import DataSpec, Job
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.assemble import ArmOutput, score_arms
 from tuneworthy.evaluation.looks import Looks
+from tuneworthy.metrics import METRICS
 from tuneworthy.verdict.rules import decide
 from tuneworthy.verdict.words import stopped
 from tuneworthy.watching import Watch
@@ -119,3 +123,46 @@ def test_arms_that_are_planned_and_not_measured_yet_count_in_the_correction() ->
     crowd.planned |= {f"arm{i}": [0, 1] for i in range(400)}
     assert [stop.why for stop in alone.look(outputs)] == ["shown"]
     assert [stop.why for stop in crowd.look(outputs)] != ["shown"]
+
+
+@pytest.mark.parametrize(("metric", "made_up"), [("accuracy", True), ("log_loss", False), ("rouge_l", False)])
+def test_the_best_answer_of_a_row_is_made_up_only_where_the_metric_looks_at_labels_alone(
+    metric: str, made_up: bool
+) -> None:
+    job = Job(data=DataSpec(path=""), sequential=True)
+    course: Any = SimpleNamespace(job=job, split=SimpleNamespace(folds=[0, 1]))
+    found = rounds.watch(course, evidence_of, TRUTH, METRICS.get(metric))
+    assert found is not None and found.labels_only == made_up
+
+
+def test_a_round_whose_last_arm_was_stopped_before_still_ends_with_a_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[int] = []
+    watch: Any = SimpleNamespace(
+        goes_on=lambda arm: arm != "full",
+        saw=lambda arm, number: None,
+        look=lambda outputs: looks.append(len(looks)) or [],
+    )
+    units: Any = (SimpleNamespace(method="lora", fold=0),)
+    items = [Item("fold", f"{arm} {n}", arm, units, n, (n,)) for n in range(3) for arm in ("lora", "full")]
+    plan: Any = SimpleNamespace(stage=lambda name: SimpleNamespace(units=units))
+    course: Any = SimpleNamespace(
+        job=None,
+        watch=watch,
+        folder=SimpleNamespace(path=None),
+        wanted=lambda item, later: True,
+        search=lambda part, stage, job: plan,
+        run=lambda stage, units: None,
+    )
+    for name, stub in (
+        ("tuned_items", lambda *_: items),
+        ("declare", lambda *_: None),
+        ("Plan", lambda **_: plan),
+        ("Stage", lambda **_: None),
+        ("with_units", lambda *_: plan),
+        ("arm_outputs", lambda *_: []),
+    ):
+        monkeypatch.setattr(rounds, name, stub)
+    rounds._tuned(plan, course, ())
+    assert len(looks) == 3

@@ -4,6 +4,7 @@ Each step writes its result into the run folder; a run that is killed and starte
 units there and comes to the same end. The steps' details are in `steps.py`.
 """
 
+from functools import partial
 from pathlib import Path
 
 from tuneworthy import (
@@ -24,9 +25,16 @@ from tuneworthy.data.loading import load
 from tuneworthy.data.lockbox import Lockbox, ledger_path
 from tuneworthy.data.splits import choose_protocol, make_split
 from tuneworthy.data.table import Table
-from tuneworthy.evaluation.assemble import best_untuned, score_arms
+from tuneworthy.evaluation.assemble import score_arms
 from tuneworthy.evaluation.hardest import hardest_of_best
-from tuneworthy.evaluation.resolution import power_of, rows_to_settle_difference, whole_of
+from tuneworthy.evaluation.resolution import (
+    claim_of,
+    deciding_pair,
+    power_of,
+    rows_to_settle_difference,
+    unevenness_of,
+    whole_of,
+)
 from tuneworthy.metrics import METRICS, is_error, is_share
 from tuneworthy.runfolder.environment import environment
 from tuneworthy.runfolder.folder import Listener, RunFolder
@@ -129,7 +137,14 @@ def run(
         deciding = METRICS.get(question.metric)
         whole = whole_of(deciding, task, rows)
         share = is_share(deciding) and not is_own_metric(job.metric)
-        power = power_of(deciding, test_count, whole=whole)
+        resolving = partial(
+            power_of,
+            deciding,
+            whole=whole,
+            alpha=job.verdict.alpha,
+            unevenness=unevenness_of(deciding, rows),
+        )
+        power = resolving(test_count)
         steps.tell_power(folder, power, question.metric, share, job.data.group is not None)
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
@@ -144,7 +159,7 @@ def run(
         metrics = steps.metric_names(task, question.metric)
         asked_of = question.labels, question.metric
         scores = score_arms(untuned, truth, *asked_of, metrics, job, cores)
-        assumed, power = power, power_of(deciding, test_count, truth, best_untuned(untuned, scores), whole)
+        assumed, power = power, resolving(test_count, truth, deciding_pair(untuned, scores))
         if power != assumed:
             steps.tell_power(folder, power, question.metric, share, job.data.group is not None)
 
@@ -176,7 +191,7 @@ def run(
                 score_arms([*untuned, *seen], truth, *asked_of, [question.metric], job, cores, looks),
             ),
             truth,
-            task.open,
+            deciding,
         )
         plan = rounds.run_tuned(
             plan, course, not skipped, lambda made: steps.write_plan(folder, made, job, data, split, rows)
@@ -188,6 +203,8 @@ def run(
             folder.emit("note", text=text)
         if not skipped and (no_time := rounds.nothing_fits(course, tuned)):
             skipped, evidence = no_time, evidence.model_copy(update={"fine_tuning": "no_time"})
+        if failures and not skipped and not tuned:
+            evidence = evidence.model_copy(update={"fine_tuning": "failed"})
         if skipped and asked_for:
             folder.emit("note", text=skipped)
 
@@ -195,13 +212,11 @@ def run(
         outputs = [*untuned, *tuned]
         looks, stops = rounds.looked(course)
         scores = score_arms(outputs, truth, *asked_of, metrics, job, cores, looks)
+        pair = deciding_pair(outputs, scores)
         power, left_out = rounds.certainty(
-            course,
-            tuned,
-            power,
-            lambda few: power_of(deciding, few, truth, best_untuned(untuned, scores), whole),
-            share,
+            course, tuned, resolving(test_count, truth, pair), lambda few: resolving(few, truth, pair), share
         )
+        claim = claim_of(evidence, len(tuned), job.confidence)
         evidence = evidence.model_copy(
             update={
                 "arms": scores.arms,
@@ -210,7 +225,7 @@ def run(
                 "power": power,
                 "left_out": (*left_out, *failures),
                 "stops": stops,
-                "rows_to_settle": rows_to_settle_difference(deciding, scores, outputs, truth),
+                "rows_to_settle": rows_to_settle_difference(deciding, scores, outputs, truth, claim),
                 "hardest": hardest_of_best(deciding, scores, outputs, truth, job.verdict.alpha),
                 "curves": growth.learning_curves(
                     job, plan, split, question, outputs, truth, folder, executor, models

@@ -21,6 +21,8 @@ from tuneworthy.data.splits import Split
 from tuneworthy.evaluation.assemble import ArmOutput, Scores
 from tuneworthy.evaluation.looks import Looks
 from tuneworthy.methods import METHODS
+from tuneworthy.metrics import Metric, OfProbabilities
+from tuneworthy.metrics._own import OwnMetric
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.search.settings import foreseen_fits, is_asked, searched
 from tuneworthy.units.collect import arm_outputs
@@ -167,11 +169,11 @@ def _tuned(plan: Plan, course: Course, curves: Sequence[Item]) -> list[Unit]:
             begun = {(unit.method, unit.fold) for unit in done}
             there = tuple(unit for unit in item.units if (unit.method, unit.fold) in begun)
             item = replace(item, units=there)
-        if (course.watch is not None and not course.watch.goes_on(item.method)) or not item.units:
-            continue
-        if not course.wanted(item, later):
+        stopped_arm = course.watch is not None and not course.watch.goes_on(item.method)
+        asked = bool(item.units) and not stopped_arm
+        if asked and not course.wanted(item, later):
             job = without_search(job) if item.kind == "search" else job
-        elif item.kind != "search":  # which goes with each fold
+        elif asked and item.kind != "search":  # which goes with each fold
             part = course.search(Plan(stages=(Stage(name="tuned", units=item.units),)), "tuned", job)
             course.run("tuned", part.stage("tuned").units)
             done += part.stage("tuned").units
@@ -311,7 +313,7 @@ def budget(
 
 
 def watch(
-    course: Course, evidence_of: EvidenceOf, truth: Mapping[str, Example], writes: bool
+    course: Course, evidence_of: EvidenceOf, truth: Mapping[str, Example], metric: Metric
 ) -> Watch | None:
     """The sequential test, where the job asks for one and there are folds to stop between."""
     if not course.job.sequential:
@@ -321,7 +323,7 @@ def watch(
             "note", text="sequential does nothing here: there is one fold, so nothing to stop between."
         )
         return None
-    return Watch(evidence_of, truth, not writes)
+    return Watch(evidence_of, truth, not metric.open and not isinstance(metric, OfProbabilities | OwnMetric))
 
 
 def evidence_with(evidence: Evidence, scores: Scores) -> Evidence:

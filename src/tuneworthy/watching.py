@@ -34,7 +34,8 @@ class Watch:
     Attributes:
         evidence_of: evidence with the fine-tuned arms as far as they are measured.
         truth: the test rows with their targets.
-        labels_only: whether a right answer can be made up for a row: answers are labels.
+        labels_only: whether a best answer can be made up for a row: answers are labels, and the metric looks
+            at nothing else.
         folds: ids of each round's rows, in the order of the rounds.
         planned: rounds that an arm is to be measured on, by arm.
         seen: ids that each look of an arm added.

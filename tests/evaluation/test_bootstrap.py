@@ -1,6 +1,8 @@
 """Resampling: whole samples, repeatable, the same for every arm."""
 
 import numpy as np
+import pytest
+from scipy.stats import norm
 
 from tuneworthy.evaluation import bootstrap
 from tuneworthy.evaluation.bootstrap import percentile_interval, resampled_sums, swapped_sums
@@ -53,3 +55,10 @@ def test_an_interval_without_width_is_absent_with_its_reason() -> None:
 def test_the_interval_holds_the_central_share() -> None:
     interval = percentile_interval(np.linspace(0, 1, 1_001), 0.9, "bootstrap")
     assert np.allclose([interval.low, interval.high], [0.05, 0.95])
+
+
+def test_few_units_widen_the_percentiles_as_students_interval_is_wider() -> None:
+    values = norm.ppf((np.arange(20_000) + 0.5) / 20_000)
+    plain, few, many = (percentile_interval(values, 0.95, "", units) for units in (None, 6, 10_000))
+    assert few.high / plain.high == pytest.approx(2.571 * np.sqrt(6 / 5) / 1.96, rel=0.01)
+    assert many.high == pytest.approx(plain.high, rel=0.001)

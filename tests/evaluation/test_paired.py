@@ -163,4 +163,13 @@ def test_each_metric_is_a_family_of_its_own(counted) -> None:
     assert [row.metric for row in found] == ["accuracy", "another", "accuracy"]
     assert found[0].p_adjusted == pytest.approx(2 * one.p_two_sided)
     assert found[1].p_adjusted == one.p_two_sided
-    assert adjust([one], extra=4)[0].p_adjusted == pytest.approx(5 * one.p_two_sided)
+
+
+def test_a_macro_average_that_a_rare_label_decides_has_no_interval_of_its_difference(table, answered) -> None:
+    targets = ["a"] * 94 + ["b"] * 4 + ["c"] * 2
+    rows = table(targets)
+    ours = answered([*targets[:80], *["a"] * 10, *targets[90:]])
+    theirs = answered([*["a"] * 70, *["b"] * 24, *["b"] * 4, *["c"] * 2])
+    found = compare(METRICS.get("macro_f1"), ours, theirs, rows, ("a", "b", "c"), method="x", against="y")
+    assert found.low is None
+    assert "fewer than 5 true rows" in (found.reason or "")

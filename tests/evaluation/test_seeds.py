@@ -11,7 +11,7 @@ from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.paired import compare
 from tuneworthy.metrics import METRICS
 
-ROWS = [Example(id=f"r{i:03}", input="x", target="a") for i in range(100)]
+ROWS = [Example(id=f"r{i:03}", input=f"x{i}", target="a") for i in range(100)]
 LABELS = ("a", "b")
 ACCURACY = METRICS.get("accuracy")
 

@@ -50,5 +50,5 @@ def test_the_largest_leads_come_first_on_either_side() -> None:
 
 
 def test_of_a_metric_of_unknown_size_only_what_was_seen_counts() -> None:
-    assert spread_table(100, None, whole=None) == ()
-    assert [row.source for row in spread_table(100, 12.0, whole=None)] == ["observed"]
+    assert spread_table(100, None, assumed=()) == ()
+    assert [row.source for row in spread_table(100, 12.0, assumed=())] == ["observed"]

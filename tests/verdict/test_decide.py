@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tuneworthy.core.evidence import Arm, Comparison, Cost, Estimate, Evidence, FineTuning, Power, Thresholds
+from tuneworthy.core.stopping import Stop
 from tuneworthy.verdict import words
 from tuneworthy.verdict.rules import RULES, decide
 
@@ -591,3 +592,79 @@ def test_a_target_out_of_reach_of_an_untrained_arm_asks_for_no_rows() -> None:
     found = hardly_trained(values, "lora")
     found = found.model_copy(update={"thresholds": Thresholds(target_score=0.95)})
     assert decide(found).rule == "inconclusive"
+
+
+def test_an_arm_that_was_given_up_is_not_the_advice() -> None:
+    stop = Stop(
+        method="lora", rows=48, planned=60, looks=4, spent=0.03, alpha=0.05, why="unlikely", chance=0.04
+    )
+    values = {"majority": 0.5, "tfidf": 0.75, "lora": 0.79}
+    found = decide(evidence(values, {("lora", "tfidf"): 0.4}, half=0.2, stops=(stop,)))
+    assert (found.rule, found.recommended_method) == ("inconclusive", "tfidf")
+    assert found.headline == "Stopped early, a gain can hardly be shown: use tfidf."
+
+
+def test_arms_measured_on_other_rows_are_ranked_by_what_they_gained_there() -> None:
+    """lora met easier rows: 90% there, where tfidf had 89%."""
+    easy, whole = arm("lora", 0.9), arm("full", 0.88)
+    easy = easy.model_copy(update={"estimate": easy.estimate.model_copy(update={"n": 120})})
+    found = evidence(
+        {"tfidf": 0.8, "lora": 0.9, "full": 0.88}, arms=(arm("tfidf", 0.8), easy, whole), half=0.02
+    )
+    paired = [one for one in found.comparisons if (one.method, one.against) != ("lora", "tfidf")]
+    paired.append(against("lora", "tfidf", 0.06, 0.001, 0.02))
+    found = decide(found.model_copy(update={"comparisons": tuple(paired)}))
+    assert (found.decision, found.recommended_method) == ("fine_tune", "full")
+
+
+def test_a_ceiling_below_a_score_that_was_seen_is_none() -> None:
+    found = decide(evidence(CLEAR_WIN, ceiling=0.76, doubtful_rows=48))
+    assert found.decision == "fine_tune"
+    assert "no model scores above" not in " ".join(found.reasons)
+    assert "no model scores above 86.0%" in " ".join(
+        decide(evidence({"majority": 0.5, "tfidf": 0.85, "lora": 0.85}, ceiling=0.86)).reasons
+    )
+
+
+def test_rows_are_no_way_to_a_target_that_doubtful_labels_do_not_allow() -> None:
+    thresholds = Thresholds(target_score=0.95)
+    values = {"majority": 0.5, "tfidf": 0.8, "lora": 0.82}
+    found = decide(evidence(values, ceiling=0.9, doubtful_rows=20, thresholds=thresholds))
+    assert (found.rule, found.decision) == ("target_out_of_reach", "fix_data")
+    assert "20 rows whose labels look wrong" in found.next_action
+    assert decide(evidence(values, thresholds=thresholds)).decision == "more_data"
+
+
+def test_where_a_tuned_arm_alone_meets_the_target_no_other_is_enough() -> None:
+    values = {"majority": 0.5, "tfidf": 0.885, "lora": 0.891}
+    assert decide(evidence(values, half=0.01)).rule == "cheap_is_enough"
+    found = decide(evidence(values, half=0.01, thresholds=Thresholds(target_score=0.84)))
+    assert (found.rule, found.recommended_method) == ("inconclusive", "lora")
+    assert "met by the whole interval of: lora" in " ".join(found.reasons)
+
+
+def test_as_many_rows_as_there_are_settle_nothing() -> None:
+    values = {"majority": 0.5, "tfidf": 0.75, "lora": 0.76}
+    told = [" ".join(decide(evidence(values, rows_to_settle=n)).reasons) for n in (120, 400)]
+    assert ["would settle a difference" in one for one in told] == [False, True]
+
+
+def test_an_error_that_falls_is_told_as_lower() -> None:
+    arms = tuple(
+        one.model_copy(update={"estimate": one.estimate.model_copy(update={"metric": "accuracy"})})
+        for one in (arm("majority", 0.9), arm("tfidf", 0.6), arm("lora", 0.4))
+    )
+    found = evidence({"majority": 0.9, "tfidf": 0.6, "lora": 0.4}, arms=arms, error=True, share=False)
+    lower = [one.model_copy(update={"p_greater": 0.001}) for one in found.comparisons]
+    told = decide(found.model_copy(update={"comparisons": tuple(lower)}))
+    assert "lower by at least the 0.02 worth having" in " ".join(told.reasons)
+
+
+def test_where_every_tuned_arm_broke_off_it_is_not_asked_to_add_one() -> None:
+    found = decide(
+        evidence(
+            {"majority": 0.5, "tfidf": 0.75}, fine_tuning="failed", left_out=("lora is left out: it failed.",)
+        )
+    )
+    assert "Add a tuned arm" not in found.next_action
+    assert "Mend what made the tuned arms fail" in found.next_action

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuneworthy.core.example import Example
-from tuneworthy.data.splits import group_keys
+from tuneworthy.data.repeats import group_keys
 from tuneworthy.tasks._chats import gist
 
 FOLDS = 5

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from tuneworthy.core.example import Example
 from tuneworthy.core.finding import RowNote
-from tuneworthy.data.splits import normalised
+from tuneworthy.data.repeats import normalised
 from tuneworthy.tasks._chats import gist
 
 ALL_PAIRS = 3_000  # texts: up to here every pair is compared

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tuneworthy.checks import Examined, noted, say
 from tuneworthy.core.finding import Finding, RowNote
-from tuneworthy.data.splits import normalised
+from tuneworthy.data.repeats import normalised
 from tuneworthy.metrics._answers import NO_ANSWER, alternatives
 from tuneworthy.metrics._entities import entities_of
 from tuneworthy.metrics._records import record_of

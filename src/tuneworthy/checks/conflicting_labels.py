@@ -5,7 +5,7 @@ from collections import defaultdict
 from tuneworthy.checks import Examined, noted, say
 from tuneworthy.core.example import Example
 from tuneworthy.core.finding import Finding, RowNote
-from tuneworthy.data.splits import normalised
+from tuneworthy.data.repeats import normalised
 
 BLOCKING_SHARE = 0.05  # of all rows: from here on the labels, not the model, limit every arm
 

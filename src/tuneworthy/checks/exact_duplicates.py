@@ -2,7 +2,7 @@
 
 from tuneworthy.checks import Examined, noted, say
 from tuneworthy.core.finding import Finding, RowNote
-from tuneworthy.data.splits import normalised
+from tuneworthy.data.repeats import normalised
 
 
 class ExactDuplicates:

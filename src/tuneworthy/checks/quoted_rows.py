@@ -2,7 +2,7 @@
 
 from tuneworthy.checks import Examined, noted, say
 from tuneworthy.core.finding import Finding, RowNote
-from tuneworthy.data.splits import normalised
+from tuneworthy.data.repeats import normalised
 
 FEWEST_WORDS = 4  # shorter texts stand in an instruction by chance
 

@@ -3,7 +3,7 @@
 from tuneworthy.checks import Examined, say
 from tuneworthy.core.counting import counted
 from tuneworthy.core.finding import Finding, RowNote
-from tuneworthy.data.splits import normalised
+from tuneworthy.data.repeats import normalised
 
 
 class TestLeak:

@@ -4,7 +4,7 @@ from tuneworthy.checks import Examined, names, say
 from tuneworthy.core.counting import counted
 from tuneworthy.core.example import label_counts
 from tuneworthy.core.finding import Finding
-from tuneworthy.data.splits import normalised
+from tuneworthy.data.repeats import normalised
 
 
 class UnknownTestLabels:

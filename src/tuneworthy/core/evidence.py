@@ -19,7 +19,7 @@ Decision = Literal[
     "fine_tune", "prompt", "classifier", "more_data", "fix_data", "not_worth_it", "inconclusive"
 ]
 
-FineTuning = Literal["open", "left_out", "no_weights", "no_time"]
+FineTuning = Literal["open", "left_out", "no_weights", "no_time", "failed"]
 
 
 class Estimate(Frozen):
@@ -215,7 +215,7 @@ class Evidence(Frozen):
             can tell, or it is no share of right answers.
         hardest: the label that the best arm misses far more often than others; None where none stands out.
         fine_tuning: "left_out" where the job says so, "no_weights" where an endpoint is the base model,
-            "no_time" where the budget was too small.
+            "no_time" where the budget was too small, "failed" where every fine-tuned arm broke off.
         left_out: what a budget left out and what that costs in certainty, as sentences.
         stops: fine-tuned arms that a sequential test ended early; all p values of theirs hold over all looks.
     """

@@ -12,7 +12,7 @@ from tuneworthy.data.examples import to_dataset
 from tuneworthy.data.forms import PLAIN, Form
 from tuneworthy.data.json_schema import read_json_schema
 from tuneworthy.data.readers import read_table
-from tuneworthy.data.splits import normalised
+from tuneworthy.data.repeats import normalised
 from tuneworthy.data.table import Table
 from tuneworthy.data.whole_labels import in_whole_numbers, with_whole_labels
 

@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example, RowSet
 from tuneworthy.core.frozen import Frozen
+from tuneworthy.data.repeats import group_keys
 
 UNEVEN = 0.25  # of a part's even size, by which it may be off
 CROSSFIT_BELOW = 1000  # rows; from here on a hold-out part is large enough to settle most questions
@@ -169,28 +170,3 @@ def _partition(examples: Sequence[Example], groups: Sequence[int], parts: int, s
             grouped = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
             found = [set(map(int, held)) for _, held in grouped.split(blank, targets, groups)]
     return [held for held in found if held]
-
-
-def normalised(text: str) -> str:
-    """Lower case, single spaces: what counts as an exact duplicate."""
-    return " ".join(text.lower().split())
-
-
-def group_keys(examples: Sequence[Example]) -> list[int]:
-    """A number per row; rows with the same group or the same normalised input share it (union-find)."""
-    parent = list(range(len(examples)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    first: dict[tuple[str, str], int] = {}
-    for i, row in enumerate(examples):
-        keys = [("text", normalised(row.input))]
-        if row.group is not None:
-            keys.append(("group", row.group))
-        for key in keys:
-            parent[root(i)] = root(first.setdefault(key, i))
-    return [root(i) for i in range(len(examples))]

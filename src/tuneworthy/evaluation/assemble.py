@@ -55,9 +55,23 @@ class Scores:
     details: dict[str, Any]
 
     def best(self, *kinds: ArmKind) -> Arm | None:
-        """The arm of these kinds with the highest primary estimate; ties go to the cheaper one."""
+        """The arm of these kinds with the highest primary estimate; ties go to the cheaper one.
+
+        A fine-tuned arm that answered some of the rows alone is as far above the best other as it was there.
+        """
         arms = [arm for arm in self.arms if arm.kind in kinds]
-        return max(arms, key=lambda arm: (goodness(arm), -arm.cost.seconds_per_1000), default=None)
+        return max(arms, key=lambda arm: (self._level(arm), -arm.cost.seconds_per_1000), default=None)
+
+    def _level(self, arm: Arm) -> float:
+        if arm.kind == "tuned" and arm.estimate.n < max(one.estimate.n for one in self.arms):
+            plain = self.best("baseline", "classifier", "prompt")
+            for found in self.comparisons if plain else ():
+                if (found.method, found.metric) != (arm.method, arm.estimate.metric):
+                    continue
+                if plain and found.against == plain.method:
+                    metric = METRICS.get(found.metric)
+                    return goodness(plain) + float(oriented(metric, np.array(found.difference)))
+        return goodness(arm)
 
 
 def score_arms(

@@ -68,16 +68,24 @@ def swapped_sums(difference: Parts, resamples: int, seed: int) -> Parts:
     )
 
 
-def percentile_interval(values: Values, confidence: float, name: str) -> Interval:
+def percentile_interval(values: Values, confidence: float, name: str, units: int | None = None) -> Interval:
     """The central `confidence` share of resampled values (Efron & Tibshirani 1993, section 13.3).
 
     Values that are not a number (0/0 in that resample) are left out. Absent when the ends coincide or when
     fewer than half of the resamples have a value: a zero-width interval would claim certainty.
+
+    Args:
+        values: of the resamples.
+        confidence: of the interval.
+        name: what it is called.
+        units: how many were resampled; with it the levels are those that make a mean's interval as wide as
+            Student's.
     """
     defined = values[~np.isnan(values)]
     if 2 * len(defined) < len(values):
         return Interval.absent("the score is undefined in most resamples of these rows")
-    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    tail = (1 - confidence) / 2 if units is None else float(norm.cdf(students_level(confidence, units)))
+    low, high = np.quantile(defined, [tail, 1 - tail])
     if high - low <= TIE:
         return Interval.absent("nearly every resample of these rows scores the same")
     return Interval(float(low), float(high), name)
@@ -105,12 +113,17 @@ def bca_interval(values: Values, seen: float, left_out: Values, confidence: floa
     below = (defined < seen).mean() + (defined == seen).mean() / 2
     shift = norm.ppf(np.clip(below, 1 / len(defined), 1 - 1 / len(defined)))
     acceleration = float((away**3).sum()) / (6 * spread**1.5)
-    wide = t.ppf((1 - confidence) / 2, units - 1) * np.sqrt(units / (units - 1))
+    wide = students_level(confidence, units)
     levels = [shift + (shift + z) / (1 - acceleration * (shift + z)) for z in (wide, -wide)]
     low, high = np.quantile(defined, norm.cdf(levels))
     if high - low <= TIE:
         return Interval.absent("nearly every resample of these rows scores the same")
     return Interval(float(low), float(high), name)
+
+
+def students_level(confidence: float, units: int) -> float:
+    """The normal quantile at which a mean's percentile interval is as wide as Student's (Hesterberg 2015)."""
+    return float(t.ppf((1 - confidence) / 2, units - 1) * np.sqrt(units / (units - 1)))
 
 
 def _chunks(units: int, resamples: int) -> Iterator[tuple[int, int]]:

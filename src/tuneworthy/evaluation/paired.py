@@ -20,7 +20,7 @@ from tuneworthy.evaluation.bootstrap import (
 from tuneworthy.evaluation.intervals import wilson
 from tuneworthy.evaluation.rows import Rows, rows_of
 from tuneworthy.evaluation.seeds import mean_value, parts_by_seed, resampled_means
-from tuneworthy.metrics import Metric, Parts, oriented
+from tuneworthy.metrics import ByLabel, Metric, Parts, oriented
 
 __all__ = ["adjust", "compare", "holm", "mcnemar", "newcombe"]
 
@@ -46,8 +46,9 @@ def compare(
     metric, and all rows that share groups: a permutation test that swaps the two answers of whole units, and
     a paired percentile bootstrap. `interval="bootstrap"` asks for the bootstrap interval in any case.
 
-    The bootstrap interval is absent, with the reason, when the arms differ on fewer than five units: a
-    resample cannot show a disagreement that the sample does not hold. `wins` and `losses` are None for
+    The bootstrap interval is absent, with the reason, when the arms differ on fewer than five units (a
+    resample cannot show a disagreement that the sample does not hold), and of a macro average where an arm's
+    own has none, since a rare label decides it. `wins` and `losses` are None for
     metrics that are not right-or-wrong; `p_adjusted` is filled by `adjust`.
 
     With `repeats`, the answers of `a` and of `b` fitted on other seeds: the difference of their means, a
@@ -80,7 +81,12 @@ def compare(
             confidence,
         )
     else:
-        ends = _paired_bootstrap(metric, rows, seeds_a, seeds_b, confidence, resamples, seed)
+        rare = _too_rare(metric, (a, seeds_a), labels) or _too_rare(metric, (b, seeds_b), labels)
+        ends = (
+            Interval.absent(rare)
+            if rare
+            else _paired_bootstrap(metric, rows, seeds_a, seeds_b, confidence, resamples, seed)
+        )
     return Comparison(
         method=method,
         against=against,
@@ -138,15 +144,12 @@ def newcombe(both: int, only_a: int, only_b: int, neither: int, confidence: floa
     return Interval(p_a - p_b - below, p_a - p_b + above, "newcombe")
 
 
-def adjust(comparisons: Sequence[Comparison], extra: int = 0) -> tuple[Comparison, ...]:
-    """The comparisons with `p_adjusted`: Holm over the two-sided p values of each metric, in place.
-
-    `extra` hypotheses per metric were tested on the same rows before and enlarge each family (see `holm`).
-    """
+def adjust(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """The comparisons with `p_adjusted`: Holm over the two-sided p values of each metric, in place."""
     adjusted: dict[int, float] = {}
     for metric in {comparison.metric for comparison in comparisons}:
         family = [index for index, comparison in enumerate(comparisons) if comparison.metric == metric]
-        values = holm([comparisons[index].p_two_sided for index in family], extra)
+        values = holm([comparisons[index].p_two_sided for index in family])
         adjusted.update(zip(family, values, strict=True))
     return tuple(
         comparison.model_copy(update={"p_adjusted": adjusted[index]})
@@ -176,6 +179,15 @@ def _permutation(
     return (1 + two_sided) / (1 + resamples), (1 + greater) / (1 + resamples)
 
 
+def _too_rare(metric: Metric, arm: tuple[Sequence[Prediction], Parts], labels: Sequence[str]) -> str | None:
+    """Why an arm's macro average has too few rows of some label to be resampled; None where it has enough."""
+    answers, seeds = arm
+    if not isinstance(metric, ByLabel):
+        return None
+    constant = len({answer.value for answer in answers}) == 1
+    return metric.too_rare(seeds[0].sum(0), labels, constant)
+
+
 def _paired_bootstrap(
     metric: Metric,
     rows: Rows,
@@ -185,7 +197,10 @@ def _paired_bootstrap(
     resamples: int,
     seed: int,
 ) -> Interval:
-    """Percentile interval of the difference; both arms meet the same resamples of rows."""
+    """Percentile interval of the difference, at Student's levels; both arms meet the same resamples of rows.
+
+    At plain levels its upper end was below the truth in 7 and 10% of tables of six and of five groups.
+    """
     units_a, units_b = rows.by_unit(seeds_a.mean(axis=0)), rows.by_unit(seeds_b.mean(axis=0))
     differing = int(np.any(units_a != units_b, axis=1).sum())
     if differing < FEWEST_UNITS:
@@ -194,4 +209,4 @@ def _paired_bootstrap(
         )
     ours = resampled_means(metric, rows, seeds_a, resamples, seed, 0)
     theirs = resampled_means(metric, rows, seeds_b, resamples, seed, 1)
-    return percentile_interval(ours - theirs, confidence, rows.bootstrap)
+    return percentile_interval(ours - theirs, confidence, rows.bootstrap, rows.units)

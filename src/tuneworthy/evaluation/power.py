@@ -4,6 +4,7 @@ Everything is computed, nothing simulated: the number of rows on which the arms 
 given that number the exact McNemar test rejects from a known count of wins on.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil, sqrt
 
@@ -139,16 +140,15 @@ def power_table(
 def spread_table(
     n: int,
     observed_spread: float | None = None,
-    whole: float | None = 1.0,
+    assumed: Sequence[float] = ASSUMED_SPREADS,
     power: float = 0.8,
     alpha: float = 0.05,
 ) -> tuple[Power, ...]:
     """The minimum detectable difference of two means over the same rows, by the normal approximation.
 
-    (z(1 - alpha/2) + z(power)) x spread / sqrt(n); at the assumed spreads, which are shares of `whole`
-    (none where that is not known), and at the observed one, if any.
+    (z(1 - alpha/2) + z(power)) x spread / sqrt(n); at the assumed spreads, and at the observed one, if any.
     """
-    spreads = [] if whole is None else [(spread * whole, "assumed") for spread in ASSUMED_SPREADS]
+    spreads = [(spread, "assumed") for spread in assumed]
     if observed_spread:
         spreads.append((observed_spread, "observed"))
     return tuple(
@@ -172,6 +172,11 @@ def rows_to_settle_means(
         return None
     rows = ceil((_quantiles(power, alpha) * spread / difference) ** 2)
     return rows if rows <= at_most else None
+
+
+def rows_for(distance: float, spread: float, quantile: float) -> float:
+    """How many rows a mean of so large a spread needs to lie so far from a bound, in standard errors."""
+    return float((quantile * spread / distance) ** 2)
 
 
 def _quantiles(power: float, alpha: float) -> float:

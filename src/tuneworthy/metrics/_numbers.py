@@ -13,17 +13,18 @@ from tuneworthy.metrics._traits import OfWholeRows
 
 Numbers = NDArray[np.float64]
 
-_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?")
+_THOUSANDS = r"[1-9]\d{0,2}(?:,\d{3})+(?![\d,])(?:\.\d*)?"
+_NUMBER = re.compile(rf"[-+]?(?:{_THOUSANDS}|\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{{1,3}})?")
 
 
 def number_of(text: str) -> float | None:
-    """The first number in a text, or None; a comma is no decimal point.
+    """The first number in a text, or None; a comma may part thousands, and is no decimal point.
 
-    >>> number_of("about -3.5 of 5"), number_of("four")
-    (-3.5, None)
+    >>> number_of("about -3.5 of 5"), number_of("$45,000.50"), number_of("3,14"), number_of("four")
+    (-3.5, 45000.5, 3.0, None)
     """
     found = _NUMBER.search(text.replace("\N{MINUS SIGN}", "-"))
-    return None if found is None else float(found.group())
+    return None if found is None else float(found.group().replace(",", ""))
 
 
 def written(number: float) -> str:

@@ -14,7 +14,8 @@ from tuneworthy.core.errors import JobError
 from tuneworthy.core.example import Example, RowSet
 from tuneworthy.core.job import Job
 from tuneworthy.core.unit import Unit
-from tuneworthy.data.splits import CROSSFIT_BELOW, Split, group_keys
+from tuneworthy.data.repeats import group_keys
+from tuneworthy.data.splits import CROSSFIT_BELOW, Split
 from tuneworthy.evaluation.assemble import ArmOutput
 from tuneworthy.methods import METHODS
 from tuneworthy.units.collect import arm_outputs, unit_metrics
@@ -105,7 +106,7 @@ def curved(plan: Plan, parts: Parts, job: Job) -> Plan:
         for unit in units:
             if unit.method == arm:
                 firsts.setdefault(unit.fold or 0, unit)
-        found += [_unit(firsts[part.fold], part) for part in parts.parts if _wanted(arm, part)]
+        found += [_unit(firsts[part.fold], part) for part in _parts_of(arm, parts)]
     return Plan(stages=(*plan.stages, Stage(name=STAGE, units=tuple(found)))) if found else plan
 
 
@@ -126,8 +127,16 @@ def has_curve(arm: str, job: Job) -> bool:
     return method.kind == "classifier" and set(method.models) <= {"embedder"}
 
 
-def _wanted(arm: str, part: Part) -> bool:
-    return METHODS.get(arm).kind != "tuned" or (part.share in TUNED_SHARES and part.draw == 0)
+def _parts_of(arm: str, parts: Parts) -> list[Part]:
+    """All parts, or of an arm whose fits take minutes those nearest to `TUNED_SHARES`, drawn once."""
+    if METHODS.get(arm).kind != "tuned":
+        return list(parts.parts)
+    left, taken = sorted({part.share for part in parts.parts}), set[float]()
+    for wanted in TUNED_SHARES if left else ():
+        nearest = min(left, key=lambda share: abs(share - wanted))
+        left.remove(nearest)
+        taken.add(nearest)
+    return [part for part in parts.parts if part.share in taken and part.draw == 0]
 
 
 def _unit(whole: Unit, part: Part) -> Unit:

@@ -49,7 +49,8 @@ def of_a_cheap_arm(evidence: Evidence, arm: Arm) -> str:
     ends = [facts.most_gained(evidence, rival, arm) for rival in facts.tuned(evidence)]
     most = max(ends, default=0.0)
     if most <= 0:
-        return "Nothing that is asked of a gain would: the intervals of all tuned arms end below zero."
+        where = "lie above" if evidence.error else "end below"
+        return f"Nothing that is asked of a gain would: the intervals of all tuned arms {where} zero."
     return f"It would be open again if a gain of {words.amount(evidence, most)} or less were worth having."
 
 

@@ -26,8 +26,13 @@ def cut_short(evidence: Evidence) -> bool:
 
 def given_up(evidence: Evidence) -> bool:
     """Whether a sequential test ended every fine-tuned arm because a gain could hardly be shown."""
-    futile = {stop.method for stop in evidence.stops if stop.why in ("out_of_reach", "unlikely")}
-    return bool(futile) and all(arm.method in futile for arm in tuned(evidence))
+    gone = futile(evidence)
+    return bool(gone) and all(arm.method in gone for arm in tuned(evidence))
+
+
+def futile(evidence: Evidence) -> set[str]:
+    """The arms that a sequential test ended because a gain could hardly be shown."""
+    return {stop.method for stop in evidence.stops if stop.why in ("out_of_reach", "unlikely")}
 
 
 def trained(evidence: Evidence) -> tuple[Arm, ...]:
@@ -78,9 +83,22 @@ def best(evidence: Evidence, arms: Iterable[Arm]) -> Arm | None:
     """The best estimate; equal ones by cost, then by name. None of none."""
 
     def rank(arm: Arm) -> tuple[float, tuple[float, float], str]:
-        return -goodness(evidence, arm.estimate.value), dearness(arm), arm.method
+        return -level(evidence, arm), dearness(arm), arm.method
 
     return min(arms, key=rank, default=None)
+
+
+def level(evidence: Evidence, arm: Arm) -> float:
+    """How good an arm is, on a scale that all share.
+
+    A fine-tuned arm that was measured on some of the rows alone may have met easier ones: it is as far above
+    the best untuned arm as it was on those.
+    """
+    if arm.kind == "tuned" and arm.estimate.n < evidence.test_rows:
+        plain = best(evidence, untuned(evidence))
+        if plain is not None:
+            return goodness(evidence, plain.estimate.value) + gain(evidence, arm, plain)
+    return goodness(evidence, arm.estimate.value)
 
 
 def dearness(arm: Arm) -> tuple[float, float]:
@@ -113,11 +131,16 @@ def best_so_far(evidence: Evidence) -> Arm | None:
     """What to use while nothing is settled.
 
     The untuned arm with the highest estimate, unless a tuned arm's estimate is higher by at least the
-    smallest gain worth having: without proof, the arm that is cheaper to make gets the benefit of the doubt.
+    smallest gain worth having, or a tuned arm alone meets the target: without proof, the arm that is cheaper
+    to make gets the benefit of the doubt. An arm that was given up is no advice.
     """
-    plain, trained = best(evidence, untuned(evidence)), best(evidence, tuned(evidence))
+    gone = futile(evidence)
+    left = tuple(arm for arm in tuned(evidence) if arm.method not in gone)
+    plain, trained = best(evidence, untuned(evidence)), best(evidence, left)
     if plain is None or trained is None:
         return plain or trained
+    if not meet_target(evidence, untuned(evidence)) and (met := meet_target(evidence, left)):
+        return best(evidence, met)
     return trained if gain_is_worth_having(evidence, gain(evidence, trained, plain)) else plain
 
 
@@ -129,9 +152,23 @@ def margin(evidence: Evidence) -> float:
 def no_room(evidence: Evidence) -> bool:
     """Whether doubtful labels leave less above the best untuned arm than the smallest gain worth having."""
     plain = best(evidence, untuned(evidence))
-    if plain is None or evidence.ceiling is None:
+    most = ceiling(evidence)
+    if plain is None or most is None:
         return False
-    return not gain_is_worth_having(evidence, evidence.ceiling - plain.estimate.value)
+    return not gain_is_worth_having(evidence, most - plain.estimate.value)
+
+
+def ceiling(evidence: Evidence) -> float | None:
+    """What doubtful labels allow at most; None where an arm scores above it, so that not all are wrong."""
+    if any(arm.estimate.value > (evidence.ceiling or 1.0) for arm in evidence.arms):
+        return None
+    return evidence.ceiling
+
+
+def target_above_ceiling(evidence: Evidence) -> bool:
+    """Whether labels that look wrong leave no model above the target."""
+    most, target = ceiling(evidence), evidence.thresholds.target_score
+    return most is not None and target is not None and target > most
 
 
 def gain_is_worth_having(evidence: Evidence, gain: float) -> bool:

@@ -97,8 +97,14 @@ def target_out_of_reach(evidence: Evidence) -> Verdict | None:
         because.append(f"{winner.method} does beat every untuned arm, but not by enough to reach the target.")
     has_baseline = bool(facts.baselines(evidence))
     learned = facts.shown_above_baseline(evidence, leader)
-    if learned or not has_baseline:
-        decision: Decision = "more_data"
+    if facts.target_above_ceiling(evidence) and (ceiling := words.ceiling(evidence)):
+        decision: Decision = "fix_data"
+        headline = "No arm reaches the target, and these labels hardly allow it: look at them first."
+        name = (winner or leader).method
+        next_action = words.NO_ROOM.format(name=name, rows=counted(evidence.doubtful_rows, "row"))
+        because.append(ceiling)
+    elif learned or not has_baseline:
+        decision = "more_data"
         headline = "No arm reaches the target: collect more rows."
         next_action = "Collect more labelled rows, try a larger base model, or lower the target."
         if learned:
@@ -143,8 +149,9 @@ def fine_tune(evidence: Evidence) -> Verdict | None:
             f"{arm.method} beats every untuned arm: the largest one-sided p is {words.p_value(p)}, "
             f"{words.p_value(adjusted)} after Holm's correction for {counted(family, 'tuned arm')}, "
             f"at or below {thresholds.alpha:g}.",
-            f"Against the best of them, {words.gap(evidence, found, arm.method, against.method)}, at least "
-            f"the {words.amount(evidence, facts.margin(evidence))} worth having.",
+            f"Against the best of them, {words.gap(evidence, found, arm.method, against.method)}, "
+            f"{'lower by ' if evidence.error else ''}at least the "
+            f"{words.amount(evidence, facts.margin(evidence))} worth having.",
         ),
         next_action=f"Use {arm.method}: `tuneworthy predict` labels new rows with its fit on all rows.",
         would_change=changes.of_a_win(evidence, arm),
@@ -156,10 +163,10 @@ def cheap_is_enough(evidence: Evidence) -> Verdict | None:
 
     An arm other than a baseline has to be shown to be better than every baseline as well; else the baseline
     itself is the one that is enough, or nothing is shown. Of the tuned arms at least one has
-    to have been trained.
+    to have been trained. Where a target is named that a tuned arm alone meets, no other is enough.
     """
     tuned = facts.tuned(evidence)
-    if not facts.trained(evidence):
+    if not facts.trained(evidence) or facts.meet_target(evidence, tuned):
         return None
     enough = [
         arm

@@ -25,6 +25,7 @@ NO_ROOM = (
 TO_MEASURE_FINE_TUNING: dict[FineTuning, str] = {
     "open": "Add a tuned arm, for example lora, to the arms of the job and run again.",
     "left_out": "Measure fine-tuning as well: `tuneworthy run` on the same rows takes over what is done.",
+    "failed": "Mend what made the tuned arms fail and run again: what is done is taken over.",
     "no_time": "Give it a larger budget, or none, and run again: what is done is taken over.",
     "no_weights": "To measure fine-tuning as well, name the endpoint as prompt_model and a model with "
     "weights as base_model.",
@@ -243,7 +244,7 @@ def _rate(row: Power, share: bool) -> str:
 
 def rows_needed(evidence: Evidence) -> str | None:
     """One sentence on how many rows would settle the difference seen, or None when that is not known."""
-    if evidence.rows_to_settle is None:
+    if evidence.rows_to_settle is None or evidence.rows_to_settle <= evidence.test_rows:
         return None
     return f"About {about(evidence.rows_to_settle)} test rows would settle a difference this size."
 
@@ -328,15 +329,15 @@ def untrained(arm: Arm) -> str:
 
 def ceiling(evidence: Evidence) -> str | None:
     """One sentence: what labels that look wrong allow at most, where a target or a gain would be above it."""
-    if evidence.ceiling is None:
+    most = facts.ceiling(evidence)
+    if most is None:
         return None
     head = (
         f"{counted(evidence.doubtful_rows, 'label looks', 'labels look')} wrong; if all are, no model scores "
-        f"above {percent(evidence.ceiling)}"
+        f"above {percent(most)}"
     )
-    target = evidence.thresholds.target_score
-    if target is not None and target > evidence.ceiling:
-        return f"{head}, which is below the target of {percent(target)}."
+    if facts.target_above_ceiling(evidence):
+        return f"{head}, which is below the target of {percent(evidence.thresholds.target_score or 0.0)}."
     if facts.no_room(evidence):
         return f"{head}, which leaves no room for a gain of {amount(evidence, facts.margin(evidence))}."
     return None
@@ -351,8 +352,9 @@ def growth(evidence: Evidence) -> str | None:
         return None
     gain, *ends = (facts.goodness(evidence, end) for end in (found.gain, found.low, found.high))
     between = f"{bare(evidence, min(ends))} to {amount(evidence, max(ends))}"
+    brings = f"lower the error of {arm.method} by" if evidence.error else f"bring {arm.method}"
     return (
-        f"Twice the rows ({found.more_rows:,}) would bring {arm.method} about {amount(evidence, gain)} "
+        f"Twice the rows ({found.more_rows:,}) would {brings} about {amount(evidence, gain)} "
         f"({found.confidence:.0%} interval {between}), by its learning curve."
     )
 
