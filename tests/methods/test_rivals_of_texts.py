@@ -1,15 +1,16 @@
 """The rivals that need no language model where answers are texts."""
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tuneworthy.core.example import Example
 from tuneworthy.methods import METHODS, Setting
 from tuneworthy.methods._sentences import sentences
 from tuneworthy.metrics import METRICS
+from tuneworthy.metrics._own import OwnMetric
 from tuneworthy.tasks import TASKS
 
 
@@ -77,28 +78,16 @@ def test_sentences_end_where_they_should() -> None:
     ]
 
 
-@dataclass(frozen=True)
-class Missed:
-    """Words of the target that are not answered, in all rows: an error without a highest value."""
-
-    name = title = "missed_words"
-    best, worst = 0.0, 1e9
-    binary, open = False, True
-
-    def parts(self, predictions: Any, targets: Any, labels: Any) -> np.ndarray[Any, Any]:
-        pairs = zip(predictions, targets, strict=True)
-        return np.array([[len(set(right.split()) - set(str(p.value).split()))] for p, right in pairs], float)
-
-    def value(self, sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return sums[..., 0]
-
-    def per_label(self, sums: Any, labels: Any) -> dict[str, Any]:
-        return {}
+def missed_words(answers: list[str | None], targets: list[str]) -> list[float]:
+    """Words of the target that are not in the answer: an error without a highest value."""
+    pairs = zip(answers, targets, strict=True)
+    return [float(len(set(right.split()) - set(str(given).split()))) for given, right in pairs]
 
 
 def test_lead_takes_what_an_error_of_the_users_own_is_least_for() -> None:
     rows = [row(i, f"Alpha {i}. Beta {i}. Gamma {i}.", f"Alpha {i}. Beta {i}. unsaid else") for i in range(6)]
-    given = replace(setting("summarization", "answer_f1"), metric=Missed())
+    own = OwnMetric("missed", "missed", missed_words, 0.0, math.inf, True)
+    given = replace(setting("summarization", "answer_f1"), metric=own)
     lead: Any = METHODS.get("lead")
     facts = lead.fit(given, lead.Parameters(), rows, []).facts
-    assert (facts["count"], facts["end"], facts["training_score"]) == (2, "first", 12.0)
+    assert (facts["count"], facts["end"], facts["training_score"]) == (2, "first", 2.0)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef
+from tuneworthy.metrics import METRICS
+from tuneworthy.metrics._own import OwnMetric
 from tuneworthy.models import states
 from tuneworthy.models.states import Kind
 from tuneworthy.search import measures
@@ -251,3 +254,17 @@ def test_what_the_rows_cannot_tell_apart_is_ordered_by_evidence_then_bits(
     probes: list[Probe], order: str
 ) -> None:
     assert " ".join(p.candidate.name for p in in_order(probes, ROWS, QUESTION)) == order
+
+
+def missed_rows(answers: list[str | None], targets: list[str]) -> list[float]:
+    """1 for a row that is answered wrong: an error."""
+    return [float(given != right) for given, right in zip(answers, targets, strict=True)]
+
+
+def test_of_a_metric_of_errors_the_candidate_with_the_least_comes_first() -> None:
+    own = OwnMetric("missed_rows", "missed rows", missed_rows, 0.0, 1.0, False)
+    METRICS.bring(own.name, own, Path(__file__))
+    question = QUESTION.model_copy(update={"metric": own.name})
+    candidates = [probe("b", "encoder", 60, 9.0), probe("a", "encoder", 90, 0.1)]
+    judged = [replace(p, score=p.score.model_copy(update={"value": 1 - p.score.value})) for p in candidates]
+    assert [p.candidate.name for p in in_order(judged, ROWS, question)] == ["a", "b"]

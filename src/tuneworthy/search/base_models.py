@@ -17,7 +17,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.ranking import RankedModel
 from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.paired import compare
-from tuneworthy.metrics import METRICS
+from tuneworthy.metrics import METRICS, oriented
 from tuneworthy.search.measures import Candidate, Measures, Probed
 from tuneworthy.units.plan import Question
 
@@ -110,7 +110,12 @@ def in_order(probes: Sequence[Probe], rows: Sequence[Example], question: Questio
     share out their places by bits per byte, where all have it: what a probe cannot see is whether the layers
     above the probed one are sound.
     """
-    waiting = sorted(probes, key=lambda p: (-p.score.value, -p.probed.evidence))
+    metric = METRICS.get(question.metric)
+
+    def best_first(probe: Probe) -> tuple[float, float]:
+        return -float(oriented(metric, np.array(probe.score.value))), -probe.probed.evidence
+
+    waiting = sorted(probes, key=best_first)
     found: list[Probe] = []
     while waiting:
         group = [p for p in waiting if p is waiting[0] or not tells_apart(waiting[0], p, rows, question)]
