@@ -15,6 +15,7 @@ from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.ranking import RankedModel
+from tuneworthy.data.splits import group_keys
 from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.paired import compare
 from tuneworthy.metrics import METRICS, oriented
@@ -60,6 +61,8 @@ def rank(
         ModelError: no candidate can be loaded.
     """
     rungs = rungs_of(spread(rows, seed))
+    while len(rungs) > 1 and len(set(group_keys(rungs[0]))) < 2:  # a first rung of one group holds none out
+        rungs[:2] = [rungs[0] + rungs[1]]
     staying, gone, broken = list(candidates), list[Probe](), dict[str, str]()
     for number in range(1, len(rungs) + 1):
         shown = [row for rung in rungs[:number] for row in rung]
