@@ -12,6 +12,7 @@ from tuneworthy.core.ranking import RankedModel, Ranking
 from tuneworthy.data.loading import load
 from tuneworthy.data.splits import make_split
 from tuneworthy.data.table import Table
+from tuneworthy.metrics import METRICS, OfProbabilities
 from tuneworthy.models.catalogue import Commercial, Entry, catalogue
 from tuneworthy.models.machines import this_machine
 from tuneworthy.models.memory import GIB
@@ -84,7 +85,10 @@ def rank_models(
     rows, test = data.trainable(), data.scorable_test()
     task.check_examples(rows)
     training = training_rows(job, rows, test)
-    question = steps.ask(job, task, training)
+    question, asked = steps.ask(job, task, training), None
+    if isinstance(METRICS.get(question.metric), OfProbabilities):  # the probe's answers are labels alone
+        asked = question.metric
+        question = question.model_copy(update={"metric": task.primary_metric(training)})
     candidates, left_out = bring(names or on_this_machine(), wanted, tell)
     entries = {each.name: catalogue()[each.name] for each in candidates if each.name in catalogue()}
     measures = Measures(question, job.seed, workspace() / "measurements")
@@ -99,6 +103,7 @@ def rank_models(
         machine=f"{machine.name}, {machine.memory / GIB:.4g} GiB",
         read_rows=len(training),
         kept_rows=len(test) or len(rows) - len(training),
+        asked_metric=asked,
     )
 
 

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from tuneworthy.methods._linear import choose, fit_quietly, new_regression
+from tuneworthy.methods._linear import GRID_C, choose, fit_quietly, new_regression
 from tuneworthy.metrics import METRICS
 
 
@@ -30,3 +30,14 @@ def test_two_labels_one_of_them_nearly_absent_can_be_fitted(rare: int) -> None:
         lambda done, total: None,
     )
     assert found.score >= 20 / len(targets) - 0.1
+
+
+def test_of_a_metric_of_errors_the_settings_with_the_least_are_chosen() -> None:
+    rng = np.random.default_rng(0)
+    targets = ["a", "b"] * 40
+    vectors = rng.normal(size=(80, 6))
+    vectors[::2, 0] += 1.0
+    given = (lambda fit, held: (vectors[fit], vectors[held]), targets, ("a", "b"))
+    found = choose(*given, METRICS.get("log_loss"), 0, lambda done, total: None)
+    each = [choose(*given, METRICS.get("log_loss"), 0, lambda done, total: None, (c,)) for c in GRID_C]
+    assert found.log_loss == min(one.log_loss for one in each) < max(one.log_loss for one in each)

@@ -1,5 +1,7 @@
 """The rivals that need no language model where answers are texts."""
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from tuneworthy.core.example import Example
 from tuneworthy.methods import METHODS, Setting
 from tuneworthy.methods._sentences import sentences
 from tuneworthy.metrics import METRICS
+from tuneworthy.metrics._own import OwnMetric
 from tuneworthy.tasks import TASKS
 
 
@@ -73,3 +76,18 @@ def test_sentences_end_where_they_should() -> None:
         "Line one",
         "line two",
     ]
+
+
+def missed_words(answers: list[str | None], targets: list[str]) -> list[float]:
+    """Words of the target that are not in the answer: an error without a highest value."""
+    pairs = zip(answers, targets, strict=True)
+    return [float(len(set(right.split()) - set(str(given).split()))) for given, right in pairs]
+
+
+def test_lead_takes_what_an_error_of_the_users_own_is_least_for() -> None:
+    rows = [row(i, f"Alpha {i}. Beta {i}. Gamma {i}.", f"Alpha {i}. Beta {i}. unsaid else") for i in range(6)]
+    own = OwnMetric("missed", "missed", missed_words, 0.0, math.inf, True)
+    given = replace(setting("summarization", "answer_f1"), metric=own)
+    lead: Any = METHODS.get("lead")
+    facts = lead.fit(given, lead.Parameters(), rows, []).facts
+    assert (facts["count"], facts["end"], facts["training_score"]) == (2, "first", 2.0)

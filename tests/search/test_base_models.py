@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from tiny_models import save_decoder, save_embedder
 from toy import toy_rows, write_csv
 from tuneworthy.cli.main import app
 from tuneworthy.cli.progress import console
-from tuneworthy.core.errors import JobError, ModelError
+from tuneworthy.core.errors import DataError, JobError, ModelError
 from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef
+from tuneworthy.metrics import METRICS
+from tuneworthy.metrics._own import OwnMetric
 from tuneworthy.models import states
 from tuneworthy.models.states import Kind
+from tuneworthy.reports.ranking import ranking_table
 from tuneworthy.search import measures
 from tuneworthy.search.base_models import Probe, in_order, rungs_of, spread
 from tuneworthy.search.measures import Candidate, Probed
@@ -251,3 +255,45 @@ def test_what_the_rows_cannot_tell_apart_is_ordered_by_evidence_then_bits(
     probes: list[Probe], order: str
 ) -> None:
     assert " ".join(p.candidate.name for p in in_order(probes, ROWS, QUESTION)) == order
+
+
+def missed_rows(answers: list[str | None], targets: list[str]) -> list[float]:
+    """1 for a row that is answered wrong: an error."""
+    return [float(given != right) for given, right in zip(answers, targets, strict=True)]
+
+
+def test_of_a_metric_of_errors_the_candidate_with_the_least_comes_first() -> None:
+    own = OwnMetric("missed_rows", "missed rows", missed_rows, 0.0, 1.0, False)
+    METRICS.bring(own.name, own, Path(__file__))
+    question = QUESTION.model_copy(update={"metric": own.name})
+    candidates = [probe("b", "encoder", 60, 9.0), probe("a", "encoder", 90, 0.1)]
+    judged = [replace(p, score=p.score.model_copy(update={"value": 1 - p.score.value})) for p in candidates]
+    assert [p.candidate.name for p in in_order(judged, ROWS, question)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "auroc"])
+def test_a_metric_of_probabilities_gives_way_to_the_tasks_own_and_the_table_says_so(
+    table: Path, embedder_folder: Path, metric: str
+) -> None:
+    rows = [{"text": row["text"], "label": str(row["label"] == "refund")} for row in toy_rows(60)]
+    two = write_csv(table.with_name("two.csv"), rows)
+    ranking = tw.rank_models(two, target="label", candidates=[str(embedder_folder)], metric=metric)
+    assert ranking.metric == ranking.best.score.metric != metric == ranking.asked_metric
+    notes = [str(part) for part in ranking_table(ranking, "run").renderables]
+    assert any(note.startswith("Ranked by ") and "needs probabilities" in note for note in notes)
+
+
+@pytest.mark.parametrize("groups", [2, 3])
+def test_fewer_groups_than_folds_are_folds_enough(groups: int) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        Example(id=str(i), input=str(i), target="ab"[i % 2], group=str(i * groups // 60)) for i in range(60)
+    ]
+    found = measures.cross_predict({"mean@1": rng.normal(size=(60, 4))}, rows, ("a", "b"), 0)
+    assert [prediction.example_id for prediction in found] == [row.id for row in rows]
+
+
+def test_training_rows_of_one_group_are_one_sentence() -> None:
+    rows = [Example(id=str(i), input=str(i), target="ab"[i % 2], group="one") for i in range(12)]
+    with pytest.raises(DataError, match="the 12 training rows are one group"):
+        measures.cross_predict({"mean@1": np.zeros((12, 4))}, rows, ("a", "b"), 0)

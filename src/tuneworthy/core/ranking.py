@@ -45,6 +45,7 @@ class Ranking(Frozen):
         models: the one to fine-tune first.
         left_out: why, by name.
         metric: of the probe and of zero-shot.
+        asked_metric: the job's own, where it is another: one of probabilities, which the probe does not give.
         machine: that a model of the catalogue has to be fine-tuned on.
         read_rows: training rows, which the ranking has seen.
         kept_rows: rows that a holdout of the same job is scored on, which it has not.
@@ -56,6 +57,7 @@ class Ranking(Frozen):
     machine: str
     read_rows: int
     kept_rows: int
+    asked_metric: str | None = None
 
     @property
     def best(self) -> RankedModel:

@@ -111,7 +111,7 @@ def make_split(
         made = [fold(examples, test, 0)]
     else:
         if protocol == "crossfit":
-            wanted = _partition(examples, group_keys(examples), folds, seed)
+            wanted = folds_of(examples, folds, seed)
         else:
             wanted = [_share(examples, test_fraction, seed)]
         made = [
@@ -123,6 +123,15 @@ def make_split(
             for number, held in enumerate(wanted)
         ]
     return Split(protocol=protocol, folds=tuple(made), row_sets=row_sets, everything=keep(examples))
+
+
+def folds_of(examples: Sequence[Example], folds: int, seed: int) -> list[set[int]]:
+    """Row numbers of each fold: groups and exact duplicates kept whole, stratified by labels that repeat.
+
+    Raises:
+        DataError: there are fewer groups than folds.
+    """
+    return _partition(examples, group_keys(examples), folds, seed)
 
 
 def _share(examples: Sequence[Example], fraction: float, seed: int) -> set[int]:

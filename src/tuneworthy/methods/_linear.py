@@ -26,7 +26,7 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind
 from tuneworthy.methods import Answers, Setting
-from tuneworthy.metrics import Metric
+from tuneworthy.metrics import Metric, oriented
 
 ClassWeight = str | None
 GRID_C = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -76,7 +76,13 @@ def usual(facts: Sequence[dict[str, Any]]) -> LinearParameters:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The chosen settings and what they scored in the inner folds."""
+    """The chosen settings and what they scored in the inner folds.
+
+    Attributes:
+        C, class_weight: as in `LinearParameters`.
+        score: of the metric, oriented: the higher the better.
+        log_loss: in nats.
+    """
 
     C: float
     class_weight: ClassWeight
@@ -114,7 +120,7 @@ def settled(
     return {
         "C": choice.C,
         "class_weight": choice.class_weight,
-        "inner_score": round(choice.score, 4),
+        "inner_score": round(float(oriented(setting.metric, np.array(choice.score))), 4),
     }
 
 
@@ -162,7 +168,7 @@ def _score(
     table: NDArray[np.float64], targets: Sequence[str], labels: Sequence[str], metric: Metric
 ) -> tuple[float, float]:
     predictions = to_predictions([str(i) for i in range(len(targets))], table, labels)
-    score = float(metric.value(metric.parts(predictions, targets, labels).sum(0)))
+    score = float(oriented(metric, metric.value(metric.parts(predictions, targets, labels).sum(0))))
     index = [list(labels).index(target) for target in targets]
     true = np.clip(table[np.arange(len(targets)), index], 1e-6, 1)
     return score, float(-np.log(true).mean())

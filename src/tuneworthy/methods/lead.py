@@ -1,11 +1,13 @@
 """Lead: the first sentences of the text as its summary, the rival that summarizers often fail to beat."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 
 from tuneworthy.core.example import Example
@@ -15,6 +17,7 @@ from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._sentences import sentences
 from tuneworthy.methods._traits import AnswersSentences
+from tuneworthy.metrics import oriented
 
 MOST = 5  # sentences tried
 ENDS = ("first", "last")
@@ -67,15 +70,16 @@ class Lead(AnswersSentences):
         """Tries every choice on train and validation rows."""
         rows = [*train, *validation]
         targets = [str(row.target) for row in rows]
-        best, chosen = -1.0, FittedLead(1, ENDS[0])
+        best, chosen = -math.inf, FittedLead(1, ENDS[0])
         for end in (parameters.end,) if parameters.end else ENDS:
             for count in (parameters.count,) if parameters.count else range(1, MOST + 1):
                 tried = FittedLead(count, end)
                 parts = setting.metric.parts(tried.predict(rows), targets, setting.labels)
-                score = float(setting.metric.value(parts.sum(0)))
+                score = float(oriented(setting.metric, setting.metric.value(parts.sum(0))))
                 if score > best:
                     best, chosen = score, tried
-        chosen.facts = {"count": chosen.count, "end": chosen.end, "training_score": round(best, 4)}
+        shown = round(float(oriented(setting.metric, np.array(best))), 4)
+        chosen.facts = {"count": chosen.count, "end": chosen.end, "training_score": shown}
         return chosen
 
     def freeze(

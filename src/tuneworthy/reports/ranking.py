@@ -38,6 +38,9 @@ def ranking_table(ranking: Ranking, command: str) -> Group:
         )
     notes = [f"{place}. {model.name}: {model.reason}." for place, model in enumerate(ranking.models, start=1)]
     notes += [f"Left out: {name}: {clause.rstrip('.')}." for name, clause in ranking.left_out.items()]
+    if ranking.asked_metric is not None:
+        asked = formats.metric_title(ranking.asked_metric)
+        notes.append(f"Ranked by {title}: {asked} needs probabilities, which a probe does not give.")
     notes.append(f"Memory to fine-tune in: {ranking.machine}; --memory AMOUNT asks for another.")
     notes.append(
         f"Read: {counted(ranking.read_rows, 'training row')}. The {counted(ranking.kept_rows, 'row')} that "

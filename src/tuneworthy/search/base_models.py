@@ -15,9 +15,10 @@ from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.ranking import RankedModel
+from tuneworthy.data.splits import group_keys
 from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.paired import compare
-from tuneworthy.metrics import METRICS
+from tuneworthy.metrics import METRICS, oriented
 from tuneworthy.search.measures import Candidate, Measures, Probed
 from tuneworthy.units.plan import Question
 
@@ -60,6 +61,8 @@ def rank(
         ModelError: no candidate can be loaded.
     """
     rungs = rungs_of(spread(rows, seed))
+    while len(rungs) > 1 and len(set(group_keys(rungs[0]))) < 2:  # a first rung of one group holds none out
+        rungs[:2] = [rungs[0] + rungs[1]]
     staying, gone, broken = list(candidates), list[Probe](), dict[str, str]()
     for number in range(1, len(rungs) + 1):
         shown = [row for rung in rungs[:number] for row in rung]
@@ -110,7 +113,12 @@ def in_order(probes: Sequence[Probe], rows: Sequence[Example], question: Questio
     share out their places by bits per byte, where all have it: what a probe cannot see is whether the layers
     above the probed one are sound.
     """
-    waiting = sorted(probes, key=lambda p: (-p.score.value, -p.probed.evidence))
+    metric = METRICS.get(question.metric)
+
+    def best_first(probe: Probe) -> tuple[float, float]:
+        return -float(oriented(metric, np.array(probe.score.value))), -probe.probed.evidence
+
+    waiting = sorted(probes, key=best_first)
     found: list[Probe] = []
     while waiting:
         group = [p for p in waiting if p is waiting[0] or not tells_apart(waiting[0], p, rows, question)]

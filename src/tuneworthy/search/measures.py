@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from tuneworthy.core.errors import DataError
 from tuneworthy.core.example import Example, RowSet
 from tuneworthy.core.hashing import address
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef
-from tuneworthy.data.splits import make_split
+from tuneworthy.data.splits import folds_of, group_keys
 from tuneworthy.methods import METHODS, Setting
 from tuneworthy.metrics import METRICS
 from tuneworthy.models.states import Kind, States
@@ -189,13 +190,21 @@ class Measures:
 def cross_predict(
     states: States, rows: Sequence[Example], labels: Sequence[str], seed: int
 ) -> list[Prediction]:
-    """Every row predicted once, by the layer and penalty of highest evidence on the other folds' rows."""
-    split = make_split(rows, "crossfit", FOLDS, 0.5, 0.5, seed)
-    at = {row.id: place for place, row in enumerate(rows)}
+    """Every row predicted once, by the layer and penalty of highest evidence on the other folds' rows.
+
+    Raises:
+        DataError: all rows are one group.
+    """
+    folds = min(FOLDS, len(set(group_keys(rows))))
+    if folds < 2:
+        raise DataError(
+            f"the {len(rows)} training rows are one group, so none can be held out to rank models on: name "
+            "another --group column."
+        )
     members, found = _members(rows, labels), dict[int, Prediction]()
-    for fold in split.folds:
-        held = [at[row_id] for row_id in split.rows(fold.predict)]
-        fitted = sorted(set(range(len(rows))) - set(held))
+    for fold in folds_of(rows, folds, seed):
+        held = sorted(fold)
+        fitted = sorted(set(range(len(rows))) - fold)
         linear = {name: fit_linear(x[fitted], members[fitted]) for name, x in states.items()}
         best = max(linear, key=lambda name: linear[name].evidence)
         for place, scores in zip(held, linear[best].scores(states[best][held]), strict=True):
