@@ -14,7 +14,7 @@ from tuneworthy.core.errors import ConsentError, LaunchError, NotFoundError, Run
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.data.lockbox import ledger_path, read_openings
 from tuneworthy.launchers import LAUNCHERS, Handle, Parcel, Status, Terms, Where
-from tuneworthy.launchers.archive import pack, same_files
+from tuneworthy.launchers.archive import ARCHIVE, End, pack, same_files
 from tuneworthy.launchers.bundle import read_bundle
 from tuneworthy.launchers.handles import BUNDLE, folder_of, keep, known, named
 from tuneworthy.runfolder.folder import RunFolder
@@ -36,7 +36,9 @@ class Service:
     options: type[Frozen] = NoOptions
     jobs: list[str] = field(default_factory=list)
     state: Status = field(default_factory=lambda: Status(phase="running"))
+    left: End | None = None
     dies: bool = False
+    dies_late: bool = False
 
     def offer(self, instance: str) -> tuple[str, ...]:
         return (instance,)
@@ -49,6 +51,8 @@ class Service:
         if self.dies:
             raise KeyboardInterrupt
         self.jobs.append(handle.parcel.name)
+        if self.dies_late:
+            raise KeyboardInterrupt
         return {"id": handle.parcel.name}
 
     def status(self, handle: Handle) -> Status:
@@ -58,7 +62,12 @@ class Service:
         yield from ["one", "two"][seen:]
 
     def collect(self, handle: Handle, folder: Path) -> Path:
-        raise LaunchError("nothing")
+        if self.left is None:
+            raise LaunchError("nothing")
+        (folder / "run").mkdir(exist_ok=True)
+        (folder / "run" / "job.yaml").write_text("job")
+        pack(folder / "run", folder / ARCHIVE, handle.parcel.digest, self.left, "", 1.0)
+        return folder / ARCHIVE
 
     def cancel(self, handle: Handle) -> None:
         self.state = Status(phase="stopped")
@@ -101,6 +110,58 @@ def test_a_job_that_runs_is_not_sent_twice_and_one_that_failed_is_sent_anew(serv
     second = launching.launch(toy_job(), wanted("service"), allowed=True)
     assert service.jobs == [f"{first.parcel.stem}-1", f"{first.parcel.stem}-2"]
     assert second.parcel.stem == first.parcel.stem and second.attempt == 2
+
+
+def test_a_finished_job_that_nobody_has_fetched_is_not_forgotten_for_one_with_other_files(
+    service: Service,
+) -> None:
+    first = launching.launch(toy_job(), wanted("service"), allowed=True)
+    service.state, service.left = Status(phase="finished"), "finished"
+    with pytest.raises(LaunchError, match="finished with other files and was not fetched: tuneworthy fetch"):
+        launching.launch(toy_job("seed=1"), wanted("service"), allowed=True)
+    assert named(first.name) == first and len(service.jobs) == 1
+    launching.fetch(first)
+    assert launching.launch(toy_job("seed=1"), wanted("service"), allowed=True).came is None
+    with pytest.raises(LaunchError, match="was not fetched"):  # that which was fetched was another one
+        launching.launch(toy_job(), wanted("service"), allowed=True)
+    assert len(service.jobs) == 2
+
+
+@pytest.mark.parametrize("elsewhere_to", [Path("runs/other"), None])
+def test_a_finished_job_is_not_paid_again_wherever_its_run_folder_went(
+    service: Service, elsewhere_to: Path | None
+) -> None:
+    first = launching.launch(toy_job(), wanted("service"), allowed=True)
+    service.state, service.left = Status(phase="finished"), "finished"
+    launching.fetch(first, output=elsewhere_to)
+    if elsewhere_to is None:
+        Path("runs/toy").rename("runs/moved")
+    assert launching.launch(toy_job(), wanted("service"), allowed=True).attempt == 1
+    assert len(service.jobs) == 1
+
+
+def test_a_run_that_came_in_part_is_sent_again_and_then_not_twice(service: Service) -> None:
+    first = launching.launch(toy_job(), wanted("service"), allowed=True)
+    service.state, service.left = Status(phase="finished"), "stopped"
+    launching.fetch(first)
+    for _ in range(2):
+        assert launching.launch(toy_job(), wanted("service"), allowed=True).attempt == 2
+    assert len(service.jobs) == 2
+
+
+def test_a_job_that_arrived_before_the_launcher_died_is_not_forgotten_for_one_with_other_files(
+    service: Service,
+) -> None:
+    service.dies_late = True
+    with pytest.raises(KeyboardInterrupt):
+        launching.launch(toy_job(), wanted("service"), allowed=True)
+    service.dies_late = False
+    with pytest.raises(LaunchError, match=r"running with other files.*--cancel"):
+        launching.launch(toy_job("seed=1"), wanted("service"), allowed=True)
+    (left,) = known()
+    launching.cancel(left)
+    assert launching.launch(toy_job("seed=1"), wanted("service"), allowed=True).sent
+    assert len(service.jobs) == 2
 
 
 def test_following_passes_on_each_line_once_and_ends_with_the_job(service: Service) -> None:
