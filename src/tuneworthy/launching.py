@@ -52,6 +52,7 @@ from tuneworthy.units.curve import check_curve
 from tuneworthy.units.forecast import PLANNED
 
 POLL_S = 20.0  # between two looks at a job that is waited for
+TRIES = 5  # of a question that a place does not answer
 Say = Callable[[str], None]
 
 
@@ -171,8 +172,8 @@ def _there(before: Handle, handle: Handle, state: Status, say: Say) -> Handle | 
         return None
     if not same and before.came is None:
         raise LaunchError(
-            f"{before.name} has finished with other files and was not fetched: tuneworthy fetch {before.name} "
-            "first, or name another --output."
+            f"{before.name} has finished with other files and was not fetched: tuneworthy fetch "
+            f"{before.name} first, or name another --output."
         )
     if not same or before.came in ("stopped", "failed"):
         return None
@@ -206,26 +207,34 @@ def logs(handle: Handle, seen: int = 0) -> Iterator[str]:
 
 def follow(handle: Handle, say: Say, every: float = POLL_S) -> Status:
     """Passes on what a job prints until it ends; a place that cannot be asked for a while is asked again."""
-    seen, phase, missed = 0, "", 0
+    seen, phase, missed, mute = 0, "", 0, 0
     while True:
         try:
             found = status(handle)
-            missed = 0
-            if found.phase != phase:
-                phase = found.phase
-                say(f"{handle.name}: {phase}" + (f" ({found.told})" if found.told else ""))
-            if phase == "written":
-                return found
+        except LaunchError as error:
+            missed += 1
+            if missed == TRIES:
+                raise
+            say(f"{error} Asking again.")
+            time.sleep(every)
+            continue
+        missed = 0
+        if found.phase != phase:
+            phase = found.phase
+            say(f"{handle.name}: {phase}" + (f" ({found.told})" if found.told else ""))
+        if phase == "written":
+            return found
+        try:
             for line in logs(handle, seen):
                 seen += 1
                 say(line)
-            if phase in OVER:
-                return found
-        except LaunchError as error:
-            missed += 1
-            if missed == 5:
-                raise
-            say(f"{error} Asking again.")
+            mute = 0
+        except LaunchError as error:  # no reason to miss the end: a right may be lacking for the log alone
+            mute += 1
+            if mute == 1:
+                say(f"{error} Its state is followed all the same.")
+        if phase in OVER and (not mute or mute >= TRIES):
+            return found
         time.sleep(every)
 
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from launched import Elsewhere, toy_job, wanted
+from launched import QUICK, Elsewhere, toy_job, wanted
+from toy import toy_rows, write_csv
 from tuneworthy import launching
+from tuneworthy.cli.main import app
 from tuneworthy.core.errors import ConsentError, LaunchError, NotFoundError, RunFolderError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.data.lockbox import ledger_path, read_openings
@@ -37,6 +40,7 @@ class Service:
     jobs: list[str] = field(default_factory=list)
     state: Status = field(default_factory=lambda: Status(phase="running"))
     left: End | None = None
+    has_logs: bool = True
     dies: bool = False
     dies_late: bool = False
 
@@ -59,6 +63,8 @@ class Service:
         return self.state
 
     def logs(self, handle: Handle, seen: int) -> Iterator[str]:
+        if not self.has_logs:
+            raise LaunchError("no right to read the log.")
         yield from ["one", "two"][seen:]
 
     def collect(self, handle: Handle, folder: Path) -> Path:
@@ -172,6 +178,17 @@ def test_following_passes_on_each_line_once_and_ends_with_the_job(service: Servi
     assert said == [f"{handle.name}: stopped", "one", "two"]
 
 
+def test_following_ends_with_the_job_where_its_log_cannot_be_read(
+    service: Service, elsewhere: Elsewhere
+) -> None:
+    service.has_logs, service.state = False, Status(phase="finished")
+    handle = elsewhere.handle.model_copy(update={"launcher": "service", "sent": True})
+    said: list[str] = []
+    assert launching.follow(handle, said.append, every=0).phase == "finished"
+    told = "no right to read the log. Its state is followed all the same."
+    assert said == [f"{handle.name}: finished", told]
+
+
 def test_a_job_that_ran_elsewhere_ends_in_the_same_verdict(elsewhere: Elsewhere) -> None:
     here, there = (json.loads((run / "verdict.json").read_text()) for run in (elsewhere.here, elsewhere.run))
     assert here == there
@@ -251,6 +268,26 @@ def test_a_run_that_goes_on_here_is_not_fetched_over(elsewhere: Elsewhere, tmp_p
     with RunFolder(Path("runs/two")), pytest.raises(RunFolderError, match="in use"):
         launching.fetch(again, elsewhere.archive, Path("runs/two"))
     assert launching.fetch(again, elsewhere.archive, Path("runs/two")).was_here is False
+
+
+def test_a_fetch_ends_in_3_where_the_run_that_came_has_not_finished(
+    elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    keep(elsewhere.handle)
+    words = ["fetch", elsewhere.handle.name, "--from"]
+    part = CliRunner().invoke(app, [*words, str(stopped(elsewhere, tmp_path)), "--output", "runs/two"])
+    assert part.exit_code == 3 and "The run stopped: it was stopped." in part.output
+    whole = CliRunner().invoke(app, [*words, str(elsewhere.archive), "--output", "runs/two"])
+    assert whole.exit_code == 0
+
+
+def test_a_launch_that_only_writes_a_file_has_nothing_to_wait_for(unexamined: None) -> None:
+    write_csv(Path("toy.csv"), toy_rows())
+    words = ["launch", "toy.csv", "--on", "skypilot", "--max-cost", "9", "--time-limit", "1h", "--wait"]
+    settings = [word for one in QUICK for word in ("--set", one)]
+    done = CliRunner().invoke(app, [*words, *settings, "--output", "runs/toy"])
+    assert done.exit_code == 0, done.output
+    assert (folder_of("toy-skypilot") / "task.yaml").exists() and "written (sky status" in done.output
 
 
 def test_a_file_is_no_run_folder(elsewhere: Elsewhere) -> None:
