@@ -27,8 +27,9 @@ PREAMBLE = """\
 Written by `docs/generate_cli.py` from the code; do not edit. In the tables "–" is a value that is not set;
 "..." after an option means that it may be repeated. Every verb has `-h`, `--help`; `tuneworthy --version`
 prints the version. Exit codes: 0 done, 1 `check` found a fault that blocks training or an export does not
-answer as its fit, 2 your mistake (one sentence on standard error), 130 stopped from the keyboard, 143 ended
-by SIGTERM or a time limit (the same command goes on); anything else is a bug."""
+answer as its fit, 2 your mistake (one sentence on standard error), 3 `fetch` brought a run that has not
+finished, 130 stopped from the keyboard, 143 ended by SIGTERM or a time limit (the same command goes on);
+anything else is a bug."""
 VARIABLES = """\
 ## Environment variables
 

@@ -52,6 +52,7 @@ from tuneworthy.units.curve import check_curve
 from tuneworthy.units.forecast import PLANNED
 
 POLL_S = 20.0  # between two looks at a job that is waited for
+TRIES = 5  # of a question that a place does not answer
 Say = Callable[[str], None]
 
 
@@ -120,17 +121,14 @@ def launch(job: Job, wanted: Wanted, allowed: bool = False, say: Say = lambda te
                 f"this would send {what}: allow it with --send-rows.", question=f"Send {what}?"
             )
         before = find(handle.name)
-        if before is not None and before.sent:
-            state = launcher.status(before)
-            if state.phase not in OVER and state.phase != "written":
-                return _in_progress(before, handle, state, say)
-            same = before.parcel.digest == handle.parcel.digest
-            if same and state.phase == "finished" and not _came_in_part(before):
-                say(f"It has finished there already: tuneworthy fetch {before.name}")
-                return before
-            if state.phase != "written":
+        if before is not None and (before.sent or before.parcel.digest != handle.parcel.digest):
+            state = _state_before(launcher, before)
+            there = _there(before, handle, state, say)
+            if there is not None:
+                return there
+            if before.sent and state.phase != "written":
                 handle = _again(launcher, handle, before.attempt + 1)
-        elif before is not None and before.parcel.digest == handle.parcel.digest:
+        elif before is not None:
             handle = _again(launcher, handle, before.attempt)  # it may have arrived: the same name finds it
         if before is not None:
             handle = handle.model_copy(update={"fetched": before.fetched})
@@ -145,19 +143,41 @@ def launch(job: Job, wanted: Wanted, allowed: bool = False, say: Say = lambda te
     return handle
 
 
-def _came_in_part(handle: Handle) -> bool:
-    """Whether what was fetched is a run that did not come to its end."""
-    return handle.fetched is not None and not (Path(handle.run) / "verdict.json").exists()
-
-
-def _in_progress(before: Handle, handle: Handle, state: Status, say: Say) -> Handle:
-    """What was launched before and has not ended."""
-    if before.parcel.digest != handle.parcel.digest:
+def _state_before(launcher: Launcher, before: Handle) -> Status:
+    """How the job is that stands on disk under this name, also where nobody noted that it had arrived."""
+    try:
+        return launcher.status(before)
+    except LaunchError as error:
         raise LaunchError(
-            f"{before.name} is {state.phase} with other files: wait for it, or end it with "
-            f"tuneworthy fetch {before.name} --cancel."
+            f"{error} {before.name} was launched there before: name another --output to leave it alone."
+        ) from error
+
+
+def _there(before: Handle, handle: Handle, state: Status, say: Say) -> Handle | None:
+    """What was launched before, where it is what is wanted now; None where that may be forgotten.
+
+    Raises:
+        LaunchError: it runs, or has finished and nobody has fetched it, with other files.
+    """
+    same = before.parcel.digest == handle.parcel.digest
+    if state.phase not in OVER and state.phase != "written":
+        if not same:
+            raise LaunchError(
+                f"{before.name} is {state.phase} with other files: wait for it and fetch it, or end it with "
+                f"tuneworthy fetch {before.name} --cancel."
+            )
+        say(f"It is {state.phase} there already.")
+        return before
+    if state.phase != "finished":
+        return None
+    if not same and before.came is None:
+        raise LaunchError(
+            f"{before.name} has finished with other files and was not fetched: tuneworthy fetch "
+            f"{before.name} first, or name another --output."
         )
-    say(f"It is {state.phase} there already.")
+    if not same or before.came in ("stopped", "failed"):
+        return None
+    say(f"It has finished there already: tuneworthy fetch {before.name}")
     return before
 
 
@@ -187,26 +207,34 @@ def logs(handle: Handle, seen: int = 0) -> Iterator[str]:
 
 def follow(handle: Handle, say: Say, every: float = POLL_S) -> Status:
     """Passes on what a job prints until it ends; a place that cannot be asked for a while is asked again."""
-    seen, phase, missed = 0, "", 0
+    seen, phase, missed, mute = 0, "", 0, 0
     while True:
         try:
             found = status(handle)
-            missed = 0
-            if found.phase != phase:
-                phase = found.phase
-                say(f"{handle.name}: {phase}" + (f" ({found.told})" if found.told else ""))
-            if phase == "written":
-                return found
+        except LaunchError as error:
+            missed += 1
+            if missed == TRIES:
+                raise
+            say(f"{error} Asking again.")
+            time.sleep(every)
+            continue
+        missed = 0
+        if found.phase != phase:
+            phase = found.phase
+            say(f"{handle.name}: {phase}" + (f" ({found.told})" if found.told else ""))
+        if phase == "written":
+            return found
+        try:
             for line in logs(handle, seen):
                 seen += 1
                 say(line)
-            if phase in OVER:
-                return found
-        except LaunchError as error:
-            missed += 1
-            if missed == 5:
-                raise
-            say(f"{error} Asking again.")
+            mute = 0
+        except LaunchError as error:  # no reason to miss the end: a right may be lacking for the log alone
+            mute += 1
+            if mute == 1:
+                say(f"{error} Its state is followed all the same.")
+        if phase in OVER and (not mute or mute >= TRIES):
+            return found
         time.sleep(every)
 
 
@@ -244,7 +272,8 @@ def fetch(handle: Handle, archive: Path | None = None, output: Path | None = Non
             unpack(archive, run)
     record(ledger_path(), read_openings(run / "lockbox.jsonl"))
     keep_brought(handle, run, manifest)
-    keep(handle.model_copy(update={"fetched": file_digest(archive)}))
+    brought = {"fetched": file_digest(archive), "came": manifest.state, "sent": True}  # so it had arrived
+    keep(handle.model_copy(update=brought))
     return Fetched(run=str(output or handle.run), manifest=manifest, was_here=was_here)
 
 

@@ -82,7 +82,7 @@ def predict_file(
         raise JobError(
             f"answers are written to a .csv or a {JSON_LINES} file: name --output so, not {output}."
         )
-    if output.exists() and output.samefile(data):
+    if output.exists() and data.exists() and output.samefile(data):
         raise JobError(f"{output} is the input itself: name another --output.")
     if label_only and abstain_below:
         raise JobError("abstaining needs the confidence that --label-only leaves out: drop one of the two.")

@@ -10,8 +10,9 @@ import pytest
 from deployed import made_for
 from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.example import Example
-from tuneworthy.deployers.cargo import pack_tar, rows_within
+from tuneworthy.deployers.cargo import _copy_model, pack_tar, rows_within
 from tuneworthy.methods._prompting import save_examples
+from tuneworthy.models.embedder import read_pooling
 from tuneworthy.refitting import final_fit
 from tuneworthy.units.predictor import Predictor
 from tuneworthy.units.refit import Refit, base_models, recommended
@@ -80,6 +81,14 @@ def test_short_rows_are_counted_where_they_are_whole_values_and_not_where_they_a
     assert rows_within(tmp_path, rows) == 2
     (tmp_path / "more.json").write_text(json.dumps({"shown": [{"input": texts[0]}]}), encoding="utf-8")
     assert rows_within(tmp_path, rows) == 3
+
+
+def test_an_encoder_pools_where_it_is_sent_as_it_does_here(tmp_path: Path) -> None:
+    (tmp_path / "here/1_Pooling").mkdir(parents=True)
+    (tmp_path / "here/1_Pooling/config.json").write_text('{"pooling_mode_cls_token": true}')
+    (tmp_path / "here/sentence_bert_config.json").write_text('{"max_seq_length": 64}')
+    _copy_model(tmp_path / "here", tmp_path / "there")
+    assert read_pooling(tmp_path / "there", 512) == read_pooling(tmp_path / "here", 512) == ("cls", 64)
 
 
 def test_a_damaged_model_is_not_sent(finished_run: Path, tmp_path: Path) -> None:

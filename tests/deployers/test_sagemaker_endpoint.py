@@ -88,6 +88,21 @@ def test_asked_twice_it_makes_one_and_delete_leaves_nothing(aws: None, finished_
     assert everything() == (1, 1, 1, 1) and not anew.deleted
 
 
+@pytest.mark.parametrize(
+    ("instance", "has_card"),
+    [("ml.g6.xlarge", True), ("ml.g4dn.xlarge", True), ("ml.p5.48xlarge", True), ("ml.m5.large", False)],
+)
+def test_a_machine_with_a_card_has_drivers_that_the_image_can_use(
+    instance: str, has_card: bool, finished_run: Path
+) -> None:
+    plan = deploying.dry_run(finished_run, None, wanted("sagemaker", instance=instance, price=0.1)).plan
+    (variant,) = plan.requests["create_endpoint_config"]["ProductionVariants"]
+    shapes = boto3.session.Session()._session.get_service_model("sagemaker")
+    known = shapes.shape_for("ProductionVariantInferenceAmiVersion").enum
+    assert (variant.get("InferenceAmiVersion") in known) is has_card
+    assert ("InferenceAmiVersion" in variant) is has_card
+
+
 def test_the_model_leaves_only_when_somebody_says_so(aws: None, finished_run: Path) -> None:
     with pytest.raises(
         ConsentError, match=r"it holds no row of the run word for word\) to s3://my-bucket/.*\$17.66 a day"

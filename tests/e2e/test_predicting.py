@@ -13,8 +13,9 @@ import pytest
 
 import tuneworthy as tw
 from toy import toy_rows, write_csv
-from tuneworthy.core.errors import DataError, JobError
+from tuneworthy.core.errors import DataError, JobError, TuneworthyError
 from tuneworthy.predicting import predict_file
+from tuneworthy.runfolder.folder import RunFolder
 
 ROWS = toy_rows(60)
 TARGETS: dict[str, Any] = {
@@ -44,6 +45,15 @@ def predicted(task: str, name: str, new: Path, quick: Any, tmp_path: Path) -> Pa
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_misspelt_input_is_one_sentence_also_where_the_output_is_there(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "run").write("dataset.json", {"input_columns": ["text"]})
+    (tmp_path / "out.csv").write_text("of an earlier call\n")
+    with pytest.raises(TuneworthyError, match=r"nwe\.csv"):
+        predict_file(
+            tmp_path / "run", Path("nwe.csv"), tmp_path / "out.csv", (), 0.0, lambda done, total, facts: None
+        )
 
 
 @pytest.mark.parametrize("task", TARGETS)

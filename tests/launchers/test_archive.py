@@ -57,6 +57,17 @@ def test_the_same_run_is_the_same_archive(run: Path, tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+def test_weights_are_not_packed_and_come_back_byte_for_byte(run: Path, tmp_path: Path) -> None:
+    for name in ("adapter.safetensors", "notes.txt"):
+        (run / "units" / "ab" / name).write_bytes(name.encode() * 50_000)
+    pack(run, tmp_path / "run.tar.gz", "abc", "finished", "", 1.0)
+    packed = (tmp_path / "run.tar.gz").read_bytes()
+    assert b"adapter.safetensors" * 1000 in packed and b"notes.txt" * 1000 not in packed
+    assert same_files(tmp_path / "here", unpack(tmp_path / "run.tar.gz", tmp_path / "here"))
+    with tarfile.open(tmp_path / "run.tar.gz", "r:gz") as tar:  # as everybody's tar reads it
+        assert len(tar.getnames()) == 5
+
+
 def renamed(name: str) -> Callable[[tarfile.TarInfo, bytes], list[tuple[tarfile.TarInfo, bytes]]]:
     def change(entry: tarfile.TarInfo, content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
         if entry.name == "run/verdict.json":

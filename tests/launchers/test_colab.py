@@ -1,7 +1,11 @@
 """The notebook has everything in it, and ends where the command line ends."""
 
 import json
+import pathlib
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -9,7 +13,7 @@ from launched import ONLY_THIS_PYTHON, Elsewhere, sent_to
 from tuneworthy import launching
 from tuneworthy.core.errors import JobError, LaunchError
 from tuneworthy.launchers import LAUNCHERS, Handle
-from tuneworthy.launchers.colab import notebook
+from tuneworthy.launchers.colab import KEEP, _filled, notebook
 from tuneworthy.launchers.handles import BUNDLE, folder_of
 
 
@@ -40,6 +44,26 @@ def test_the_notebook_run_from_top_to_bottom_ends_in_the_same_verdict(
     done = launching.fetch(written, Path("there") / f"{written.parcel.stem}.tar.gz")
     verdict = json.loads((Path(done.run) / "verdict.json").read_text())
     assert verdict == json.loads((elsewhere.here / "verdict.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("shell", "mounts"), [("<google.colab._shell.Shell>", 1), ("<ipykernel.zmqshell.ZMQInteractiveShell>", 0)]
+)
+def test_the_archive_stays_beside_the_notebook_where_there_is_no_drive(
+    shell: str, mounts: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def refuse(place: str) -> None:
+        asked.append(place)
+        raise ValueError("mount failed")
+
+    drive = SimpleNamespace(mount=refuse)
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(drive=drive))
+    cell: dict[str, Any] = {"pathlib": pathlib, "get_ipython": lambda: shell}
+    exec(_filled(KEEP, {"archive": "a.tar.gz"}), cell)
+    assert cell["kept"] == Path("a.tar.gz").resolve() and len(asked) == mounts
+    assert ("Drive is not to be used (mount failed)" in capsys.readouterr().out) == bool(mounts)
 
 
 def test_a_bundle_that_no_notebook_holds_is_refused_with_a_way_out(written: Handle) -> None:

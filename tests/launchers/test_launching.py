@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from launched import Elsewhere, toy_job, wanted
+from launched import QUICK, Elsewhere, toy_job, wanted
+from toy import toy_rows, write_csv
 from tuneworthy import launching
+from tuneworthy.cli.main import app
 from tuneworthy.core.errors import ConsentError, LaunchError, NotFoundError, RunFolderError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.data.lockbox import ledger_path, read_openings
 from tuneworthy.launchers import LAUNCHERS, Handle, Parcel, Status, Terms, Where
-from tuneworthy.launchers.archive import pack, same_files
+from tuneworthy.launchers.archive import ARCHIVE, End, pack, same_files
 from tuneworthy.launchers.bundle import read_bundle
 from tuneworthy.launchers.handles import BUNDLE, folder_of, keep, known, named
 from tuneworthy.runfolder.folder import RunFolder
@@ -36,7 +39,10 @@ class Service:
     options: type[Frozen] = NoOptions
     jobs: list[str] = field(default_factory=list)
     state: Status = field(default_factory=lambda: Status(phase="running"))
+    left: End | None = None
+    has_logs: bool = True
     dies: bool = False
+    dies_late: bool = False
 
     def offer(self, instance: str) -> tuple[str, ...]:
         return (instance,)
@@ -49,16 +55,25 @@ class Service:
         if self.dies:
             raise KeyboardInterrupt
         self.jobs.append(handle.parcel.name)
+        if self.dies_late:
+            raise KeyboardInterrupt
         return {"id": handle.parcel.name}
 
     def status(self, handle: Handle) -> Status:
         return self.state
 
     def logs(self, handle: Handle, seen: int) -> Iterator[str]:
+        if not self.has_logs:
+            raise LaunchError("no right to read the log.")
         yield from ["one", "two"][seen:]
 
     def collect(self, handle: Handle, folder: Path) -> Path:
-        raise LaunchError("nothing")
+        if self.left is None:
+            raise LaunchError("nothing")
+        (folder / "run").mkdir(exist_ok=True)
+        (folder / "run" / "job.yaml").write_text("job")
+        pack(folder / "run", folder / ARCHIVE, handle.parcel.digest, self.left, "", 1.0)
+        return folder / ARCHIVE
 
     def cancel(self, handle: Handle) -> None:
         self.state = Status(phase="stopped")
@@ -103,12 +118,75 @@ def test_a_job_that_runs_is_not_sent_twice_and_one_that_failed_is_sent_anew(serv
     assert second.parcel.stem == first.parcel.stem and second.attempt == 2
 
 
+def test_a_finished_job_that_nobody_has_fetched_is_not_forgotten_for_one_with_other_files(
+    service: Service,
+) -> None:
+    first = launching.launch(toy_job(), wanted("service"), allowed=True)
+    service.state, service.left = Status(phase="finished"), "finished"
+    with pytest.raises(LaunchError, match="finished with other files and was not fetched: tuneworthy fetch"):
+        launching.launch(toy_job("seed=1"), wanted("service"), allowed=True)
+    assert named(first.name) == first and len(service.jobs) == 1
+    launching.fetch(first)
+    assert launching.launch(toy_job("seed=1"), wanted("service"), allowed=True).came is None
+    with pytest.raises(LaunchError, match="was not fetched"):  # that which was fetched was another one
+        launching.launch(toy_job(), wanted("service"), allowed=True)
+    assert len(service.jobs) == 2
+
+
+@pytest.mark.parametrize("elsewhere_to", [Path("runs/other"), None])
+def test_a_finished_job_is_not_paid_again_wherever_its_run_folder_went(
+    service: Service, elsewhere_to: Path | None
+) -> None:
+    first = launching.launch(toy_job(), wanted("service"), allowed=True)
+    service.state, service.left = Status(phase="finished"), "finished"
+    launching.fetch(first, output=elsewhere_to)
+    if elsewhere_to is None:
+        Path("runs/toy").rename("runs/moved")
+    assert launching.launch(toy_job(), wanted("service"), allowed=True).attempt == 1
+    assert len(service.jobs) == 1
+
+
+def test_a_run_that_came_in_part_is_sent_again_and_then_not_twice(service: Service) -> None:
+    first = launching.launch(toy_job(), wanted("service"), allowed=True)
+    service.state, service.left = Status(phase="finished"), "stopped"
+    launching.fetch(first)
+    for _ in range(2):
+        assert launching.launch(toy_job(), wanted("service"), allowed=True).attempt == 2
+    assert len(service.jobs) == 2
+
+
+def test_a_job_that_arrived_before_the_launcher_died_is_not_forgotten_for_one_with_other_files(
+    service: Service,
+) -> None:
+    service.dies_late = True
+    with pytest.raises(KeyboardInterrupt):
+        launching.launch(toy_job(), wanted("service"), allowed=True)
+    service.dies_late = False
+    with pytest.raises(LaunchError, match=r"running with other files.*--cancel"):
+        launching.launch(toy_job("seed=1"), wanted("service"), allowed=True)
+    (left,) = known()
+    launching.cancel(left)
+    assert launching.launch(toy_job("seed=1"), wanted("service"), allowed=True).sent
+    assert len(service.jobs) == 2
+
+
 def test_following_passes_on_each_line_once_and_ends_with_the_job(service: Service) -> None:
     handle = launching.launch(toy_job(), wanted("service"), allowed=True)
     launching.cancel(handle)
     said: list[str] = []
     assert launching.follow(handle, said.append, every=0).phase == "stopped"
     assert said == [f"{handle.name}: stopped", "one", "two"]
+
+
+def test_following_ends_with_the_job_where_its_log_cannot_be_read(
+    service: Service, elsewhere: Elsewhere
+) -> None:
+    service.has_logs, service.state = False, Status(phase="finished")
+    handle = elsewhere.handle.model_copy(update={"launcher": "service", "sent": True})
+    said: list[str] = []
+    assert launching.follow(handle, said.append, every=0).phase == "finished"
+    told = "no right to read the log. Its state is followed all the same."
+    assert said == [f"{handle.name}: finished", told]
 
 
 def test_a_job_that_ran_elsewhere_ends_in_the_same_verdict(elsewhere: Elsewhere) -> None:
@@ -190,6 +268,26 @@ def test_a_run_that_goes_on_here_is_not_fetched_over(elsewhere: Elsewhere, tmp_p
     with RunFolder(Path("runs/two")), pytest.raises(RunFolderError, match="in use"):
         launching.fetch(again, elsewhere.archive, Path("runs/two"))
     assert launching.fetch(again, elsewhere.archive, Path("runs/two")).was_here is False
+
+
+def test_a_fetch_ends_in_3_where_the_run_that_came_has_not_finished(
+    elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    keep(elsewhere.handle)
+    words = ["fetch", elsewhere.handle.name, "--from"]
+    part = CliRunner().invoke(app, [*words, str(stopped(elsewhere, tmp_path)), "--output", "runs/two"])
+    assert part.exit_code == 3 and "The run stopped: it was stopped." in part.output
+    whole = CliRunner().invoke(app, [*words, str(elsewhere.archive), "--output", "runs/two"])
+    assert whole.exit_code == 0
+
+
+def test_a_launch_that_only_writes_a_file_has_nothing_to_wait_for(unexamined: None) -> None:
+    write_csv(Path("toy.csv"), toy_rows())
+    words = ["launch", "toy.csv", "--on", "skypilot", "--max-cost", "9", "--time-limit", "1h", "--wait"]
+    settings = [word for one in QUICK for word in ("--set", one)]
+    done = CliRunner().invoke(app, [*words, *settings, "--output", "runs/toy"])
+    assert done.exit_code == 0, done.output
+    assert (folder_of("toy-skypilot") / "task.yaml").exists() and "written (sky status" in done.output
 
 
 def test_a_file_is_no_run_folder(elsewhere: Elsewhere) -> None:

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,8 @@ import launched
 from launched import ONLY_THIS_PYTHON, Elsewhere, sent_to
 from tuneworthy import launching
 from tuneworthy.core.errors import LaunchError
-from tuneworthy.launchers import LAUNCHERS
+from tuneworthy.launchers import LAUNCHERS, PACKING_S
+from tuneworthy.launchers import ray as ray_jobs
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'tuneworthy[ray]'")
 pytest.importorskip("aiohttp_cors", reason="the job service is not installed: pip install 'ray[default]'")
@@ -80,6 +82,27 @@ def test_a_job_that_is_ended_says_so(cluster: None, elsewhere: Elsewhere) -> Non
         assert time.monotonic() < until
         time.sleep(0.5)
     assert found.phase == "stopped"
+
+
+def test_a_job_that_is_ended_has_the_time_to_pack(
+    elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.dashboard.modules.job import job_supervisor
+
+    asked: list[dict[str, Any]] = []
+
+    class Client:
+        def get_job_info(self, name: str) -> None:
+            raise RuntimeError("404")
+
+        def submit_job(self, **request: Any) -> None:
+            asked.append(request)
+
+    monkeypatch.setattr(ray_jobs, "_client", lambda handle: Client())
+    sent_to("ray", elsewhere)
+    (environ,) = [request["runtime_env"]["env_vars"] for request in asked]
+    assert int(environ["RAY_JOB_STOP_WAIT_TIME_S"]) > PACKING_S
+    assert '"RAY_JOB_STOP_WAIT_TIME_S"' in Path(job_supervisor.__file__).read_text()
 
 
 def test_a_cluster_out_of_reach_is_one_sentence(

@@ -81,7 +81,9 @@ def test_the_entry_point_is_the_one_that_was_run_in_the_containers_folders(
 ) -> None:
     called = sent.where.request["AlgorithmSpecification"]
     assert called["ContainerEntrypoint"] == ["bash", "/opt/ml/input/data/bundle/start.sh"]
-    assert called["ContainerArguments"] == ["--opt-ml", "/opt/ml", "--limit", "7020"]
+    assert called["ContainerArguments"] == [
+        *("--opt-ml", "/opt/ml", "--attempt", sent.parcel.name, "--limit", "7020")
+    ]
     assert sent.parcel.digest == elsewhere.handle.parcel.digest  # the very bundle
 
 
@@ -104,7 +106,23 @@ def test_a_job_that_failed_is_fetched_from_its_checkpoints(
     monkeypatch.setattr(sagemaker.SageMaker, "status", lambda self, handle: failed)
     with pytest.raises(LaunchError, match=r"failed and left no archive \(ExecuteUserScriptError\)"):
         launching.fetch(sent)
-    put(f"{base(sent)}/checkpoints/run.tar.gz", elsewhere.archive.read_bytes())
+    name = f"{sent.parcel.stem}-0-run.tar.gz"  # of an earlier attempt
+    put(f"{base(sent)}/checkpoints/{name}", elsewhere.archive.read_bytes())
+    with pytest.raises(LaunchError, match="left no archive"):
+        launching.fetch(sent)
+    put(f"{base(sent)}/checkpoints/{sent.parcel.name}-run.tar.gz", elsewhere.archive.read_bytes())
+    assert (Path(launching.fetch(sent).run) / "verdict.json").exists()
+
+
+def test_a_job_that_left_nothing_in_its_output_is_fetched_from_its_checkpoints(
+    sent: Handle, elsewhere: Elsewhere
+) -> None:
+    nothing = io.BytesIO()
+    tarfile.open(fileobj=nothing, mode="w:gz").close()
+    put(f"{base(sent)}/output/{sent.parcel.name}/output/model.tar.gz", nothing.getvalue())
+    with pytest.raises(LaunchError, match="left no archive"):
+        launching.fetch(sent)
+    put(f"{base(sent)}/checkpoints/{sent.parcel.name}-run.tar.gz", elsewhere.archive.read_bytes())
     assert (Path(launching.fetch(sent).run) / "verdict.json").exists()
 
 

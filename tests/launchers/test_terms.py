@@ -1,5 +1,6 @@
 """Terms that cannot be met, and jobs that cannot leave, are told before anything is sent."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from launched import OPTIONS, toy_job, wanted
 from tuneworthy import launching
 from tuneworthy.core.errors import JobError, TuneworthyError
-from tuneworthy.launchers.terms import SECRET
+from tuneworthy.launchers import LAUNCHERS
+from tuneworthy.launchers.terms import SECRET, Wanted, terms_of
+from tuneworthy.models.machines import read_market
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,7 @@ from tuneworthy.launchers.terms import SECRET
         ({"output": Path("toy.csv")}, r"toy\.csv cannot be written \(Not a directory: a file is where"),
         ({"options": ("clod=aws",)}, "no such option: "),
         ({"options": ("disk_gb=few",)}, "--with disk_gb"),
+        ({"options": ("spot=true",)}, "a spot machine takes what it has done along: say --with bucket="),
         ({"options": ("spot",)}, "write it as key=value"),
     ],
 )
@@ -29,6 +33,22 @@ def test_terms_that_cannot_be_met_are_one_sentence(
 ) -> None:
     with pytest.raises(TuneworthyError, match=told):
         launching.dry_run(toy_job(), wanted("skypilot", **changes))
+
+
+@pytest.mark.parametrize(("cost", "price"), [(1.0, 1.12), (0.05, 1.0), (0.01, 1.12), (0.1, 0.3), (3.0, 7.0)])
+def test_the_time_limit_that_is_suggested_is_allowed(cost: float, price: float) -> None:
+    launcher, market = LAUNCHERS.get("skypilot"), read_market()
+    dear = Wanted("skypilot", max_cost=cost, time_limit="99h", price=price)
+    with pytest.raises(JobError, match="--time-limit") as refused:
+        terms_of(launcher, dear, market)
+    shorter = str(refused.value).rpartition(" ")[2].rstrip(".")
+    allowed = terms_of(launcher, replace(dear, time_limit=shorter), market)
+    assert 0.7 * cost < allowed.usd <= cost
+
+
+def test_no_time_limit_is_suggested_where_nothing_may_be_spent() -> None:
+    with pytest.raises(JobError, match=r"more than --max-cost 0: allow more\.$"):
+        terms_of(LAUNCHERS.get("skypilot"), Wanted("skypilot", 0.0, "1h", price=1.0), read_market())
 
 
 SECRETS = [

@@ -67,6 +67,38 @@ def test_a_job_that_cannot_be_run_says_why_and_leaves_an_archive(
     assert read_manifest(tmp_path / "opt/model/run.tar.gz").state == "failed"
 
 
+@pytest.fixture
+def crashing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place with a bundle whose run has done something, then meets a bug."""
+
+    def crash(job: Path, run: Path, tell: worker.Tell) -> None:
+        run.mkdir(parents=True)
+        (run / "job.yaml").write_text("done so far")
+        raise ZeroDivisionError("a bug")
+
+    write_bundle(tmp_path / "opt/input/data/bundle", toy_job(), (), Path("runs/toy"), ())
+    monkeypatch.setattr(worker, "_execute", crash)
+    monkeypatch.setattr(worker, "_listen_for_the_end", lambda limit: None)
+    monkeypatch.setattr(worker, "_end_listening", lambda: None)
+    return tmp_path / "opt"
+
+
+def test_what_a_run_has_done_is_kept_among_the_checkpoints_where_it_crashes(crashing: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        worker.main(["--opt-ml", str(crashing), "--attempt", "tw-toy-2"])
+    manifest = read_manifest(crashing / "checkpoints" / "tw-toy-2-run.tar.gz")
+    assert manifest.state == "failed" and "job.yaml" in manifest.files
+
+
+def test_what_a_run_has_done_is_put_on_shared_storage_where_it_crashes(
+    crashing: Path, tmp_path: Path
+) -> None:
+    words = ["--bundle", str(crashing / "input/data/bundle"), "--work", "work", "--out", "out"]
+    with pytest.raises(ZeroDivisionError):
+        worker.main([*words, "--put", str(tmp_path / "shared" / "run.tar.gz")])
+    assert "job.yaml" in read_manifest(tmp_path / "shared" / "run.tar.gz").files
+
+
 @pytest.mark.slow
 def test_a_stopped_run_is_packed_and_goes_on_where_it_was(tmp_path: Path) -> None:
     write_bundle(tmp_path / "bundle", toy_job("resamples=2000"), (), Path("runs/toy"), ())

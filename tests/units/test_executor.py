@@ -13,8 +13,11 @@ import pytest
 import tuneworthy as tw
 from toy import toy_rows, write_csv
 from tuneworthy.core.errors import TuneworthyError
+from tuneworthy.core.unit import Unit
 from tuneworthy.models.hardware import cores
+from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import is_finished
+from tuneworthy.units.executors import local
 
 SCRIPT = (
     "import sys, json, tuneworthy as tw; tw.run(sys.argv[1], output=sys.argv[2], **json.loads(sys.argv[3]))"
@@ -108,6 +111,49 @@ def workers_of(run: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+DYING = """
+import json, os, signal, sys
+from pathlib import Path
+for line in sys.stdin:
+    request = json.loads(line)
+    tried = Path(request["run"], str(request["unit"]["seed"]))
+    if not tried.exists():
+        tried.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    print(json.dumps({"kind": "finished"}), flush=True)
+"""
+
+
+def test_units_whose_process_was_killed_are_tried_again_one_process_at_a_time(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside: list[int] = []
+
+    def start(pool: local._Pool) -> "subprocess.Popen[str]":
+        processes = getattr(pool, "_processes", [])
+        beside.append(sum(one.poll() is None for one in processes))
+        words = [sys.executable, "-c", DYING]
+        return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    monkeypatch.setattr(local._Pool, "_start", start)
+    units = [unit(seed) for seed in range(3)]
+    others = workspace / "run/units/.another.1234.partial"
+    others.mkdir(parents=True)
+    (workspace / "run/units" / f".{units[0].address}.1234.partial").mkdir()
+    local._Pool(2, RunFolder(workspace / "run"), {}).run(units)
+    assert beside[-3:] == [0, 0, 0]
+    assert list((workspace / "run/units").iterdir()) == [others], (
+        "another writer's work was removed, or ours left"
+    )
+
+
+def unit(seed: int) -> Unit:
+    """One that a stand-in for a worker does nothing with."""
+    same = {"parameters": {}, "task": "t", "labels": (), "instruction": "", "metric": "m", "fold": None}
+    same |= {"fit": "a", "validation": "b", "predict": "c", "models": {}, "dtype": "float32", "threads": 1}
+    return Unit(method="tfidf", seed=seed, implementation="d", **same)  # type: ignore[arg-type]
 
 
 def test_another_arm_leaves_the_other_units_their_addresses(toy_csv: Path, quick: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Units on a Ray cluster: the results of one machine, and nothing lost when a node or the driver is."""
 
 import json
+import mmap
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from tuneworthy.core.errors import JobError, MissingExtraError, RunFolderError, 
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import is_finished
+from tuneworthy.units.executors import ray_cluster
 from tuneworthy.units.executors.ray import RayExecutor, needs
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'tuneworthy[ray]'")
@@ -47,6 +50,25 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     yield found
     ray.shutdown()
     found.shutdown()
+
+
+def test_the_local_clusters_sockets_have_paths_that_a_system_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = "/session_2026-11-30_04-16-28_123456_1234567/sockets/plasma_store"
+    for usual in ("/tmp", "/var/folders/8z/abcdefghijklmnopqrstuvwxyz0123/T", "/home/me/projects/one/tmp"):
+        monkeypatch.setattr("tempfile.tempdir", usual)
+        folder = f"{ray_cluster._place() or usual}/{ray_cluster.PREFIX}12345678"
+        assert len(folder + session) <= 103, usual
+
+
+def test_a_unit_that_memory_ends_every_time_is_not_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "RAY_task_oom_retries"
+    monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: True))
+    ray_cluster.connect("ray", 1)
+    assert os.environ[name] == str(ray_cluster.RETRIES)
+    with Path(ray.__file__).with_name("_raylet.so").open("rb") as file:
+        known = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        assert known.find(name.encode()) >= 0
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ import typer
 if TYPE_CHECKING:
     from tuneworthy.launchers import Handle
 
+NOT_FINISHED = 3  # as where it ran: there is a run folder, and no verdict yet
+
 
 def command(
     handle: Annotated[
@@ -32,7 +34,10 @@ def command(
         typer.Option("--output", help="Another run folder than the one it was launched for.", metavar="DIR"),
     ] = None,
 ) -> None:
-    """Bring a launched job's run folder back, verified file by file; or look at it, or end it."""
+    """Bring a launched job's run folder back, verified file by file; or look at it, or end it.
+
+    Exit code 3 where the run that came has not finished.
+    """
     from tuneworthy import launching
     from tuneworthy.launchers.handles import known, named
 
@@ -55,7 +60,7 @@ def command(
 
 
 def bring(handle: "Handle", archive: Path | None = None, output: Path | None = None) -> None:
-    """Fetches and says what came."""
+    """Fetches and says what came; raises typer.Exit where that has not finished."""
     from tuneworthy import launching
     from tuneworthy.cli.progress import console
     from tuneworthy.core.counting import counted
@@ -73,3 +78,4 @@ def bring(handle: "Handle", archive: Path | None = None, output: Path | None = N
         typer.echo(
             f"  next: tuneworthy run {done.run}/job.yaml --output {done.run}   goes on here where it was"
         )
+        raise typer.Exit(NOT_FINISHED)

@@ -107,8 +107,7 @@ def command(
         lambda allowed: launching.launch(job, wanted, allowed, typer.echo), send_rows or job.send_rows
     )
     _print_sent(handle)
-    if wait:
-        launching.follow(handle, typer.echo)
+    if wait and launching.follow(handle, typer.echo).phase != "written":  # else the user takes it there
         bring(handle)
 
 

@@ -35,6 +35,7 @@ from tuneworthy.units.calibration import calibration_of
 from tuneworthy.units.refit import Refit
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")  # no code, and no pickle
+POOLING = "1_Pooling/config.json"  # how an encoder's tokens become one vector; without it, by their mean
 SLOW_WITHOUT_A_CARD: frozenset[ModelRole] = frozenset({"decoder", "prompter"})
 PARTS = {"units": "fit", "models": "base model"}
 ROW_LIKE = 20  # characters: a shorter text stands within others without being a row
@@ -95,6 +96,9 @@ def _copy_model(source: Path, target: Path) -> None:
     for pattern in MODEL_FILES:
         for path in source.glob(pattern):
             shutil.copyfile(path, target / path.name)
+    if (source / POOLING).is_file():
+        (target / POOLING).parent.mkdir(exist_ok=True)
+        shutil.copyfile(source / POOLING, target / POOLING)
 
 
 def _copy_unit(unit: Unit, run: Path, target: Path) -> None:

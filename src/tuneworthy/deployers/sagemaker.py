@@ -5,6 +5,7 @@ is an image of yours, made by this repository's Dockerfile; it is started as `tu
 GET /ping and POST /invocations on port 8080. Only who may call InvokeEndpoint reaches it.
 """
 
+import re
 import shlex
 import tempfile
 from collections.abc import Callable
@@ -24,6 +25,10 @@ from tuneworthy.serving.container import BEHIND, MODEL, SAGEMAKER_MODEL
 ARCHIVE, VARIANT = "model.tar.gz", "all"
 LONGEST_NAME = 63
 STARTS_S = 900  # a base model is unpacked and hashed before it answers; SageMaker's own limit is 480
+# The machine's own image: the usual one has a driver that is too old for the container's CUDA. What it names
+# are the machines with an NVIDIA card that it can be had for.
+DRIVERS = "al2023-ami-sagemaker-inference-gpu-4-1"
+WITH_CARD = re.compile(r"ml\.(g4dn|g[5-9]e?|p[4-9][a-z]*)\.")
 PHASES: dict[str, Phase] = {
     "Creating": "creating",
     "Updating": "creating",
@@ -93,6 +98,8 @@ class SageMaker:
             "InitialInstanceCount": 1,
             "ContainerStartupHealthCheckTimeoutInSeconds": STARTS_S,
         }
+        if WITH_CARD.match(terms.instance):
+            variant["InferenceAmiVersion"] = DRIVERS
         notes = [
             "The archive in S3 is billed besides, and deleted with the endpoint. The role has to be allowed "
             "to read it and to pull the image."

@@ -135,6 +135,7 @@ class Handle(Frozen):
         sent: whether the service has said that it has it.
         service: what the service calls it, such as its id and region.
         fetched: digest of the archive that was brought back last.
+        came: how the run of this attempt had ended that was brought back; None where none was.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Handle(Frozen):
     sent: bool = False
     service: dict[str, str] = Field(default_factory=dict)
     fetched: str | None = None
+    came: Literal["finished", "stopped", "failed"] | None = None
 
 
 class Status(Frozen):

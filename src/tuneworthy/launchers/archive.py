@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from tuneworthy.core.errors import LaunchError
 from tuneworthy.core.frozen import Frozen
@@ -27,6 +27,8 @@ LARGEST_MANIFEST = 64 * 2**20  # bytes
 LARGEST_READ = LARGEST_MANIFEST + 2**20  # bytes at a time: a header that asks for more is no header of ours
 # A run is texts, which pack to a tenth, and weights, which hardly pack: what grows more is to fill a disk.
 MOST_GROWTH, SMALL = 200, 256 * 2**20
+# Weights hardly pack, and a place waits minutes for an archive before it ends the machine.
+PACKED, STORED, WEIGHTS = 4, 0, ".safetensors"
 End = Literal["finished", "stopped", "failed"]
 BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, RecursionError)
 
@@ -58,6 +60,11 @@ class Manifest(Frozen):
     files: dict[str, Content]
 
 
+def archive_of(attempt: str | None) -> str:
+    """The archive's name where those of several attempts lie side by side."""
+    return f"{attempt}-{ARCHIVE}" if attempt else ARCHIVE
+
+
 def pack(run: Path, archive: Path, bundle: str, state: End, told: str, seconds: float) -> Manifest:
     """Writes the archive of a run folder, whole or not at all; locks and half-written files are left out."""
     files = {path.relative_to(run).as_posix(): path for path in _kept(run)}
@@ -67,16 +74,48 @@ def pack(run: Path, archive: Path, bundle: str, state: End, told: str, seconds: 
     partial = archive.with_name(f".{archive.name}.partial")
     with (
         partial.open("wb") as raw,
-        gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=4, mtime=0) as packed,
+        _Members(raw) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         text = manifest.model_dump_json(indent=1).encode()
         tar.addfile(_entry(MANIFEST, len(text)), io.BytesIO(text))
         for name, path in files.items():
+            packed.level(STORED if path.suffix == WEIGHTS else PACKED)
             with path.open("rb") as file:
                 tar.addfile(_entry(f"{INSIDE}/{name}", contents[name].size), file)
     partial.replace(archive)
     return manifest
+
+
+class _Members(io.RawIOBase):
+    """Gzip members of levels of their own, which read as one stream (RFC 1952, section 2.2)."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw, self._written = raw, 0
+        self._level, self._member = PACKED, self._begun(PACKED)
+
+    def _begun(self, level: int) -> gzip.GzipFile:
+        return gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", compresslevel=level, mtime=0)
+
+    def level(self, level: int) -> None:
+        """What is written from here on is packed so much."""
+        if level != self._level:
+            self._member.close()
+            self._level, self._member = level, self._begun(level)
+
+    def write(self, content: Any, /) -> int:
+        """Bytes of the stream."""
+        self._written += len(content)
+        return self._member.write(content)
+
+    def tell(self) -> int:
+        """How many they are so far."""
+        return self._written
+
+    def close(self) -> None:
+        """Ends the last member."""
+        self._member.close()
+        super().close()
 
 
 def _kept(run: Path) -> list[Path]:

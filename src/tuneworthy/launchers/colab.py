@@ -61,13 +61,16 @@ assert is_here(), "the package could not be installed: does the runtime have the
 print("installed")
 """
 KEEP = """kept = pathlib.Path("{archive}").resolve()
-try:
-    from google.colab import drive
-    drive.mount("/content/drive")
-    kept = pathlib.Path("/content/drive/MyDrive/tuneworthy/{archive}")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-except ImportError:
-    pass
+if "google.colab" in str(get_ipython()):  # other places have a module of that name, and no Drive
+    try:
+        from google.colab import drive
+        drive.mount("/content/drive")
+        folder = pathlib.Path("/content/drive/MyDrive/tuneworthy")
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = folder / "{archive}"
+    except Exception as error:
+        print(f"Drive is not to be used ({{error or type(error).__name__}}): download the archive from the")
+        print("files beside this notebook before the runtime ends, or run this cell again")
 print("the archive goes to", kept)
 """
 RUN = """from IPython.display import HTML, display

@@ -27,6 +27,7 @@ PHASES: dict[str, Phase] = {
     "STOPPED": "stopped",
     "FAILED": "failed",
 }
+STOP_S = 240  # seconds between SIGTERM and SIGKILL: Ray's own 3 are too few to pack anything
 STOPPED_BY_ITSELF = f"exit code {STOPPED}"  # at the time limit; the archive is there
 
 
@@ -87,7 +88,10 @@ class Ray:
         with _asking(handle, "did not take the job"):
             client = _client(handle)
             if _found(client, handle) is None:
-                client.submit_job(**handle.where.request, runtime_env={"working_dir": str(bundle)})
+                environ = {"RAY_JOB_STOP_WAIT_TIME_S": f"{STOP_S}"}
+                client.submit_job(
+                    **handle.where.request, runtime_env={"working_dir": str(bundle), "env_vars": environ}
+                )
         return {"job": handle.parcel.name, "address": handle.terms.options["address"]}
 
     def status(self, handle: Handle) -> Status:

@@ -5,7 +5,9 @@ folder is SageMaker's checkpoint folder, which is kept in step with S3, so a spo
 costs the unfinished units only. Credentials are boto3's own business; nothing of them is written.
 """
 
+import gzip
 import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ from tuneworthy.core.duration import brief
 from tuneworthy.core.errors import LaunchError
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.launchers import Handle, Launcher, Parcel, Phase, Status, Terms, Where
-from tuneworthy.launchers.archive import ARCHIVE
+from tuneworthy.launchers.archive import ARCHIVE, archive_of
 
 # A release of AWS Deep Learning Containers (its page on GitHub names this tag); the bundle brings the rest.
 IMAGE = (
@@ -82,7 +84,10 @@ class SageMaker:
                 "TrainingImage": image,
                 "TrainingInputMode": "File",
                 "ContainerEntrypoint": ["bash", f"{OPT_ML}/input/data/{CHANNEL}/start.sh"],
-                "ContainerArguments": ["--opt-ml", OPT_ML, "--limit", f"{terms.run_seconds:.0f}"],
+                "ContainerArguments": [
+                    *("--opt-ml", OPT_ML, "--attempt", parcel.name),
+                    *("--limit", f"{terms.run_seconds:.0f}"),
+                ],
             },
             "InputDataConfig": [
                 {
@@ -169,7 +174,7 @@ class SageMaker:
                     number += 1
 
     def collect(self, handle: Handle, folder: Path) -> Path:
-        """The archive from the job's output; of one that failed, from its checkpoints."""
+        """The archive from the job's output; from its checkpoints, where it failed or left none there."""
         found = self.status(handle)
         if found.phase in ("waiting", "running"):
             spent = f" for {brief(found.seconds)}" if found.seconds else ""
@@ -179,12 +184,13 @@ class SageMaker:
         options, base = handle.terms.options, _base(handle.terms.options, handle.parcel)
         archive = folder / ARCHIVE
         output = f"{base}/output/{handle.parcel.name}/output/model.tar.gz"
+        aside = f"{base}/checkpoints/{archive_of(handle.parcel.name)}"
         with asking_aws("S3 did not give the archive"):
             s3 = aws_client("s3", options)
-            if _download(s3, options["bucket"], output, folder / "model.tar.gz"):
-                _take_out(folder / "model.tar.gz", archive)
+            packed = folder / "model.tar.gz"
+            if _download(s3, options["bucket"], output, packed) and _take_out(packed, archive):
                 return archive
-            if _download(s3, options["bucket"], f"{base}/checkpoints/{ARCHIVE}", archive):
+            if _download(s3, options["bucket"], aside, archive):
                 return archive
         raise LaunchError(
             f"{handle.name} has {found.phase} and left no archive ({found.told}): see tuneworthy fetch "
@@ -292,19 +298,28 @@ def _download(s3: Any, bucket: str, key: str, path: Path) -> bool:
     return True
 
 
-def _take_out(packed: Path, archive: Path) -> None:
-    """The one file that is wanted of what SageMaker has packed."""
+def _take_out(packed: Path, archive: Path) -> bool:
+    """The one file that is wanted of what SageMaker has packed; whether it was there.
+
+    SageMaker packs whatever the folder holds, so also nothing.
+    """
     try:
         with tarfile.open(packed, "r:gz") as tar:
-            member = next(one for one in tar if one.isreg() and one.name.removeprefix("./") == ARCHIVE)
+            member = next(
+                (one for one in tar if one.isreg() and one.name.removeprefix("./") == ARCHIVE), None
+            )
+            if member is None:
+                return False
             source = tar.extractfile(member)
             assert source is not None
             with archive.open("wb") as sink:
                 while piece := source.read(2**20):
                     sink.write(piece)
-    except (tarfile.TarError, EOFError, StopIteration):
-        raise LaunchError(f"{packed} holds no {ARCHIVE}: fetch it again.") from None
-    packed.unlink()
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error):
+        raise LaunchError(f"{packed} holds no whole {ARCHIVE}: fetch it again.") from None
+    finally:
+        packed.unlink()
+    return True
 
 
 PLUGIN: Launcher = SageMaker()

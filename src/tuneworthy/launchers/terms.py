@@ -93,10 +93,11 @@ def terms_of(launcher: Place, wanted: Wanted, market: Market) -> Terms:
         options=_options(launcher, wanted.options),
     )
     if terms.usd > terms.max_cost:
-        affordable = terms.max_cost / price.usd_per_hour * 60
+        affordable = int(terms.max_cost / price.usd_per_hour * 3600)  # cut, for this has to be allowed
+        shorter = f"{affordable // 60}m" if affordable >= 60 else f"{affordable}s"
         raise JobError(
             f"{brief(seconds)} of {instance} cost up to ${terms.usd:.2f}, more than --max-cost "
-            f"{terms.max_cost:g}: allow more, or say --time-limit {affordable:.0f}m."
+            f"{terms.max_cost:g}: allow more" + (f", or say --time-limit {shorter}." if affordable else ".")
         )
     return terms
 

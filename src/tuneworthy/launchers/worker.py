@@ -23,7 +23,7 @@ from tuneworthy.core.duration import brief
 from tuneworthy.core.ending import Ended, request
 from tuneworthy.core.errors import TuneworthyError
 from tuneworthy.core.hashing import file_digest
-from tuneworthy.launchers.archive import ARCHIVE, End, pack
+from tuneworthy.launchers.archive import ARCHIVE, End, archive_of, pack
 from tuneworthy.launchers.bundle import LEDGER, BundleManifest, read_bundle
 from tuneworthy.runfolder.folder import write_text
 
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=float, help="seconds after which it is stopped")
     parser.add_argument("--began", type=float, help="Unix time at which the limit began; default: now")
     parser.add_argument("--opt-ml", type=Path, help="SageMaker's folder, /opt/ml, in place of all three")
+    parser.add_argument("--attempt", help="the job's name there, for the archive among its checkpoints")
     given = parser.parse_args(arguments)
     if given.source is not None:
         from tuneworthy.runfolder.source import source_digest
@@ -48,13 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if source_digest() == given.source else 1
     limit = time_left(given.limit, given.began)
     if given.opt_ml is not None:
-        return run_container(given.opt_ml, limit)
+        return run_container(given.opt_ml, limit, given.attempt)
     if None in (given.bundle, given.work, given.out):
         parser.error("--bundle, --work and --out are needed")
-    code = run_bundle(given.bundle, given.work, given.out, limit)
-    if given.put is not None and (given.out / ARCHIVE).exists():
-        put(given.out / ARCHIVE, given.put)
-    return code
+    out = given.out.resolve()  # the run goes to another folder
+    (out / ARCHIVE).unlink(missing_ok=True)  # of an earlier attempt
+    try:
+        return run_bundle(given.bundle, given.work, out, limit)
+    finally:  # also where it has crashed: what it has done is paid for
+        if given.put is not None and (out / ARCHIVE).exists():
+            put(out / ARCHIVE, given.put)
 
 
 def time_left(limit: float | None, began: float | None) -> float | None:
@@ -77,16 +81,21 @@ def put(archive: Path, place: str) -> None:
     _say(f"the archive is at {place}")
 
 
-def run_container(opt_ml: Path, limit: float | None = None) -> int:
+def run_container(opt_ml: Path, limit: float | None = None, attempt: str | None = None) -> int:
     """The same in a SageMaker training container, whose folders have fixed places.
 
-    The archive is left among the checkpoints too, which are kept where a job fails. A stop is no failure
-    there: its model folder would be thrown away.
+    The archive is left among the checkpoints too, which are kept where a job fails, under the attempt's name:
+    those of earlier attempts lie there as well. A stop is no failure there: its model folder would be thrown
+    away.
     """
     work, out = opt_ml / "checkpoints", opt_ml / "model"
-    code = run_bundle(opt_ml / "input" / "data" / "bundle", work, out, limit, opt_ml / "output" / "failure")
-    if (out / ARCHIVE).exists():
-        shutil.copyfile(out / ARCHIVE, work / ARCHIVE)
+    try:
+        code = run_bundle(
+            opt_ml / "input" / "data" / "bundle", work, out, limit, opt_ml / "output" / "failure"
+        )
+    finally:  # also where it has crashed: what it has done is paid for
+        if (out / ARCHIVE).exists():
+            shutil.copyfile(out / ARCHIVE, work / archive_of(attempt))
     return 0 if code == STOPPED else code
 
 

@@ -7,7 +7,7 @@ import contextlib
 import json
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -134,6 +134,13 @@ def remove_leftovers(units: Path) -> None:
     """Removes what killed runs had begun to write; only while the run folder's lock is held."""
     for partial in (*units.glob(".*.partial"), *units.glob(".*.adopting")):
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove_leftovers_of(units: Path, addresses: Iterable[str]) -> None:
+    """Those of some units; others may be written by somebody else right now."""
+    for one in addresses:
+        for partial in units.glob(f".{one}.*.partial"):
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 class UnitWriter:

@@ -20,7 +20,7 @@ from tuneworthy.core.ending import EXIT_CODE, GRACE_S, Ended
 from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.runfolder.folder import RunFolder
-from tuneworthy.runfolder.unit_output import adopt, damaged_file, remove_leftovers
+from tuneworthy.runfolder.unit_output import adopt, damaged_file, remove_leftovers_of
 from tuneworthy.units.executors.giving_back import give_back_memory
 from tuneworthy.units.executors.lines import raise_failure
 from tuneworthy.units.failures import forget_lack_of_memory, keep_killed
@@ -146,8 +146,8 @@ class _Pool:
                 if not self._units.empty():
                     self._processes.append(self._start())
                     self._listen(self._processes[-1])
-            self._dismiss()
             for unit in killed:
+                self._dismiss()  # the one before has a model in its memory still
                 self._units.put(unit)
                 self._processes.append(self._start())
                 self._listen(self._processes[-1])
@@ -161,7 +161,7 @@ class _Pool:
         finally:
             self._dismiss()
             self._log.close()
-            remove_leftovers(self._folder.path / "units")  # of those that were at work
+            remove_leftovers_of(self._folder.path / "units", [unit.address for unit in units])
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         threading.Thread(target=self._talk, args=(process,), daemon=True).start()

@@ -20,12 +20,11 @@ from tuneworthy.runfolder.folder import RunFolder, write_text
 from tuneworthy.runfolder.source import source_digest
 from tuneworthy.runfolder.unit_output import is_finished
 from tuneworthy.units.executors.local import LocalExecutor, missing, told
-from tuneworthy.units.executors.ray_cluster import LOCAL, connect, described, largest
+from tuneworthy.units.executors.ray_cluster import LOCAL, RETRIES, connect, described, largest
 from tuneworthy.units.executors.ray_worker import TOKEN, Mailbox, Order, run_unit
 from tuneworthy.units.executors.shipping import packed_inputs, unpack_output
 
 Models = dict[ModelRole, Path]
-RETRIES = 3  # of a unit whose node or process is lost; one that kills its process every time has to end
 POLL_S = 0.25  # seconds between two looks at what workers say
 SEEN_S = 60.0  # seconds that a network file system may take to show what another machine has written
 

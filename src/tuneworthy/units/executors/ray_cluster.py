@@ -15,6 +15,10 @@ from tuneworthy.core.errors import JobError, MissingExtraError
 LOCAL = "ray"  # a job's `workers` that asks for a cluster of this machine alone
 CLIENT = "ray://"
 STORE_BYTES = 256 * 2**20  # the local cluster's object store: outputs go to the run folder, not through it
+RETRIES = 3  # of a unit whose node or process is lost; one that kills its process every time has to end
+# Characters of the local cluster's folder: Ray's own part of a socket's path takes 64 of the 103 that macOS
+# allows (Linux: 107).
+LONGEST_FOLDER, PREFIX = 39, "tuneworthy-ray-"
 REACH_S = 5.0  # seconds that a cluster may take to answer at all; Ray itself tries for minutes
 
 
@@ -29,6 +33,7 @@ def connect(address: str, cores: int) -> tuple[Any, Callable[[], None]]:
         JobError: nothing answers at the address, or what does is another version of Ray or Python.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_task_oom_retries", f"{RETRIES}")  # Ray's own number is without end
     try:
         import ray
     except ImportError as error:
@@ -39,7 +44,7 @@ def connect(address: str, cores: int) -> tuple[Any, Callable[[], None]]:
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
         if address == LOCAL:
             folder = undo.enter_context(
-                tempfile.TemporaryDirectory(prefix="tuneworthy-ray-", ignore_cleanup_errors=True)
+                tempfile.TemporaryDirectory(prefix=PREFIX, dir=_place(), ignore_cleanup_errors=True)
             )
             _keep_token_out_of_home()
             ray.init(
@@ -62,6 +67,13 @@ def connect(address: str, cores: int) -> tuple[Any, Callable[[], None]]:
         undo.callback(ray.shutdown)
         return ray, undo.pop_all().close
     raise AssertionError("no exit from the block above")
+
+
+def _place() -> str | None:
+    """Where the local cluster's folder goes: `/tmp` where the usual place has too long a path for sockets."""
+    usual = len(tempfile.gettempdir()) + len(f"/{PREFIX}12345678")  # tempfile adds eight characters
+    fits = os.name != "posix" or usual <= LONGEST_FOLDER or not os.access("/tmp", os.W_OK)
+    return None if fits else "/tmp"
 
 
 def largest(ray: Any, resource: str) -> float:
