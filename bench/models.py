@@ -11,6 +11,7 @@ where it was. Figures go to bench/results/models/, one file a set: scores and or
 """
 
 import argparse
+import json
 import os
 import shutil
 import time
@@ -110,7 +111,11 @@ def measure(name: str, options: argparse.Namespace) -> Row:
     os.environ["TUNEWORTHY_WORKSPACE"] = str(place)
     job, rows = drawn_job(name, options.data, place, options.rows, options.test_rows, options.seed)
     folders = {key: folder for key, folder in candidates().items() if key in options.candidates}
-    tuned = {key: fine_tuned(job, folder, place / key) for key, folder in folders.items()}
+    known = RESULTS / f"{name}.json"
+    if options.rank_again and known.exists():
+        tuned = json.loads(known.read_text(encoding="utf-8"))["fine_tuned"]
+    else:
+        tuned = {key: fine_tuned(job, folder, place / key) for key, folder in folders.items()}
     started = time.perf_counter()
     ranking = ranked(job, folders.values())
     order = [Path(model.name).name for model in ranking.models]
@@ -140,6 +145,9 @@ def main() -> None:
     """Measures the sets asked for and prints a line for each and the figures."""
     parser = parser_of(__doc__, OURS, test_rows=200)
     parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES))
+    parser.add_argument(
+        "--rank-again", action="store_true", help="rank anew, against the fine-tunes there are"
+    )
     parser.add_argument("--quick", action="store_true", help="two sets, 150 rows, the encoders alone")
     options = parser.parse_args()
     if options.quick:
@@ -148,7 +156,8 @@ def main() -> None:
     results = PLACE / "quick" if options.quick else RESULTS
     found = []
     for name in options.only:
-        one = kept(results / f"{name}.json", options.again, partial(measure, name, options))
+        again = options.again or options.rank_again
+        one = kept(results / f"{name}.json", again, partial(measure, name, options))
         found.append(one)
         scores = ", ".join(
             f"{each['name']} {100 * one['fine_tuned'][each['name']]['value']:.1f}" for each in one["ranking"]

@@ -158,6 +158,11 @@ def reason(model: RankedModel, entry: Entry | None, models: Sequence[RankedModel
         said.append("has no head that says how well it reads your texts")
     else:
         said.append(f"reads your texts at {model.bits_per_byte:.2f} bits per byte" + _against(model, models))
+    if model.letters_alone is not None:
+        said.append(
+            f"counting letters takes {model.letters_alone:.2f}: its upper layers are damaged, or it was made "
+            "for another language"
+        )
     if model.rows < models[0].rows:
         said.append(f"left after {model.rows} rows, which tell its probe from the best")
     elif model.tied:

@@ -28,7 +28,7 @@ from tuneworthy.models import states
 from tuneworthy.models.states import Kind
 from tuneworthy.reports.ranking import ranking_table
 from tuneworthy.search import measures
-from tuneworthy.search.base_models import Probe, in_order, rungs_of, spread
+from tuneworthy.search.base_models import Probe, in_order, letters_alone, rungs_of, spread
 from tuneworthy.search.measures import Candidate, Probed
 from tuneworthy.units.plan import Question
 
@@ -255,6 +255,22 @@ def test_what_the_rows_cannot_tell_apart_is_ordered_by_evidence_then_bits(
     probes: list[Probe], order: str
 ) -> None:
     assert " ".join(p.candidate.name for p in in_order(probes, ROWS, QUESTION)) == order
+
+
+def test_a_model_that_reads_worse_than_counting_letters_comes_last_whatever_its_probe() -> None:
+    probes = [
+        probe("broken", "decoder", 95, 0.9, 7.4),
+        probe("sound", "decoder", 60, 0.1, 1.9),
+        probe("silent", "encoder", 70, 0.2),
+    ]
+    found = [p.candidate.name for p in in_order(probes, ROWS, QUESTION, floor=4.4)]
+    assert found == ["silent", "sound", "broken"]
+    assert in_order(probes, ROWS, QUESTION)[0].candidate.name == "broken"
+
+
+def test_letters_alone_take_the_entropy_of_their_shares() -> None:
+    assert letters_alone(["aabb", "cd" * 2]) == pytest.approx(2.0)
+    assert letters_alone(["aaaa"]) == 0
 
 
 def missed_rows(answers: list[str | None], targets: list[str]) -> list[float]:

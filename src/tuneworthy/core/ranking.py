@@ -20,6 +20,7 @@ class RankedModel(Frozen):
         layer: the layer that explains the labels best, and how it is pooled.
         tokens_per_word: what a text costs.
         bits_per_byte: how well it reads the texts; None where the folder has no head that says.
+        letters_alone: bits per byte of counting letters, where the model takes more; it is ranked last then.
         zero_shot: what it answers untrained; only of decoders that stayed to the end.
         tied: whether the rows cannot tell its probe from that of the model in the first place.
         reason: the same in a sentence.
@@ -33,6 +34,7 @@ class RankedModel(Frozen):
     layer: str
     tokens_per_word: float
     bits_per_byte: float | None = None
+    letters_alone: float | None = None
     zero_shot: Estimate | None = None
     tied: bool = False
     reason: str = ""

@@ -15,7 +15,7 @@ from tuneworthy.core.evidence import Estimate
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.ranking import RankedModel
-from tuneworthy.data.splits import group_keys
+from tuneworthy.data.repeats import group_keys
 from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.paired import compare
 from tuneworthy.metrics import METRICS, oriented
@@ -79,7 +79,8 @@ def rank(
             probes.append(Probe(candidate, probed, score, bits))
         if not probes:
             raise ModelError(f"no candidate can be measured: {next(iter(broken.values()))}")
-        order = in_order(probes, shown, question)
+        floor = letters_alone([row.input for row in shown])
+        order = in_order(probes, shown, question, floor)
         if number < len(rungs):
             half = order[: (len(order) + 1) // 2]
             kept = [p for p in order if p in half or not tells_apart(order[0], p, shown, question)]
@@ -99,6 +100,7 @@ def rank(
                 layer=probe.probed.layer,
                 tokens_per_word=measures.tokens_per_word(candidate, shown),
                 bits_per_byte=probe.bits,
+                letters_alone=floor if probe.bits is not None and probe.bits > floor else None,
                 zero_shot=_untrained(candidate, shown, question, measures) if stayed else None,
                 tied=stayed and probe is not order[0] and not tells_apart(order[0], probe, shown, question),
             )
@@ -106,13 +108,27 @@ def rank(
     return ranked, broken
 
 
-def in_order(probes: Sequence[Probe], rows: Sequence[Example], question: Question) -> list[Probe]:
+def letters_alone(texts: Sequence[str]) -> float:
+    """Bits per byte of a coder that knows how often each byte occurs in the texts, and nothing else."""
+    counts = np.bincount(np.frombuffer("".join(texts).encode(), dtype=np.uint8))
+    shares = counts[counts > 0] / max(1, counts.sum())
+    return float(-(shares * np.log2(shares)).sum())
+
+
+def in_order(
+    probes: Sequence[Probe], rows: Sequence[Example], question: Question, floor: float = np.inf
+) -> list[Probe]:
     """The best score first, with those that the rows cannot tell from it; then the same with the rest.
 
     Within such a group the evidence decides, which sees more than right and wrong. Models of one kind then
     share out their places by bits per byte, where all have it: what a probe cannot see is whether the layers
-    above the probed one are sound.
+    above the probed one are sound. A model that takes more than `floor` bits per byte, those of counting
+    letters, has unsound ones, or was made for another language: it comes after all others.
     """
+    sound = [p for p in probes if p.bits is None or p.bits <= floor]
+    if 0 < len(sound) < len(probes):
+        rest = [p for p in probes if p not in sound]
+        return [*in_order(sound, rows, question), *in_order(rest, rows, question)]
     metric = METRICS.get(question.metric)
 
     def best_first(probe: Probe) -> tuple[float, float]:
@@ -135,7 +151,7 @@ def in_order(probes: Sequence[Probe], rows: Sequence[Example], question: Questio
 
 
 def tells_apart(a: Probe, b: Probe, rows: Sequence[Example], question: Question) -> bool:
-    """Whether the 95% interval of the paired difference leaves zero out."""
+    """Whether the 95% interval of the paired difference leaves zero out, or the test finds one without it."""
     found = compare(
         METRICS.get(question.metric),
         a.probed.predictions,
@@ -146,7 +162,9 @@ def tells_apart(a: Probe, b: Probe, rows: Sequence[Example], question: Question)
         against=b.candidate.name,
         resamples=RESAMPLES,
     )
-    return found.low is not None and found.high is not None and not found.low <= 0 <= found.high
+    if found.low is None or found.high is None:
+        return found.p_two_sided <= 0.05
+    return not found.low <= 0 <= found.high
 
 
 def spread(rows: Sequence[Example], seed: int) -> list[Example]:

@@ -15,7 +15,8 @@ from tuneworthy.core.example import Example, RowSet
 from tuneworthy.core.hashing import address
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRef
-from tuneworthy.data.splits import folds_of, group_keys
+from tuneworthy.data.repeats import group_keys
+from tuneworthy.data.splits import folds_of
 from tuneworthy.methods import METHODS, Setting
 from tuneworthy.metrics import METRICS
 from tuneworthy.models.states import Kind, States
