@@ -102,12 +102,14 @@ def run(
     # 2. Bring the models; everything from here on is kept in the run folder.
     models, refs = steps.bring_models(job, lambda text: steps.say(listener, text))
     findings = steps.examine_with_models(job, data, findings, models)
-    foreseen = memory_ahead(job, question, rows, data.test is not None, models, task.open, texts.documents)
+    foreseen, least_gib = memory_ahead(
+        job, question, rows, data.test is not None, models, task.open, texts.documents
+    )
     dtype, cores = steps.hardware()
     with (
         RunFolder(output or claiming.default_folder(job, data)) as folder,
         Trackers(job.tracking) as trackers,
-        executor_for(job.workers, cores) as executor,
+        executor_for(job.workers, cores, least_gib) as executor,
     ):
         damaged = claiming.claim(folder, job, data, asked)
         remove_leftovers(folder.path / "units")

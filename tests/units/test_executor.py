@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import tuneworthy as tw
 from toy import toy_rows, write_csv
 from tuneworthy.core.errors import TuneworthyError
 from tuneworthy.core.unit import Unit
+from tuneworthy.models import hardware
 from tuneworthy.models.hardware import cores
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import is_finished
 from tuneworthy.units.executors import local
+from tuneworthy.units.executors.local import LocalExecutor
 
 SCRIPT = (
     "import sys, json, tuneworthy as tw; tw.run(sys.argv[1], output=sys.argv[2], **json.loads(sys.argv[3]))"
@@ -49,6 +52,37 @@ def test_workers_whose_threads_outnumber_the_cores_are_said_to_slow_each_other(
     tw.run(toy_csv, output="runs/a", listener=events.append, **{**quick, **own})
     notes = [event["text"] for event in events if event["event"] == "note"]
     assert sum(f"2 units of {2 * cores()} threads each share" in note for note in notes) == said
+
+
+def room(units: list[Unit], where: str, free_gib: float, patch: pytest.MonkeyPatch, folder: RunFolder) -> int:
+    """Units at a time on 8 cores, where a fit of lora takes 3 GiB at least."""
+    patch.setattr(hardware, "device", lambda: torch.device(where))
+    patch.setattr(hardware, "free_memory", lambda device: int(free_gib * 2**30))
+    return LocalExecutor(8, None, {"lora": 3.0})._room(units, folder)
+
+
+@pytest.mark.parametrize(
+    ("where", "free_gib", "together"), [("cpu", 24.0, 4), ("cpu", 7.0, 2), ("cpu", 1.0, 1), ("cuda", 80.0, 1)]
+)
+def test_no_more_fits_run_side_by_side_than_memory_holds_and_one_on_a_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+    recorded: Path,
+    tmp_path: Path,
+    where: str,
+    free_gib: float,
+    together: int,
+) -> None:
+    [lora] = [unit for unit in units_of(recorded) if unit.method == "lora"][:1]
+    units = [lora.model_copy(update={"threads": 2, "seed": seed}) for seed in range(6)]
+    with RunFolder(tmp_path / "run") as folder:
+        assert room(units, where, free_gib, monkeypatch, folder) == together
+        plain = [unit.model_copy(update={"models": {}}) for unit in units]
+        assert room(plain, where, free_gib, monkeypatch, folder) == 4
+
+
+def units_of(run: Path) -> list[Unit]:
+    files = sorted(run.glob("units/*/unit.json"))
+    return [Unit.model_validate_json(file.read_text(encoding="utf-8")) for file in files]
 
 
 def test_a_script_without_a_main_guard_can_use_workers(toy_csv: Path, quick: dict[str, Any]) -> None:

@@ -34,8 +34,10 @@ def memory_ahead(
     models: Mapping[ModelRole, Path],
     writes: bool,
     documents: Sequence[Example] = (),
-) -> list[str]:
+) -> tuple[list[str], dict[str, float]]:
     """A sentence for each arm that is fine-tuned: its planned peak, and where it is more than is free.
+
+    And by arm the GiB that a fit takes at least, with one row at a time.
 
     Args:
         job: what to do.
@@ -52,11 +54,11 @@ def memory_ahead(
     reading = reading_of(job, [document.input for document in documents]) if documents else None
     arms = _planned(job, reading)
     if not arms:
-        return []
+        return [], {}
     longest, typical, _ = rows_ahead(job, question, rows, models.get("decoder"))
     planner = Planner(job, longest, typical, fit_counts(job, len(rows), has_test), writes)
     machine = this_machine()
-    sentences = []
+    sentences, least = [], dict[str, float]()
     for arm in arms:
         role = role_of(reading.then if reading is not None and arm == READS else arm)
         name = job.base_model if role == "decoder" else job.embedding_model
@@ -73,7 +75,8 @@ def memory_ahead(
             packed = planner.fits("qlora", name, shape, machine) if arm == "lora" else ()
             raise _refusal(fits[0], machine.memory, _remedy(job, [*every, *packed]))
         sentences.append(_sentence(fits))
-    return sentences
+        least[arm] = min(fit.total_gib for fit in fits)
+    return sentences, least
 
 
 def _planned(job: Job, reading: Reading | None) -> list[str]:

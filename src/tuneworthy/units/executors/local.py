@@ -12,10 +12,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from tuneworthy.core.counting import counted
 from tuneworthy.core.ending import EXIT_CODE, GRACE_S, Ended
 from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.unit import ModelRole, Unit
@@ -25,6 +26,7 @@ from tuneworthy.units.executors.giving_back import give_back_memory
 from tuneworthy.units.executors.lines import raise_failure
 from tuneworthy.units.failures import forget_lack_of_memory, keep_killed
 
+GIB = 2**30
 Message = tuple[Unit, dict[str, Any]]
 
 
@@ -36,18 +38,25 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """Runs units in the order given, as many at a time as their threads leave room for on `cores`."""
+    """Runs units in the order given, as many at a time as their threads leave room for on `cores`.
 
-    def __init__(self, cores: int, workers: int | None = None) -> None:
+    And as memory holds: `least_gib` is what a fit of an arm takes at least. A GPU is for one unit at a time.
+    A job that names `workers` has said how many.
+    """
+
+    def __init__(
+        self, cores: int, workers: int | None = None, least_gib: Mapping[str, float] | None = None
+    ) -> None:
         self._cores = cores
         self._workers = workers
+        self._least_gib = least_gib or {}
 
     def run(self, units: Sequence[Unit], folder: RunFolder, models: dict[ModelRole, Path]) -> None:
         """Runs what is missing; raises the first error after stopping the others."""
         waiting = missing(units, folder)
         if not waiting:
             return
-        room = self._workers or max(1, self._cores // max(unit.threads for unit in waiting))
+        room = self._workers or self._room(waiting, folder)
         side_by_side, threads = min(room, len(waiting)), max(unit.threads for unit in waiting)
         if side_by_side > 1 and threads > (each := max(1, self._cores // side_by_side)):
             folder.emit(
@@ -60,6 +69,27 @@ class LocalExecutor:
                 self._run_here(unit, folder, models)
         else:
             _Pool(side_by_side, folder, models).run(waiting)
+
+    def _room(self, units: Sequence[Unit], folder: RunFolder) -> int:
+        """How many units there are cores and memory for."""
+        room = max(1, self._cores // max(unit.threads for unit in units))
+        if room == 1 or not any(unit.models for unit in units):
+            return room
+        from tuneworthy.models.hardware import device, free_memory
+
+        where = device()
+        if where.type == "cuda":
+            return 1
+        method = max((unit.method for unit in units), key=lambda name: self._least_gib.get(name, 0.0))
+        least = self._least_gib.get(method, 0.0)
+        held = max(1, int(free_memory(where) / GIB // least)) if least else room
+        if held < min(room, len(units)):
+            folder.emit(
+                "note",
+                text=f"Memory holds {counted(held, 'fit')} of {method} at a time ({least:.1f} GiB each), so "
+                "that not every core is used; workers in the job says otherwise.",
+            )
+        return min(room, held)
 
     def _run_here(self, unit: Unit, folder: RunFolder, models: dict[ModelRole, Path]) -> None:
         from tuneworthy.units.execute import execute
