@@ -139,10 +139,15 @@ def test_a_round_whose_last_arm_was_stopped_before_still_ends_with_a_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looks: list[int] = []
+
+    def look(outputs: object) -> list[object]:
+        looks.append(len(looks))
+        return []
+
     watch: Any = SimpleNamespace(
         goes_on=lambda arm: arm != "full",
         saw=lambda arm, number: None,
-        look=lambda outputs: looks.append(len(looks)) or [],
+        look=look,
     )
     units: Any = (SimpleNamespace(method="lora", fold=0),)
     items = [Item("fold", f"{arm} {n}", arm, units, n, (n,)) for n in range(3) for arm in ("lora", "full")]

@@ -21,6 +21,7 @@ from tuneworthy import (
 )
 from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job, is_own_metric
+from tuneworthy.course import Course
 from tuneworthy.data.loading import load
 from tuneworthy.data.lockbox import Lockbox, ledger_path
 from tuneworthy.data.splits import choose_protocol, make_split
@@ -151,7 +152,7 @@ def run(
 
         # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
         readings = {unit.address: unit for unit in plan.stage(STAGE).units}
-        course = rounds.Course(job, split, rows, folder, executor, models, cores, parts, readings)
+        course = Course(job, split, rows, folder, executor, models, cores, parts, readings)
         course.budget = rounds.budget(course, question, task.open, started, texts.documents)
         plan = rounds.run_untuned(plan, course)
         untuned = arm_outputs(plan.stage("untuned").units, folder.path)

@@ -5,10 +5,9 @@ as run side by side; what was not run leaves the plan, so that all that follows 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
-from tuneworthy.budgeting import Budget, Item, budget_of, grouped, named_folds, told_forecast
+from tuneworthy.budgeting import Budget, Item, budget_of, grouped, named_folds
 from tuneworthy.core.counting import counted
 from tuneworthy.core.duration import brief
 from tuneworthy.core.evidence import Evidence, Power
@@ -16,92 +15,23 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.hashing import address
 from tuneworthy.core.job import Job
 from tuneworthy.core.stopping import Stop
-from tuneworthy.core.unit import ModelRole, Unit
+from tuneworthy.core.unit import Unit
+from tuneworthy.course import Course
 from tuneworthy.data.splits import Split
 from tuneworthy.evaluation.assemble import ArmOutput, Scores
 from tuneworthy.evaluation.looks import Looks
 from tuneworthy.methods import METHODS
 from tuneworthy.metrics import Metric, OfProbabilities
 from tuneworthy.metrics._own import OwnMetric
-from tuneworthy.runfolder.folder import RunFolder
-from tuneworthy.search.settings import foreseen_fits, is_asked, searched
+from tuneworthy.search.settings import foreseen_fits, is_asked
 from tuneworthy.units.collect import arm_outputs
 from tuneworthy.units.curve import STAGE as CURVE
-from tuneworthy.units.curve import Parts, curved
-from tuneworthy.units.executors.local import Executor
+from tuneworthy.units.curve import curved
 from tuneworthy.units.plan import Plan, Question, Stage
 from tuneworthy.units.seconds_ahead import seconds_ahead
-from tuneworthy.unlabelled import read as read_texts
 from tuneworthy.verdict.words import fewer_rows, stopped
 from tuneworthy.watching import FILE as WATCHED
 from tuneworthy.watching import RULE, EvidenceOf, Watch
-
-Models = dict[ModelRole, Path]
-
-
-@dataclass
-class Course:
-    """How a run goes: what it is of, where it runs, and what may end it early.
-
-    Attributes:
-        readings: the units that others start from, by address: base models that read unlabelled text.
-        read: addresses of those that are done.
-        dropped: what the budget has left out.
-    """
-
-    job: Job
-    split: Split
-    rows: Sequence[Example]
-    folder: RunFolder
-    executor: Executor
-    models: Models
-    cores: int
-    parts: Parts
-    readings: Mapping[str, Unit] = field(default_factory=dict)
-    read: set[str] = field(default_factory=set)
-    budget: Budget | None = None
-    watch: Watch | None = None
-    dropped: list[Item] = field(default_factory=list)
-
-    def run(self, name: str, units: Sequence[Unit]) -> None:
-        """Runs units, and tells the budget what they took."""
-        if units:
-            self.folder.emit("stage_started", stage=name, units=[unit.title for unit in units])
-            self.executor.run(units, self.folder, self.models)
-            if self.budget is not None:
-                self.budget.learn(units)
-
-    def search(self, plan: Plan, stage: str, job: Job | None = None) -> Plan:
-        """The plan with the settings that the search found for a stage, once base models have read."""
-        asked = dict.fromkeys(unit.start for unit in plan.stage(stage).units)
-        units = [self.readings[start] for start in asked if start is not None and start not in self.read]
-        if units:
-            read_texts(units, self.folder, self.executor, self.models)
-            self.read |= {unit.address for unit in units}
-            if self.budget is not None:
-                self.budget.learn(units)
-        return searched(
-            plan, stage, job or self.job, self.split, self.rows, self.folder, self.executor, self.models
-        )
-
-    def wanted(self, item: Item, later: Sequence[Item]) -> bool:
-        """Whether an item is run; one that is not is remembered, as is one whose start was given up."""
-        if self.budget is None:
-            return True
-        starts = {unit.start for unit in item.units} - {None, *(unit.address for unit in item.first)}
-        if item.kind in ("fold", "seed") and not starts <= self.read:
-            self.budget.refuse(item)
-        elif self.budget.offer(item, later):
-            return True
-        self.dropped.append(item)
-        return False
-
-    def tell(self, items: Sequence[Item], so_far: str) -> None:
-        """Says what would have to go, as things stand."""
-        if self.budget is not None:
-            total, gone = self.budget.forecast(items)
-            text = told_forecast(self.budget, total, gone, so_far, len(self.split.folds))
-            self.folder.emit("note", text=text)
 
 
 def run_untuned(plan: Plan, course: Course) -> Plan:

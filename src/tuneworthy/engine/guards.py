@@ -1,8 +1,9 @@
 """When a fine-tune goes wrong: noticed within a step, rolled back, tried again with a lower rate.
 
 Diverged means: a loss or gradient that is no number, a loss above three times that of the first step (within
-the first five) or of the first five (later), or a gradient norm a hundred times the median so far. The last
-good state comes back and the learning rate is divided by four; after two such returns the fine-tune stops and
+the first five) or of the first five (later), or a gradient norm a hundred times the usual one: the median so
+far, or that of the first five steps where it is larger, since a model that has nearly learned its rows has a
+norm near zero until a batch holds the one row that it has not. The last good state comes back and the learning rate is divided by four; after two such returns the fine-tune stops and
 says what was tried.
 """
 
@@ -18,7 +19,7 @@ from tuneworthy.core.errors import DivergedError
 from tuneworthy.engine.checkpoint import Progress, State, restore_trainable, trainable_state
 
 LOSS_FACTOR = 3.0  # over the mean of the first steps
-NORM_FACTOR = 100.0  # over the median of the steps so far
+NORM_FACTOR = 100.0  # over the usual one
 FIRST_STEPS = 5  # steps whose mean loss is where a fine-tune starts
 RATE_FACTOR = 0.25
 MOST_ROLLBACKS = 2
@@ -41,9 +42,10 @@ def divergence(curve: Sequence[dict[str, float]], loss: float, norm: float) -> s
     start = sum(point["loss"] for point in curve[:FIRST_STEPS]) / FIRST_STEPS
     if loss > LOSS_FACTOR * max(start, math.log(2)):  # a start near zero says nothing: at least a coin's loss
         return f"the loss {loss:.2f} is above {LOSS_FACTOR:g} times its start, {start:.2f}"
-    usual = median(point["gradient_norm"] for point in curve)
+    norms = [point["gradient_norm"] for point in curve]
+    usual = max(median(norms), sum(norms[:FIRST_STEPS]) / FIRST_STEPS)
     if usual and norm > NORM_FACTOR * usual:
-        return f"the gradient norm {norm:.3g} is above {NORM_FACTOR:g} times its median, {usual:.3g}"
+        return f"the gradient norm {norm:.3g} is above {NORM_FACTOR:g} times the usual one, {usual:.3g}"
     return None
 
 
