@@ -137,3 +137,24 @@ def test_no_inner_fold_parts_a_group_and_every_row_is_held_out_once(draw: Any, g
 def test_rows_of_one_group_alone_are_told_apart_all_the_same(draw: Any) -> None:
     rows = rows_of(["a", "b"] * 5, ["one"] * 10)
     assert sorted(np.concatenate([held for _, held in draw(rows, 0)]).tolist()) == list(range(10))
+
+
+@pytest.mark.parametrize("method", ["tfidf", "nearest", "tfidf_ridge", "tfidf_one_vs_rest"])
+@pytest.mark.parametrize("texts", [("🙂 🙂", "🚀"), ("a b", "c")], ids=["emoji", "single letters"])
+def test_texts_without_a_word_of_two_characters_are_told_apart_by_their_characters(
+    method: str, texts: tuple[str, str], tmp_path: Path
+) -> None:
+    task, metric, targets = {
+        "tfidf_ridge": ("regression", "mae", ("1", "5")),
+        "tfidf_one_vs_rest": ("multi-label", "set_micro_f1", ("a", "b")),
+    }.get(method, ("text-classification", "accuracy", ("a", "b")))
+    given = replace(asked(targets, metric), task=TASKS.get(task))
+    rows = [Example(id=str(i), input=texts[i % 2], target=targets[i % 2]) for i in range(12)]
+    plugin: Any = METHODS.get(method)
+    fitted = plugin.fit(given, plugin.Parameters(), rows, [])
+    fitted.save(tmp_path)
+    found = plugin.load(given, plugin.Parameters(), tmp_path).predict(rows[:2])
+    if method == "tfidf_ridge":
+        assert [round(float(p.value)) for p in found] == [1, 5]
+    else:
+        assert [p.value for p in found] == list(targets)

@@ -157,7 +157,7 @@ def choose(
         for (c, weight), table in probabilities.items():
             model = fit_quietly(new_regression(c, weight), x_fit, list(y[fit_rows]))
             columns = [list(labels).index(label) for label in model.classes_]
-            table[np.ix_(held_rows, columns)] = model.predict_proba(x_held)
+            table[np.ix_(held_rows, np.array(columns))] = model.predict_proba(x_held)
         setting.report(number + 1, len(splits), {})
     scored = [(_score(table, targets, labels, metric), key) for key, table in probabilities.items()]
     (score, log_loss), (c, weight) = max(scored, key=lambda item: (item[0][0], -item[0][1]))
