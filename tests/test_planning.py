@@ -13,6 +13,7 @@ from transformers import LlamaConfig
 
 import tuneworthy as tw
 from tiny_models import tiny_tokenizer
+from toy import toy_rows, write_csv
 from tuneworthy.api import make_job
 from tuneworthy.core.errors import JobError, ModelError
 from tuneworthy.core.forecast import FitPlan, PlannedFit
@@ -84,6 +85,20 @@ def test_more_rows_at_a_time_take_more_memory(toy_csv: Path, quick: dict[str, An
     activations = [fit.memory_gib["activations"] for fit in qlora]
     assert [fit.rows_per_pass for fit in qlora] == [1, 2, 4, 8]
     assert activations == sorted(activations)
+
+
+def test_a_pass_over_the_rows_takes_as_long_in_larger_batches(tmp_path: Path, quick: dict[str, Any]) -> None:
+    table = write_csv(tmp_path / "many.csv", toy_rows(400))
+    minutes = {}
+    for batch in (32, 64, 128):
+        plan = planned(table, quick, gpu="L4", lora={"batch": batch, "epochs": 4})
+        [minutes[batch]] = [
+            fit.minutes
+            for fit in plan.fits
+            if fit.method == "lora" and not fit.options and fit.rows_per_pass == 8
+        ]
+    assert minutes[64] == pytest.approx(minutes[32], rel=0.15)
+    assert minutes[128] == pytest.approx(minutes[32], rel=0.3)  # of few updates, the last is a larger part
 
 
 def test_every_fold_and_the_final_fit_count() -> None:

@@ -1,8 +1,16 @@
-"""Which rows become demonstrations, short texts and long."""
+"""Which rows become demonstrations, short texts and long; by what a prompt's correction is chosen."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tuneworthy.core.example import Example
-from tuneworthy.methods._prompting import FEWEST_SHORT, demonstrable
+from tuneworthy.methods import METHODS, Setting
+from tuneworthy.methods._prompting import CORRECTIONS, FEWEST_SHORT, answers, demonstrable
 from tuneworthy.methods.few_shot import FewShotParameters, draw_demonstrations
+from tuneworthy.metrics import METRICS
+from tuneworthy.tasks import TASKS
 
 
 def rows(short: int, long: int) -> list[Example]:
@@ -43,3 +51,30 @@ def test_a_long_chat_is_no_demonstration() -> None:
         for row in rows(0, 50)
     ]
     assert demonstrable(chats, 1200, open=False) == []
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
+def test_the_correction_of_the_prior_is_chosen_by_the_jobs_metric(decoder_folder: Path, metric: str) -> None:
+    task = TASKS.get("text-classification")
+    shown = [Example(id=str(i), input=f"row {i}", target="ab"[i % 3 == 0]) for i in range(18)]
+    given = Setting(
+        task=task,
+        labels=("a", "b"),
+        instruction=task.instruction(("a", "b")),
+        metric=METRICS.get(metric),
+        seed=0,
+        dtype="float32",
+        models={"prompter": decoder_folder},
+        checkpoint=None,
+        report=lambda done, total, facts: None,
+    )
+    zero_shot: Any = METHODS.get("zero_shot")
+    fitted = zero_shot.fit(given, zero_shot.Parameters(), shown, [])
+    found = fitted.facts["training_scores"]
+    best = min if metric == "log_loss" else max
+    assert fitted.correction == best(CORRECTIONS, key=lambda name: found[name])
+    raw = fitted.score(shown, training=True, report=False)
+    parts = given.metric.parts(
+        answers(shown, raw, raw, given.labels), [str(r.target) for r in shown], ("a", "b")
+    )
+    assert found["none"] == pytest.approx(float(given.metric.value(parts.sum(0))), abs=1e-3)

@@ -16,7 +16,7 @@ from tuneworthy.engine.recipe import Recipe
 from tuneworthy.engine.trainee import Writer
 from tuneworthy.engine.training import ValidationScore, train
 from tuneworthy.methods import METHODS, Setting, lora
-from tuneworthy.methods._tuned_decoder import FittedDecoder, with_adapter
+from tuneworthy.methods._tuned_decoder import WRITTEN, FittedDecoder, drawn, with_adapter
 from tuneworthy.metrics import METRICS
 from tuneworthy.models.adapters import add_lora
 from tuneworthy.models.decoder import Decoder, load_decoder
@@ -169,3 +169,11 @@ def test_an_impossible_number_of_layers_is_a_sentence(tmp_path: Path) -> None:
 
     with pytest.raises(ModelError, match="layers = 9"):
         fitted("full", replace(setting(save_decoder(tmp_path, "llama"))), layers=9)
+
+
+def test_the_validation_rows_that_texts_are_written_for_are_drawn_by_the_seed() -> None:
+    rows = [Example(id=str(i), input=str(i), target="x") for i in range(200)]
+    chosen = [int(row.id) for row in drawn(rows, 0)]
+    assert len(chosen) == WRITTEN and chosen == sorted(chosen) and chosen[-1] > 100
+    assert [int(row.id) for row in drawn(rows, 1)] != chosen
+    assert drawn(rows[:WRITTEN], 0) == rows[:WRITTEN]

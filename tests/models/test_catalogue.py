@@ -167,3 +167,17 @@ def test_listing_models_needs_no_torch() -> None:
         "assert 'smollm2-135m' in r.output, r.output; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("kind", ["gemma2", "gemma3_text", "olmo3"])
+def test_rows_of_a_model_whose_attention_slides_are_planned_padded(kind: str) -> None:
+    entry = next(entry for entry in ENTRIES if entry.shape.model_type == kind)
+    read = shape_of(configuration(replace_layers(entry.shape)))
+    known = shape_of_entry(entry)
+    assert (known.packed, known.head_norms) == (read.packed, read.head_norms)
+    assert not known.packed
+
+
+def replace_layers(shape: Sizes) -> Sizes:
+    """The same with as many layers as one round of sliding and full attention takes."""
+    return shape.model_copy(update={"layers": 6})

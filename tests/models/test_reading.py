@@ -1,5 +1,6 @@
 """Bits per byte and pooled states are what their definitions say."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoTokenizer, BertForMaskedLM
+from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertTokenizer
 
 from tiny_models import DECODERS, save_decoder, save_masked
 from tuneworthy.models.decoder import load_decoder
-from tuneworthy.models.likelihood import decoder_bits_per_byte, encoder_bits_per_byte
+from tuneworthy.models.likelihood import decoder_bits_per_byte, encoder_bits_per_byte, has_masked_head
 from tuneworthy.models.states import pooled_states
 
 TEXTS = ["refund the money", "the quick brown fox jumps over the lazy dog near the river", "ünïcode €"]
@@ -60,3 +61,27 @@ def test_states_do_not_depend_on_the_other_texts_of_a_batch(
     assert set(together) == {"mean@1", "mean@2"} | (set() if kind == "bert" else {"last@1", "last@2"})
     for name, found in together.items():
         assert np.allclose(found, np.concatenate([each[name] for each in alone]), atol=1e-4)
+
+
+def save_words(folder: Path, words: list[str]) -> Path:
+    """A random BERT that knows these words alone."""
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = {token: place for place, token in enumerate([*specials, *words])}
+    tokenizer = BertTokenizer(vocab=vocabulary)
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
+    model: Any = BertForMaskedLM(BertConfig(vocab_size=len(vocabulary), **shape))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_an_encoder_that_does_not_know_the_words_has_no_bits(tmp_path: Path) -> None:
+    folder = save_words(tmp_path, ["refund", "the", "money"])
+    assert encoder_bits_per_byte(folder, ["refund the money"]) is not None
+    assert encoder_bits_per_byte(folder, ["refund the money", "возврат денег"]) is None
+
+
+def test_a_discriminator_has_no_head_that_guesses(tmp_path: Path) -> None:
+    for name, guesses in (("ElectraForPreTraining", False), ("BertForPreTraining", True)):
+        (tmp_path / "config.json").write_text(json.dumps({"architectures": [name]}))
+        assert has_masked_head(tmp_path) is guesses

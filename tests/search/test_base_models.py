@@ -28,7 +28,15 @@ from tuneworthy.models import states
 from tuneworthy.models.states import Kind
 from tuneworthy.reports.ranking import ranking_table
 from tuneworthy.search import measures
-from tuneworthy.search.base_models import Probe, in_order, letters_alone, rungs_of, spread
+from tuneworthy.search.base_models import (
+    Probe,
+    in_order,
+    letters_alone,
+    rank,
+    rungs_of,
+    spread,
+    too_large,
+)
 from tuneworthy.search.measures import Candidate, Probed
 from tuneworthy.units.plan import Question
 
@@ -313,3 +321,48 @@ def test_training_rows_of_one_group_are_one_sentence() -> None:
     rows = [Example(id=str(i), input=str(i), target="ab"[i % 2], group="one") for i in range(12)]
     with pytest.raises(DataError, match="the 12 training rows are one group"):
         measures.cross_predict({"mean@1": np.zeros((12, 4))}, rows, ("a", "b"), 0)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_a_candidate_that_memory_does_not_hold_is_left_out_and_the_others_are_ranked(
+    table: Path,
+    embedder_folder: Path,
+    decoder_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    real = states.pooled_states
+
+    def full(folder: Path, texts: list[str]) -> states.States:
+        if folder == decoder_folder:
+            raise error
+        return real(folder, texts)
+
+    monkeypatch.setattr(states, "pooled_states", full)
+    ranking = tw.rank_models(table, candidates=[str(decoder_folder), str(embedder_folder)])
+    assert [model.name for model in ranking.models] == [embedder_folder.name]
+    assert "memory ran out" in ranking.left_out[decoder_folder.name]
+
+
+def test_a_fault_that_is_not_memorys_is_no_reason_to_leave_a_candidate_out(
+    table: Path, embedder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(folder: Path, texts: list[str]) -> states.States:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(states, "pooled_states", faulty)
+    with pytest.raises(RuntimeError, match="shapes"):
+        tw.rank_models(table, candidates=[str(embedder_folder)])
+
+
+def test_a_candidate_larger_than_memory_is_never_read(
+    decoder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert too_large(decoder_folder) == ""
+    monkeypatch.setattr("tuneworthy.models.hardware.memory_limit", lambda: 100_000)
+    assert "in float32, whose weights alone are" in too_large(decoder_folder)
+    ref = ModelRef(name="large", digest="large")
+    candidate = Candidate("large", decoder_folder, ref, "decoder")
+    unread: Any = None
+    with pytest.raises(ModelError, match="no candidate can be measured: measuring reads it in float32"):
+        rank([candidate], ROWS, QUESTION, unread, 0)

@@ -72,3 +72,13 @@ def test_a_label_without_rows_is_never_answered() -> None:
     members = np.zeros((20, 3))
     members[:10, 0] = members[10:, 2] = 1
     assert (fit_linear(x, members).scores(x).argmax(1) != 1).all()
+
+
+@pytest.mark.parametrize("shape", [(40, 7), (25, 60)])
+def test_constant_features_have_the_evidence_of_knowing_nothing(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(4)
+    members = np.eye(2)[rng.integers(0, 2, shape[0])]
+    knowing = (members @ rng.normal(size=(2, shape[1]))).astype(np.float32)
+    nothing = fit_linear(np.ones(shape, dtype=np.float32), members).evidence
+    assert np.isfinite(nothing)
+    assert max(nothing, fit_linear(knowing, members).evidence) != nothing

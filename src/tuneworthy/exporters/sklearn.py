@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import skops.io
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from tuneworthy.core.example import Example
@@ -131,11 +132,13 @@ print(model.{call}(vector[None].numpy()){labels})
 ```{_more(subject)}"""
 
 
-def _regression(stored: Any, labels: Sequence[str]) -> LogisticRegression:
+def _regression(stored: Any, labels: Sequence[str]) -> LogisticRegression | DummyClassifier:
     """scikit-learn's own estimator with these weights; a label without rows is none of its classes."""
     weights, bias = stored["weights"], stored["bias"]
     seen = [i for i in range(len(labels)) if bias[i] > -1e8]
     weights, bias = weights[seen], bias[seen]
+    if len(seen) == 1:
+        return DummyClassifier(strategy="most_frequent").fit(weights, [labels[seen[0]]])
     if len(seen) == 2:
         weights, bias = weights[1:] - weights[:1], bias[1:] - bias[:1]
     model = LogisticRegression()

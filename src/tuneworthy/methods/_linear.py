@@ -17,15 +17,17 @@ import numpy as np
 import skops.io
 from numpy.typing import NDArray
 from pydantic import Field
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from tuneworthy.core.errors import ModelError
+from tuneworthy.core.example import Example
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind
 from tuneworthy.methods import Answers, Setting
+from tuneworthy.methods._inner_folds import stratified_folds
 from tuneworthy.metrics import Metric, oriented
 
 ClassWeight = str | None
@@ -95,11 +97,14 @@ def new_regression(C: float, class_weight: ClassWeight) -> LogisticRegression:  
     return LogisticRegression(C=C, class_weight=class_weight, max_iter=2000)
 
 
-def fit_quietly(model: LogisticRegression, x: Any, y: Sequence[str]) -> LogisticRegression:
+def fit_quietly(model: LogisticRegression, x: Any, y: Sequence[str]) -> LogisticRegression | DummyClassifier:
     """Fits without two warnings that are no news to the user.
 
-    An optimiser has not quite converged on an extreme C; or labels are more than half as many as rows.
+    An optimiser has not quite converged on an extreme C; or labels are more than half as many as rows. Rows
+    of one label alone, which a regression refuses, give that label whatever the input.
     """
+    if len(set(y)) == 1:
+        return DummyClassifier(strategy="most_frequent").fit(x, y)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         model.fit(x, y)
@@ -107,16 +112,16 @@ def fit_quietly(model: LogisticRegression, x: Any, y: Sequence[str]) -> Logistic
 
 
 def settled(
-    setting: Setting, parameters: LinearParameters, targets: Sequence[str], featurise: Featurise
+    setting: Setting,
+    parameters: LinearParameters,
+    rows: Sequence[Example],
+    featurise: Featurise,
 ) -> dict[str, Any]:
     """C and class weight as the job names them, or as inner folds choose them; the facts of the fit."""
     if parameters.C is not None:
         return parameters.model_dump()
 
-    def report(done: int, total: int) -> None:
-        setting.report(done, total, {})
-
-    choice = choose(featurise, targets, setting.labels, setting.metric, setting.seed, report)
+    choice = choose(setting, rows, featurise, weights=weights_tried(parameters))
     return {
         "C": choice.C,
         "class_weight": choice.class_weight,
@@ -124,41 +129,36 @@ def settled(
     }
 
 
+def weights_tried(parameters: LinearParameters) -> Sequence[ClassWeight]:
+    """The class weights to choose from: the job's own alone, where it names one."""
+    return GRID_WEIGHT if parameters.class_weight is None else (parameters.class_weight,)
+
+
 def choose(
+    setting: Setting,
+    rows: Sequence[Example],
     featurise: Featurise,
-    targets: Sequence[str],
-    labels: Sequence[str],
-    metric: Metric,
-    seed: int,
-    report: Callable[[int, int], None],
     grid: Sequence[float] = GRID_C,
+    weights: Sequence[ClassWeight] = GRID_WEIGHT,
 ) -> Choice:
     """C and class weights by stratified inner cross-validation (up to 5 folds) on the given rows.
 
     The metric of pooled out-of-fold predictions decides, then their log-loss: on a few hundred rows many
     settings tie on the metric.
     """
+    targets, labels, metric = [str(row.target) for row in rows], setting.labels, setting.metric
     y = np.array(targets)
-    folds = max(2, min(5, min(Counter(targets).values())))
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a label with fewer rows than folds
-        splits = list(splitter.split(y, y))
+    splits = stratified_folds(rows, setting.seed)
     probabilities: dict[tuple[float, ClassWeight], NDArray[np.float64]] = {
-        (c, weight): np.zeros((len(y), len(labels))) for c in grid for weight in GRID_WEIGHT
+        (c, weight): np.zeros((len(y), len(labels))) for c in grid for weight in weights
     }
     for number, (fit_rows, held_rows) in enumerate(splits):
-        only = y[fit_rows][0]
-        if (y[fit_rows] == only).all():  # a label of one row, which is held out
-            for table in probabilities.values():
-                table[held_rows, list(labels).index(only)] = 1.0
-            continue
         x_fit, x_held = row_space(*featurise(fit_rows, held_rows))
         for (c, weight), table in probabilities.items():
             model = fit_quietly(new_regression(c, weight), x_fit, list(y[fit_rows]))
             columns = [list(labels).index(label) for label in model.classes_]
-            table[np.ix_(held_rows, columns)] = model.predict_proba(x_held)
-        report(number + 1, len(splits))
+            table[np.ix_(held_rows, np.array(columns))] = model.predict_proba(x_held)
+        setting.report(number + 1, len(splits), {})
     scored = [(_score(table, targets, labels, metric), key) for key, table in probabilities.items()]
     (score, log_loss), (c, weight) = max(scored, key=lambda item: (item[0][0], -item[0][1]))
     return Choice(c, weight, score, log_loss)
@@ -222,10 +222,13 @@ def load_fitted(file: Path) -> Any:
 
 
 def one_row_per_label(
-    model: LogisticRegression, labels: Sequence[str]
+    model: LogisticRegression | DummyClassifier, labels: Sequence[str], width: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights with a row for every label: two-label models have one row, unseen labels have none."""
-    known, bias = model.coef_, model.intercept_
+    """Weights with a row of `width` for every label: two-label models have one, unseen labels have none."""
+    if isinstance(model, DummyClassifier):
+        known, bias = np.zeros((1, width)), np.zeros(1)
+    else:
+        known, bias = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         known, bias = np.vstack([np.zeros_like(known), known]), np.append(0.0, bias)
     weights = np.zeros((len(labels), known.shape[1]))

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import skops.io
 from pydantic import Field
-from sklearn.model_selection import KFold
 from sklearn.multiclass import OneVsRestClassifier
 
 from tuneworthy.core.example import Example
@@ -19,6 +18,7 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind
 from tuneworthy.methods import Answers, Setting
+from tuneworthy.methods._inner_folds import plain_folds
 from tuneworthy.methods._label_sets import (
     Flags,
     Table,
@@ -36,7 +36,6 @@ from tuneworthy.methods._label_sets import (
 from tuneworthy.methods._linear import Featurise, load_fitted, new_regression, row_space
 from tuneworthy.methods._traits import AnswersLabelSets
 
-FOLDS = 5
 GRID_C = (1.0, 10.0, 100.0)
 FILE = "one_vs_rest"
 
@@ -106,7 +105,7 @@ def choose(
     truth = truth_of(rows, setting.labels)
     grid = GRID_C if parameters.C is None else (parameters.C,)
     tables: dict[float, Table] = {penalty: np.zeros(truth.shape) for penalty in grid}
-    folds = list(KFold(min(FOLDS, len(rows)), shuffle=True, random_state=setting.seed).split(truth))
+    folds = plain_folds(rows, setting.seed)
     for number, (fit, held) in enumerate(folds):
         x_fit, x_held = row_space(*featurise(fit, held))
         for penalty, table in tables.items():

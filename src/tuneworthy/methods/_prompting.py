@@ -29,6 +29,7 @@ from tuneworthy.methods import Report, Setting
 from tuneworthy.methods._asking import CHARACTERS_PER_INPUT_TOKEN, ask_endpoint, longest_written
 from tuneworthy.methods._constrained import schema_of
 from tuneworthy.methods._writing import longest_answer, write_answers
+from tuneworthy.metrics import METRICS, Metric, oriented
 from tuneworthy.models.decoder import Decoder, shared_decoder
 from tuneworthy.models.endpoint import read_endpoint
 from tuneworthy.tasks import Schema
@@ -174,14 +175,12 @@ class FittedPrompt:
             "length": flat,
             "content_free": np.log(softmax(blank).mean(0)),
         }
-        scores: dict[Correction, float] = {}
+        metric, scores = self.setting.metric, dict[Correction, float]()
         if rows:
             raw = self.score(rows, training=True, report=True)
             priors["batch"] = np.log(softmax(raw).mean(0))
-            truth = np.array([self.setting.labels.index(str(row.target)) for row in rows])
-            for name in CORRECTIONS:
-                given = self._corrected(raw, name, priors[name]).argmax(1)
-                scores[name] = float((given == truth).mean())
+            corrected = {name: self._corrected(raw, name, priors[name]) for name in CORRECTIONS}
+            metric, scores = scored(self.setting, rows, raw, corrected)
         best = max(CORRECTIONS, key=lambda name: scores.get(name, 0.0))  # "none" without rows: it comes first
         chosen = self.parameters.correction or best
         if chosen not in priors:
@@ -193,7 +192,9 @@ class FittedPrompt:
         self.facts |= {
             "correction": chosen,
             "calibration_rows": len(rows),
-            "training_scores": {name: round(score, 4) for name, score in scores.items()},
+            "training_scores": {
+                name: round(float(oriented(metric, np.array(score))), 4) for name, score in scores.items()
+            },
         }
 
     def _expect_texts(self, endpoint: Endpoint, candidates: Sequence[Example]) -> None:
@@ -284,6 +285,26 @@ class FittedPrompt:
     def save(self, folder: Path) -> None:
         """Writes the correction; arms with demonstrations write those too."""
         self.save_correction(folder)
+
+
+def scored(
+    setting: Setting, rows: Sequence[Example], raw: Matrix, corrected: dict[Correction, Matrix]
+) -> tuple[Metric, dict[Correction, float]]:
+    """What the answers of each correction score, the higher the better, and by which metric.
+
+    By the primary metric, since it is what the arm is judged by; by accuracy where that has no value on these
+    rows.
+    """
+    targets = [str(row.target) for row in rows]
+    given = {name: answers(rows, raw, table, setting.labels) for name, table in corrected.items()}
+    for metric in (setting.metric, METRICS.get("accuracy")):
+        scores = {
+            name: float(oriented(metric, metric.value(metric.parts(one, targets, setting.labels).sum(0))))
+            for name, one in given.items()
+        }
+        if np.isfinite(list(scores.values())).all():
+            break
+    return metric, scores
 
 
 def answers(

@@ -189,21 +189,21 @@ def fit_decoder(
     cut = [_cut(decoder, row, parameters.max_input_tokens) for row in train]
     rows = [encode_row(decoder, setting.task, setting.instruction, row) for row in cut]
     audit_rows(decoder, setting.task, rows, cut, min(parameters.max_tokens, decoder.context_length))
-    recipe = make_recipe(parameters, len(rows), rate, setting.seed, len(validation))
+    judged = drawn(validation, setting.seed) if setting.task.open else validation
+    recipe = make_recipe(parameters, len(rows), rate, setting.seed, len(judged))
     if parameters.gradient_checkpointing:
         decoder.model.gradient_checkpointing_enable()
     longest = longest_answer(decoder, setting, [*train, *validation]) if setting.task.open else 0
     schema = schema_of(setting, [*train, *validation])
     fitted = FittedDecoder(setting, parameters, decoder, longest=longest, schema=schema)
-    judged = min(WRITTEN, len(validation)) if setting.task.open else len(validation)
     lengths = [row.length for row in rows]
     mixed = setting.dtype if decoder.model.dtype == torch.float32 else None
     outcome = run_training(
         Writer(decoder, method, mixed),
         rows,
         recipe,
-        evaluate=(lambda: _validate(fitted, validation)) if validation else None,
-        choose=(lambda curve: choose_checkpoint(curve, judged)) if validation else None,
+        evaluate=(lambda: _validate(fitted, judged)) if judged else None,
+        choose=(lambda curve: choose_checkpoint(curve, len(judged))) if judged else None,
         checkpoint=setting.checkpoint,
         report=setting.report,
         until=setting.until,
@@ -238,7 +238,7 @@ def frozen(parameters: P, facts: Sequence[dict[str, Any]], rows: Sequence[int], 
 
 
 def make_recipe(parameters: DecoderParameters, rows: int, rate: float, seed: int, validation: int) -> Recipe:
-    """Parameters, rows to fit and rows to validate on, to the arithmetic of the run."""
+    """Parameters, rows to fit and rows that judge a checkpoint, to the arithmetic of the run."""
     batch = min(parameters.batch, rows)
     epochs = parameters.epochs or default_epochs(rows, batch)
     steps = parameters.steps or default_steps(rows, batch, epochs)
@@ -259,6 +259,12 @@ def make_recipe(parameters: DecoderParameters, rows: int, rate: float, seed: int
     )
 
 
+def drawn(validation: Sequence[Example], seed: int) -> list[Example]:
+    """The rows that texts are written for, in their order: a file's first rows may be alike, as by date."""
+    chosen = np.random.default_rng([seed, 2]).permutation(len(validation))[:WRITTEN]
+    return [validation[place] for place in sorted(chosen)]
+
+
 def _cut(decoder: Decoder, row: Example, limit: int) -> Example:
     text = cut_input(decoder, row.input, limit)
     return row if text == row.input else row.model_copy(update={"input": text})
@@ -267,7 +273,7 @@ def _cut(decoder: Decoder, row: Example, limit: int) -> Example:
 def _validate(judge: FittedDecoder, validation: Sequence[Example]) -> ValidationScore:
     """The primary metric, and the mean log-loss of the right answer among the labels."""
     if judge.setting.task.open:
-        return _validate_texts(judge, validation[:WRITTEN])
+        return _validate_texts(judge, validation)
     raw = judge.score(validation, report=False)
     labels, metric = judge.setting.labels, judge.setting.metric
     targets = [str(row.target) for row in validation]

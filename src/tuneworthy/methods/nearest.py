@@ -16,6 +16,7 @@ from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods._prompting import load_examples, save_examples
 from tuneworthy.methods._traits import KeepsParameters
+from tuneworthy.methods.tfidf import has_words
 from tuneworthy.tasks._chats import gist
 
 
@@ -28,11 +29,11 @@ class FittedNearest:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._view = make_union(
-            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b"),
-            TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True),
-        )
-        self._known = self._view.fit_transform([gist(row.input) for row in self.rows])
+        texts = [gist(row.input) for row in self.rows]
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
+        characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+        self._view = make_union(*([words] if has_words(words, texts) else []), characters)
+        self._known = self._view.fit_transform(texts)
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """The most similar row's answer by cosine; ties go to the first row."""

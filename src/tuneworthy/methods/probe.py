@@ -79,9 +79,9 @@ class Probe(linear.LinearMethod):
         embedder = load_embedder(setting.models["embedder"])
         vectors = embedder.embed([row.input for row in rows])
         targets = [str(row.target) for row in rows]
-        facts = linear.settled(setting, parameters, targets, lambda fit, held: (vectors[fit], vectors[held]))
+        facts = linear.settled(setting, parameters, rows, lambda fit, held: (vectors[fit], vectors[held]))
         model = linear.fit_quietly(linear.new_regression(facts["C"], facts["class_weight"]), vectors, targets)
-        weights, bias = linear.one_row_per_label(model, setting.labels)
+        weights, bias = linear.one_row_per_label(model, setting.labels, vectors.shape[1])
         facts["dimensions"] = int(vectors.shape[1])
         facts["parameters_trained"] = int(weights.size + bias.size)
         return FittedProbe(embedder, weights, bias, setting.labels, facts=facts)

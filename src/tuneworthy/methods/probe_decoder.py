@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from tuneworthy.core.errors import JobError
 from tuneworthy.core.example import Example
+from tuneworthy.core.registry import listed
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
 from tuneworthy.methods import _linear as linear
@@ -53,15 +55,23 @@ class ProbeDecoder:
         folder = setting.models["decoder"]
         every = pooled_states(folder, [row.input for row in rows])
         states = parameters.states
-        if states not in every:
-            found = {name: _inner(scaled(vectors), targets, setting) for name, vectors in every.items()}
+        if states is not None and states not in every:
+            raise JobError(
+                f"probe_decoder.states = '{states}' is not read of this model: say {listed(list(every))}."
+            )
+        if states is None:
+            weights_tried = linear.weights_tried(parameters)
+            found = {
+                name: linear.choose(setting, rows, scaled(vectors), (MIDDLE_C,), weights_tried)
+                for name, vectors in every.items()
+            }
             states = max(found, key=lambda name: (found[name].score, -found[name].log_loss))
         vectors = every[states]
-        facts = linear.settled(setting, parameters, targets, scaled(vectors))
+        facts = linear.settled(setting, parameters, rows, scaled(vectors))
         mean, spread = scale_of(vectors)
-        model = linear.new_regression(facts["C"], facts["class_weight"])
-        linear.fit_quietly(model, (vectors - mean) / spread, targets)
-        weights, bias = linear.one_row_per_label(model, setting.labels)
+        regression = linear.new_regression(facts["C"], facts["class_weight"])
+        model = linear.fit_quietly(regression, (vectors - mean) / spread, targets)
+        weights, bias = linear.one_row_per_label(model, setting.labels, vectors.shape[1])
         weights = weights / spread  # the scale becomes a part of the map
         bias = bias - weights @ mean
         facts |= {"states": states, "dimensions": int(vectors.shape[1])}
@@ -102,19 +112,6 @@ def scaled(vectors: Vectors) -> Callable[[NDArray[np.intp], NDArray[np.intp]], t
         return (vectors[fit_rows] - mean) / spread, (vectors[held_rows] - mean) / spread
 
     return featurise
-
-
-def _inner(featurise: linear.Featurise, targets: Sequence[str], setting: Setting) -> linear.Choice:
-    """How states do on inner folds."""
-    return linear.choose(
-        featurise,
-        targets,
-        setting.labels,
-        setting.metric,
-        setting.seed,
-        lambda done, total: setting.report(done, total, {}),
-        (MIDDLE_C,),
-    )
 
 
 PLUGIN = ProbeDecoder()

@@ -139,7 +139,7 @@ class SetFit(NamesLabels):
             return FittedSetFit(head, place, facts, scratch)
         targets = [str(row.target) for row in rows]
         model = linear.fit_quietly(linear.new_regression(facts["C"], facts["class_weight"]), vectors, targets)
-        weights, bias = linear.one_row_per_label(model, setting.labels)
+        weights, bias = linear.one_row_per_label(model, setting.labels, vectors.shape[1])
         probe = FittedProbe(embedder, weights, bias, setting.labels)
         return FittedSetFit(probe, place, facts, scratch)
 
@@ -157,7 +157,7 @@ class SetFit(NamesLabels):
         if setting.task.open:
             penalty, _, _ = choose(setting, OneVsRestParameters(), rows, frozen)
             return {"C": penalty, "class_weight": None}
-        return linear.settled(setting, parameters, [str(row.target) for row in rows], frozen)
+        return linear.settled(setting, parameters, rows, frozen)
 
     def freeze(
         self,

@@ -18,22 +18,31 @@ from tuneworthy.methods import Setting
 from tuneworthy.methods import _linear as linear
 
 
-def vectoriser() -> FeatureUnion:
-    """Word 1-2-grams and char_wb 2-5-grams, sublinear term frequency, each block of unit length."""
+def vectoriser(texts: Sequence[str]) -> FeatureUnion:
+    """Word 1-2-grams and char_wb 2-5-grams, sublinear term frequency, each block of unit length.
+
+    To be fitted on these texts: without a word of two characters in any of them, there are characters alone.
+    """
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode")
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
     return FeatureUnion(
-        [
-            ("words", TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode")),
-            ("characters", TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)),
-        ]
+        [*([("words", words)] if has_words(words, texts) else []), ("characters", characters)]
     )
+
+
+def has_words(words: TfidfVectorizer, texts: Sequence[str]) -> bool:
+    """Whether its pattern matches in any text; fitted on emoji or single letters alone it would fail."""
+    analyse = words.build_analyzer()
+    return any(analyse(text) for text in texts)
 
 
 def n_grams(texts: Sequence[str]) -> linear.Featurise:
     """The texts' n-grams for inner folds: vocabulary and weights are those of the fitted rows."""
 
     def featurise(fit_rows: NDArray[np.intp], held_rows: NDArray[np.intp]) -> tuple[Any, Any]:
-        union = vectoriser()
-        fitted = union.fit_transform([texts[i] for i in fit_rows])
+        known = [texts[i] for i in fit_rows]
+        union = vectoriser(known)
+        fitted = union.fit_transform(known)
         return fitted, union.transform([texts[i] for i in held_rows])
 
     return featurise
@@ -79,12 +88,13 @@ class Tfidf(linear.LinearMethod):
         rows = [*train, *validation]
         texts = [row.input for row in rows]
         targets = [str(row.target) for row in rows]
-        facts = linear.settled(setting, parameters, targets, n_grams(texts))
+        facts = linear.settled(setting, parameters, rows, n_grams(texts))
+        n_grams_of = vectoriser(texts)
+        features = n_grams_of.fit_transform(texts)
         regression = linear.new_regression(facts["C"], facts["class_weight"])
-        pipeline = Pipeline([("features", vectoriser()), ("regression", regression)])
-        features = pipeline[0].fit_transform(texts)
-        linear.fit_quietly(regression, features, targets)
+        fitted = linear.fit_quietly(regression, features, targets)
         facts["features"] = int(features.shape[1])
+        pipeline = Pipeline([("features", n_grams_of), ("regression", fitted)])
         return FittedTfidf(pipeline, setting.labels, facts)
 
     def load(self, setting: Setting, parameters: linear.LinearParameters, folder: Path) -> FittedTfidf:

@@ -38,7 +38,7 @@ class TfidfOneVsRest(OneVsRestMethod):
         rows = [*train, *validation]
         texts = [row.input for row in rows]
         penalty, thresholds, facts = choose(setting, parameters, rows, n_grams(texts))
-        features = vectoriser()
+        features = vectoriser(texts)
         classifiers = fit_classifiers(penalty, features.fit_transform(texts), truth_of(rows, setting.labels))
         pipeline = Pipeline([("features", features), ("classifiers", classifiers)])
         return FittedOneVsRest(list, pipeline, setting.labels, thresholds, facts)

@@ -60,8 +60,9 @@ class TfidfRidge(AnswersNumbers, KeepsParameters):
     ) -> FittedTfidfRidge:
         """Fits on train and validation rows."""
         rows = [*train, *validation]
-        features = vectoriser()
-        ridge = fit_ridge(features.fit_transform([row.input for row in rows]).toarray(), rows)
+        texts = [row.input for row in rows]
+        features = vectoriser(texts)
+        ridge = fit_ridge(features.fit_transform(texts).toarray(), rows)
         pipeline = Pipeline([("features", features), ("ridge", ridge)])
         return FittedTfidfRidge(pipeline, setting.labels, {"penalty": float(ridge.alpha_)})
 

@@ -21,12 +21,20 @@ from tuneworthy.models.quiet import quiet
 from tuneworthy.models.strangers import AS_DATA, WEIGHTS
 
 LONGEST = {"decoder": 800, "encoder": 200}  # characters of a text that are read; an encoder runs once a token
+# Share of the words. An unknown one is a single token, soon guessed, that stands for all of its bytes: a
+# model that cannot read a script at all would seem to read it best.
+MOST_UNKNOWN = 0.01
 
 
 def has_masked_head(folder: Path) -> bool:
-    """Whether the folder holds the head that guesses masked tokens, as its configuration says."""
+    """Whether the folder holds the head that guesses masked tokens, as its configuration says.
+
+    What ELECTRA is pre-trained for is to tell replaced tokens: its discriminator has no such head.
+    """
     names = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or ()
-    return any(name.endswith(("ForMaskedLM", "ForPreTraining")) for name in names)
+    return any(
+        name.endswith(("ForMaskedLM", "ForPreTraining")) and name != "ElectraForPreTraining" for name in names
+    )
 
 
 @torch.inference_mode()
@@ -50,7 +58,9 @@ def decoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float:
 def encoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float | None:
     """Pseudo-log-likelihood of the texts in bits over their UTF-8 bytes.
 
-    None where the folder has no masked-LM head, or its tokenizer no token that masks.
+    None where the folder has no masked-LM head, or its tokenizer no token that masks, or where it does not
+    know more than `MOST_UNKNOWN` of the words. An uncased model is not charged for case, nor one that drops
+    accents for those: its tokenizer has taken them away before it guesses.
     """
     if not has_masked_head(folder):
         return None
@@ -60,14 +70,15 @@ def encoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float | None:
     tokenizer = AutoTokenizer.from_pretrained(folder, **AS_DATA)
     if tokenizer.mask_token_id is None:
         return None
-    model: Any = AutoModelForMaskedLM.from_pretrained(folder, **WEIGHTS, dtype=torch.float32)
-    where = device()
-    model = model.to(where).eval()
+    nothing_known = tokenizer.unk_token_id
     cut = [text[: LONGEST["encoder"]] for text in texts]
     rows, places, answers = [], [], []
+    seen, unknown = 0, 0
     for text in cut:
         encoded = tokenizer(text)
         ids, words = encoded["input_ids"], encoded.word_ids()
+        seen += len({word for word in words if word is not None})
+        unknown += len({word for token, word in zip(ids, words, strict=True) if token == nothing_known})
         for place, word in enumerate(words):
             if word is None:
                 continue
@@ -76,6 +87,11 @@ def encoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float | None:
             rows.append([tokenizer.mask_token_id if covered else token for token, covered in pairs])
             places.append(place)
             answers.append(ids[place])
+    if unknown > MOST_UNKNOWN * seen:
+        return None
+    model: Any = AutoModelForMaskedLM.from_pretrained(folder, **WEIGHTS, dtype=torch.float32)
+    where = device()
+    model = model.to(where).eval()
     nats = 0.0
     for batch in padded_batches(rows, tokenizer.pad_token_id or 0, where):
         logits = model(input_ids=batch.tokens, attention_mask=batch.mask).logits

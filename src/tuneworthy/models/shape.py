@@ -17,8 +17,8 @@ ENCODERS = (
 GATES = {"gate_proj", "gate_up_proj", "Wi"}
 # What the catalogue's architectures are, where most are otherwise; a test compares with their own layers.
 UNGATED = ("bert", "roberta", "xlm-roberta", "deberta-v2")
-PADDED = ("gemma2", "gemma3_text", "phi3", "modernbert")  # some of phi3 have a sliding window, some none
-NORMED_HEADS = ("qwen3", "gemma3_text", "olmo2")
+PADDED = ("gemma2", "gemma3_text", "olmo3", "phi3", "modernbert")  # some of phi3 slide, some do not
+NORMED_HEADS = ("qwen3", "gemma3_text", "olmo2", "olmo3")
 CHANGED_LOGITS = ("gemma2", "granite")
 AFTER_HEAD = ("final_logit_softcapping", "logits_scaling", "logit_scale")  # as in `engine.head`
 

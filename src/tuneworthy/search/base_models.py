@@ -7,6 +7,7 @@ draw (after Jamieson & Talwalkar 2016; the exception is ours).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -16,14 +17,19 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.ranking import RankedModel
 from tuneworthy.data.repeats import group_keys
+from tuneworthy.engine.memory_probe import out_of_memory
 from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.paired import compare
 from tuneworthy.metrics import METRICS, oriented
+from tuneworthy.models.machines import this_machine
+from tuneworthy.models.memory import GIB
+from tuneworthy.models.shape import shape_of_folder
 from tuneworthy.search.measures import Candidate, Measures, Probed
 from tuneworthy.units.plan import Question
 
 FEWEST_ROWS = 60  # of the first rung; on fewer, hardly any two candidates can be told apart
 RESAMPLES = 2000
+NO_ROOM = "memory ran out while it was read in float32: rank it on a larger machine"
 Tell = Callable[[str], None]
 
 
@@ -63,7 +69,8 @@ def rank(
     rungs = rungs_of(spread(rows, seed))
     while len(rungs) > 1 and len(set(group_keys(rungs[0]))) < 2:  # a first rung of one group holds none out
         rungs[:2] = [rungs[0] + rungs[1]]
-    staying, gone, broken = list(candidates), list[Probe](), dict[str, str]()
+    broken = {each.name: said for each in candidates if (said := too_large(each.folder))}
+    staying, gone = [each for each in candidates if each.name not in broken], list[Probe]()
     for number in range(1, len(rungs) + 1):
         shown = [row for rung in rungs[:number] for row in rung]
         probes = []
@@ -72,8 +79,10 @@ def rank(
             try:
                 probed = measures.probe(candidate, rungs[:number])
                 bits = measures.bits_per_byte(candidate, shown)
-            except ModelError as error:
-                broken[candidate.name] = str(error)
+            except (ModelError, MemoryError, RuntimeError) as error:
+                if not isinstance(error, ModelError) and not out_of_memory(error):
+                    raise
+                broken[candidate.name] = str(error) if isinstance(error, ModelError) else NO_ROOM
                 continue
             score = _estimate(candidate, probed.predictions, shown, question)
             probes.append(Probe(candidate, probed, score, bits))
@@ -167,6 +176,21 @@ def tells_apart(a: Probe, b: Probe, rows: Sequence[Example], question: Question)
     return not found.low <= 0 <= found.high
 
 
+def too_large(folder: Path) -> str:
+    """Why a model cannot be measured here: its weights, in float32, are more than the memory; else empty."""
+    try:
+        weights = 4 * shape_of_folder(folder).parameters
+    except ModelError:
+        return ""  # loading it will say what is wrong
+    memory = this_machine().memory
+    if weights <= memory:
+        return ""
+    return (
+        f"measuring reads it in float32, whose weights alone are {weights / GIB:.3g} GiB, and this machine "
+        f"has {memory / GIB:.4g} GiB: rank it on a larger machine"
+    )
+
+
 def spread(rows: Sequence[Example], seed: int) -> list[Example]:
     """The rows in an order in which every beginning has each label in its share, drawn by the seed."""
     rng = np.random.default_rng(seed)
@@ -192,12 +216,16 @@ def rungs_of(rows: Sequence[Example]) -> list[list[Example]]:
 def _untrained(
     candidate: Candidate, rows: Sequence[Example], question: Question, measures: Measures
 ) -> Estimate | None:
-    """The zero-shot score; None for an encoder, and for a decoder whose chat template refuses the prompt."""
+    """The zero-shot score; None for an encoder, and for a decoder whose chat template refuses the prompt or
+    for which memory does not last.
+    """
     if candidate.kind != "decoder":
         return None
     try:
         predictions = measures.zero_shot(candidate, rows)
-    except ModelError:
+    except (ModelError, MemoryError, RuntimeError) as error:
+        if not isinstance(error, ModelError) and not out_of_memory(error):
+            raise
         return None
     asked = {prediction.example_id for prediction in predictions}
     return _estimate(candidate, predictions, [row for row in rows if row.id in asked], question)

@@ -89,7 +89,7 @@ def best_precisions(s: Matrix, z: Matrix, yy: float, n: int) -> tuple[float, flo
         gamma = float((beta * s**2 / (alpha + beta * s**2)).sum())
         mm, residual = _lengths(s, z, yy, alpha, beta)
         before = alpha / beta
-        alpha = gamma / max(mm, LEAST)
+        alpha = max(gamma / max(mm, LEAST), LEAST)  # features that are constant leave it nothing to go by
         beta = max(n - gamma, LEAST) / max(residual, LEAST)
         if abs(alpha / beta - before) <= STILL * before:
             break

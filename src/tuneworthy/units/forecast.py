@@ -84,7 +84,7 @@ class Planner:
         return validated_parameters(METHODS.get(method), self.job)
 
     def _batch(self, given: dict[str, Any]) -> int:
-        return min(int(given["batch"]), self.counts.smallest, len(self.rows), len(self.typical))
+        return min(int(given["batch"]), self.counts.smallest)
 
     def _passes(
         self, method: str, given: dict[str, Any], shape: Shape, device: Device
@@ -96,7 +96,7 @@ class Planner:
             together = 2 * int(given["batch"]) if method == PAIRED else max(1, READ_TOKENS // longest)
             yield together, padded_pass([longest] * together)
             return
-        batch, together = self._batch(given), 1
+        batch, together = min(self._batch(given), len(self.rows)), 1  # as many as were looked at
         while together <= batch:
             one = self._pass(method, given, shape, device, self.rows[:together], -(-batch // together))
             if together > 1 and one.tokens > int(given["tokens_per_batch"]):
@@ -160,17 +160,22 @@ class Planner:
         return shared_prefix([row.prompt for row in (*self.rows, *self.typical)])
 
     def _update(self, batch: int, together: int) -> Load:
-        """The mean load of an update over a few drawn batches, cut into passes of so many rows."""
+        """The mean load of an update over a few drawn batches, cut into passes of so many rows.
+
+        A batch of more rows than were looked at takes in proportion: a row drawn twice would share all.
+        """
         rng = np.random.default_rng(0)
+        looked_at = min(batch, len(self.typical))
         loads = []
         for _ in range(DRAWN):
-            drawn = [self.typical[i] for i in rng.choice(len(self.typical), batch, replace=False)]
+            drawn = [self.typical[i] for i in rng.choice(len(self.typical), looked_at, replace=False)]
             drawn.sort(key=lambda row: row.prompt)
-            loads += [_load(drawn[at : at + together]) for at in range(0, batch, together)]
+            loads += [_load(drawn[at : at + together]) for at in range(0, looked_at, together)]
+        batches = DRAWN * looked_at / batch
         return Load(
-            tokens=sum(load.tokens for load in loads) / DRAWN,
-            pairs=sum(load.pairs for load in loads) / DRAWN,
-            supervised=sum(load.supervised for load in loads) / DRAWN,
+            tokens=sum(load.tokens for load in loads) / batches,
+            pairs=sum(load.pairs for load in loads) / batches,
+            supervised=sum(load.supervised for load in loads) / batches,
         )
 
 
