@@ -185,9 +185,16 @@ def test_units_whose_process_was_killed_are_tried_again_one_process_at_a_time(
 
 def unit(seed: int) -> Unit:
     """One that a stand-in for a worker does nothing with."""
-    same = {"parameters": {}, "task": "t", "labels": (), "instruction": "", "metric": "m", "fold": None}
+    same: dict[str, Any] = {
+        "parameters": {},
+        "task": "t",
+        "labels": (),
+        "instruction": "",
+        "metric": "m",
+        "fold": None,
+    }
     same |= {"fit": "a", "validation": "b", "predict": "c", "models": {}, "dtype": "float32", "threads": 1}
-    return Unit(method="tfidf", seed=seed, implementation="d", **same)  # type: ignore[arg-type]
+    return Unit(method="tfidf", seed=seed, implementation="d", **same)
 
 
 def test_another_arm_leaves_the_other_units_their_addresses(toy_csv: Path, quick: dict[str, Any]) -> None:
