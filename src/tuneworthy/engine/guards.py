@@ -3,8 +3,8 @@
 Diverged means: a loss or gradient that is no number, a loss above three times that of the first step (within
 the first five) or of the first five (later), or a gradient norm a hundred times the usual one: the median so
 far, or that of the first five steps where it is larger, since a model that has nearly learned its rows has a
-norm near zero until a batch holds the one row that it has not. The last good state comes back and the learning
-rate is divided by four; after two such returns the fine-tune stops and says what was tried.
+norm near zero until a batch holds the one row that it has not. The last good state comes back and the rate
+is divided by four; after two such returns the fine-tune stops and says what was tried.
 """
 
 import math
