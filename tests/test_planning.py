@@ -87,11 +87,13 @@ def test_more_rows_at_a_time_take_more_memory(toy_csv: Path, quick: dict[str, An
     assert activations == sorted(activations)
 
 
-def test_a_pass_over_the_rows_takes_as_long_in_larger_batches(tmp_path: Path, quick: dict[str, Any]) -> None:
+def test_a_pass_over_the_rows_takes_as_long_in_larger_batches(
+    tmp_path: Path, quick: dict[str, Any], billions: list[str]
+) -> None:
     table = write_csv(tmp_path / "many.csv", toy_rows(400))
     minutes = {}
     for batch in (32, 64, 128):
-        plan = planned(table, quick, gpu="L4", lora={"batch": batch, "epochs": 4})
+        plan = planned(table, quick, gpu="L4", base_model=billions[0], lora={"batch": batch, "epochs": 4})
         [minutes[batch]] = [
             fit.minutes
             for fit in plan.fits
