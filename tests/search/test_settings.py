@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -152,9 +153,19 @@ def trial(number: int, score: float, log_loss: float, share: float = 1.0) -> Tri
 def test_the_default_settings_stay_unless_others_are_better_by_far_or_in_two_ways(
     best: Trial, chosen: int
 ) -> None:
+    assert chosen_by("accuracy", best) == chosen
+
+
+def chosen_by(metric: str, best: Trial) -> int:
     search = Search.__new__(Search)
+    search.unit = SimpleNamespace(metric=metric)  # type: ignore[assignment]
     search.trials, search.judged = {0: trial(0, 0.80, 0.5), 1: best}, []
-    assert search.choose()[0] == chosen
+    return search.choose()[0]
+
+
+def test_log_loss_is_no_witness_of_a_mean_over_labels() -> None:
+    assert chosen_by("macro_f1", trial(1, 0.82, 0.4)) == 0
+    assert chosen_by("macro_f1", trial(1, 0.86, 0.9)) == 1
 
 
 def test_more_trials_than_the_budget_pays_for_are_refused(toy_csv: Path, quick: dict[str, Any]) -> None:

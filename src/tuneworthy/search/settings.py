@@ -19,7 +19,7 @@ from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.data.splits import Split
 from tuneworthy.methods import METHODS, Adapting, Method, Range, Searchable, Space
 from tuneworthy.methods._tuning import validated
-from tuneworthy.metrics import METRICS
+from tuneworthy.metrics import METRICS, ByLabel
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import read_predictions
 from tuneworthy.search.sampling import Sampler, importances
@@ -283,8 +283,10 @@ class Search:
     def choose(self) -> tuple[int, str]:
         """The settings to go on with: the default's, unless another trial is better by far or in two ways.
 
-        Better by more than one standard error of the score, or no worse by score and better by log-loss.
+        Better by more than one standard error of the score, or no worse by score and better by log-loss. Of a
+        mean over labels log-loss is no witness: it falls when a rare label is given up.
         """
+        by_rows = not isinstance(METRICS.get(self.unit.metric), ByLabel)
         whole = [trial for trial in self.trials.values() if trial.share == 1.0 and trial.score is not None]
         first = self.trials[0]
         if not whole:
@@ -299,7 +301,13 @@ class Search:
                 f"({first.error:.3f})"
             )
         losses = best.log_loss, first.log_loss
-        if best.number and losses[0] is not None and losses[1] is not None and losses[0] < losses[1]:
+        if (
+            by_rows
+            and best.number
+            and losses[0] is not None
+            and losses[1] is not None
+            and losses[0] < losses[1]
+        ):
             return best.number, (
                 f"no worse than the default settings ({gain:+.3f}), and with a lower log-loss "
                 f"({losses[0]:.3f}, not {losses[1]:.3f})"
