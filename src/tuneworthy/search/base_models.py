@@ -42,6 +42,10 @@ class Probe:
     score: Estimate
     bits: float | None
 
+    def sound(self, floor: float) -> bool:
+        """Whether it reads texts better than a coder of `floor` bits per byte, as far as is known."""
+        return self.bits is None or self.bits <= floor
+
 
 def rank(
     candidates: Sequence[Candidate],
@@ -53,7 +57,7 @@ def rank(
 ) -> tuple[list[RankedModel], dict[str, str]]:
     """The candidates, the one to fine-tune first, and why others could not be measured, by name.
 
-    Those that left early come last.
+    Those that left early come last, and after them those that read worse than counting letters.
 
     Args:
         candidates: at least one.
@@ -96,7 +100,7 @@ def rank(
             gone = [p for p in order if p not in kept] + gone
             staying = [p.candidate for p in kept]
     ranked = []
-    for probe in [*order, *gone]:
+    for probe in sorted([*order, *gone], key=lambda p: not p.sound(floor)):
         candidate, stayed = probe.candidate, probe in order
         tell(f"{candidate.name}: untrained")
         ranked.append(
@@ -109,7 +113,7 @@ def rank(
                 layer=probe.probed.layer,
                 tokens_per_word=measures.tokens_per_word(candidate, shown),
                 bits_per_byte=probe.bits,
-                letters_alone=floor if probe.bits is not None and probe.bits > floor else None,
+                letters_alone=None if probe.sound(floor) else floor,
                 zero_shot=_untrained(candidate, shown, question, measures) if stayed else None,
                 tied=stayed and probe is not order[0] and not tells_apart(order[0], probe, shown, question),
             )
@@ -134,7 +138,7 @@ def in_order(
     above the probed one are sound. A model that takes more than `floor` bits per byte, those of counting
     letters, has unsound ones, or was made for another language: it comes after all others.
     """
-    sound = [p for p in probes if p.bits is None or p.bits <= floor]
+    sound = [p for p in probes if p.sound(floor)]
     if 0 < len(sound) < len(probes):
         rest = [p for p in probes if p not in sound]
         return [*in_order(sound, rows, question), *in_order(rest, rows, question)]
