@@ -9,6 +9,7 @@ import pytest
 
 import tuneworthy as tw
 from tuneworthy.core.errors import JobError
+from tuneworthy.core.job import SearchSpec
 from tuneworthy.core.study import Trial
 from tuneworthy.search.settings import Search
 
@@ -161,6 +162,21 @@ def chosen_by(metric: str, best: Trial) -> int:
     search.unit = SimpleNamespace(metric=metric)  # type: ignore[assignment]
     search.trials, search.judged = {0: trial(0, 0.80, 0.5), 1: best}, []
     return search.choose()[0]
+
+
+def test_the_best_trial_can_be_paid_to_its_end_whatever_the_others_take() -> None:
+    """Eight trials of a quarter, of which several take half as many steps again."""
+    search = Search.__new__(Search)
+    search.spec = SearchSpec(trials=8)
+    scores = [0.35, 0.30, 0.19, 0.37, 0.44, 0.23, 0.26, 0.14]
+    search.steps = dict(enumerate([200, 300, 100, 300, 200, 300, 100, 200]))
+    search.trials = {number: trial(number, score, 3.0, share=0.25) for number, score in enumerate(scores)}
+    for share, count in ((0.5, 4), (1.0, 2)):
+        going_on = search.survivors(count, share)
+        assert going_on[:2] == [0, 4]
+        for number in going_on:
+            search.trials[number] = search.trials[number].model_copy(update={"share": share})
+        assert search.fits() <= search.spec.budget
 
 
 def test_log_loss_is_no_witness_of_a_mean_over_labels() -> None:

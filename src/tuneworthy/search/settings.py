@@ -226,17 +226,24 @@ class Search:
         )
 
     def survivors(self, count: int, share: float) -> list[int]:
-        """The first trial and the best others, as many as the budget takes up to `share` of their steps."""
+        """The first trial and the best others, as many as the budget takes up to `share` of their steps.
+
+        What one of them then needs to come to its end is set aside: without, trials of many steps used the
+        budget up on the way, and the best of them was never trained to the end, so that it could not win.
+        """
         scored = [trial for trial in self.trials.values() if trial.score is not None and trial.number]
         ranked = sorted(scored, key=lambda trial: (trial.share, trial.rank), reverse=True)
         first = self.trials[0]
         going_on = [0] if first.score is not None else []
         spent = self.fits() + (1 - first.share if going_on else 0)  # the first is paid to its end
+        rest = 0.0
         for trial in ranked:
-            more = (share - trial.share) * self.steps[trial.number] / self.default_steps
-            if len(going_on) < count and spent + more <= self.spec.budget + 1e-9:
+            whole = self.steps[trial.number] / self.default_steps
+            more, end = (share - trial.share) * whole, (1 - share) * whole
+            if len(going_on) < count and spent + more + max(rest, end) <= self.spec.budget + 1e-9:
                 going_on.append(trial.number)
                 spent += more
+                rest = max(rest, end)
         return going_on
 
     def fits(self) -> float:
