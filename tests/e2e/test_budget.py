@@ -1,6 +1,7 @@
 """A run that may take so long and no longer: what it leaves out, and what it says of it."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
@@ -113,8 +114,12 @@ def test_folds_that_do_not_fit_are_left_out_and_the_rest_is_compared_on_the_rows
 def test_what_is_left_out_and_what_it_costs_in_certainty_is_said(runs: Runs) -> None:
     told = " ".join(runs.cut.verdict.reasons)
     assert "left out: folds 3 and 4 of lora" in told
-    assert "lora is measured on 32 of 64 rows, too few to show any difference" in told
-    assert "all of them find 13.5 points 80% of the time" in told
+    # As often as lora and the best untuned arm disagree, which only these rows can tell.
+    assert re.search(
+        r"lora is measured on 32 of 64 rows: they find a true difference of [\d.]+ points 80% of the time if "
+        r"arms disagree on 62% of rows, all of them find [\d.]+ points",
+        told,
+    )
     assert "folds 3 and 4 of lora" in runs.cut.report.read_text(encoding="utf-8")
 
 

@@ -64,7 +64,9 @@ def test_a_curve_does_not_change_the_scores_or_the_verdict(tmp_path: Path, quick
     assert with_curve.verdict.decision == without.verdict.decision
 
 
-def test_a_part_that_holds_one_label_is_left_out_of_the_curve(tmp_path: Path, quick: dict[str, Any]) -> None:
+def test_a_part_that_holds_one_label_alone_is_a_point_of_the_curve_like_others(
+    tmp_path: Path, quick: dict[str, Any]
+) -> None:
     rows = [
         {"text": f"odd {row['text']}", "label": "rare"} if i % 20 == 0 else {**row, "label": "common"}
         for i, row in enumerate(toy_rows(160))
@@ -73,12 +75,12 @@ def test_a_part_that_holds_one_label_is_left_out_of_the_curve(tmp_path: Path, qu
     run = tw.run(write_csv(tmp_path / "rows.csv", rows), **quick)
     (curve,) = json.loads((run.path / "evidence.json").read_text())["curves"]
     targets = {row: known["target"] for row, known in by_id(run.path).items()}
-    failed = [
+    alone = [
         unit["share"]
         for unit in units(run.path, "curve")
         if len({targets[row] for row in rows_of(run.path, unit["fit"], unit["validation"])}) < 2
     ]
-    assert failed and len(curve["points"]) == 5 - len(set(failed))
+    assert alone and len(curve["points"]) == 5
 
 
 def test_a_curve_is_of_the_settings_that_a_search_found(tmp_path: Path, quick: dict[str, Any]) -> None:

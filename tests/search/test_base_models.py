@@ -60,13 +60,22 @@ def blind(tmp_path: Path, embedder_folder: Path) -> Path:
 
 
 def test_a_model_that_sees_no_words_comes_last_and_leaves_early(
-    table: Path, blind: Path, embedder_folder: Path, decoder_folder: Path
+    table: Path, blind: Path, embedder_folder: Path
 ) -> None:
-    ranking = tw.rank_models(table, candidates=[str(blind), str(embedder_folder), str(decoder_folder)])
+    ranking = tw.rank_models(table, candidates=[str(blind), str(embedder_folder)])
     last = ranking.models[-1]
     assert last.name == "blind"
     assert last.rows < ranking.read_rows == ranking.best.rows
     assert last.score.value < ranking.best.score.value - 0.3
+
+
+def test_a_model_that_knows_no_text_comes_last_and_is_told_why(
+    table: Path, embedder_folder: Path, decoder_folder: Path
+) -> None:
+    ranking = tw.rank_models(table, candidates=[str(decoder_folder), str(embedder_folder)])
+    last = ranking.models[-1]
+    assert last.name == decoder_folder.name
+    assert "counting letters takes" in last.reason
 
 
 def test_every_measurement_that_applies_is_there_and_no_other(

@@ -87,11 +87,11 @@ def text_ahead(reading: Reading, shape: Shape) -> TextAhead:
     return TextAhead(int(lengths.max()), float(lengths.mean()), squares, len(lengths))
 
 
-def _tokens_per_character(sample: Sequence[str], model: str) -> float:
+def _tokens_per_character(texts: Sequence[str], model: str) -> float:
     known, _ = tokenizer_at_hand(model)
     if known is None:
         return 1 / CHARACTERS
-    return sum(token_counts(known.tokenizer, sample)) / sum(map(len, sample))
+    return sum(token_counts(known.tokenizer, texts)) / sum(map(len, texts))
 
 
 def reading_fits(reading: Reading, shape: Shape, machine: Machine) -> Iterator[PlannedFit]:
