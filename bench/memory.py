@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +55,6 @@ from tuneworthy.models.states import kind_of
 from tuneworthy.models.tree_attention import register_tree_attention
 from tuneworthy.models.way import Method, Pass, Way, way_of
 
-DECODERS = get_args(Method)
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "memory"
 RANK, READING_RANK = 16, 64

@@ -111,7 +111,7 @@ def measure(name: str, options: argparse.Namespace) -> Row:
     os.environ["TUNEWORTHY_WORKSPACE"] = str(place)
     job, rows = drawn_job(name, options.data, place, options.rows, options.test_rows, options.seed)
     folders = {key: folder for key, folder in candidates().items() if key in options.candidates}
-    known = RESULTS / f"{name}.json"
+    known = (PLACE / "quick" if options.quick else RESULTS) / f"{name}.json"
     if options.rank_again and known.exists():
         tuned = json.loads(known.read_text(encoding="utf-8"))["fine_tuned"]
     else:

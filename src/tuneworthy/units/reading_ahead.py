@@ -22,10 +22,7 @@ from tuneworthy.units.plan import method_of, validated_parameters
 from tuneworthy.units.rows_ahead import CHARACTERS, DRAWN, tokenizer_at_hand
 
 METHOD = "adapt"
-ADDED: dict[Kind, int] = {
-    "encoder": 2,
-    "decoder": 1,
-}  # special tokens of a piece: its first and last, or its first
+ADDED: dict[Kind, int] = {"encoder": 2, "decoder": 1}  # special tokens of a piece
 
 
 @dataclass(frozen=True, slots=True)

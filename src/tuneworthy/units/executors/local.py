@@ -26,7 +26,6 @@ from tuneworthy.units.executors.giving_back import give_back_memory
 from tuneworthy.units.executors.lines import raise_failure
 from tuneworthy.units.failures import forget_lack_of_memory, keep_killed
 
-GIB = 2**30
 Message = tuple[Unit, dict[str, Any]]
 
 
@@ -76,6 +75,7 @@ class LocalExecutor:
         if room == 1 or not any(unit.models for unit in units):
             return room
         from tuneworthy.models.hardware import device, free_memory
+        from tuneworthy.models.memory import GIB
 
         where = device()
         if where.type == "cuda":
