@@ -251,3 +251,13 @@ def test_checks_that_need_the_encoder_are_made_by_the_run_that_fetches_it(
     run = tw.run(toy_csv, **{**quick, "embedding_model": str(encoder), "arms": ["majority", "probe"]})
     findings = json.loads((run.path / "findings.json").read_text())
     assert not [found["code"] for found in findings if "not at hand" in found["message"]]
+
+
+def test_texts_of_emoji_alone_come_to_a_verdict() -> None:
+    signs = "😀😡🎉💔👍👎🔥❄"
+    rows = [
+        {"text": signs[i % 2] * (1 + i % 5) + signs[2 + i % 6] * (1 + i // 5), "label": "ab"[i % 2]}
+        for i in range(60)
+    ]
+    run = tw.run(rows, target="label", input="text", arms=["majority", "tfidf"], curve={"arms": []})
+    assert {one.method for one in run.estimates} == {"majority", "tfidf"}
