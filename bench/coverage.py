@@ -279,7 +279,7 @@ def speed(options: argparse.Namespace) -> list[Row]:
     """Seconds to score 12 arms, half of them tuned on five seeds, on 1,000 rows with 10,000 resamples."""
     rng, labels = np.random.default_rng(4), tuple("abcd")
     rows = {
-        f"{i:04d}": Example(id=f"{i:04d}", input="x" * int(rng.integers(10, 99)), target=labels[i % 4])
+        f"{i:04d}": Example(id=f"{i:04d}", input=f"{i} {'x' * rng.integers(10, 99)}", target=labels[i % 4])
         for i in range(1000)
     }
 

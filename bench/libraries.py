@@ -5,6 +5,8 @@
 FOLDER holds the sets as `bench/tasks.py` describes them. The peers are transformers' Trainer and setfit's own
 trainer and head, on all training rows, with as many updates and the learning rate that our arm took; ours
 holds validation rows back, as the main job does, and refits nothing. `--seeds` fits of both are averaged.
+`--final` asks what is lost to the rows held back and to 16-bit products: each seed's fit is repeated on all
+rows, as a run's final model is, in this machine's number format and in float32.
 A bench that is stopped goes on; results go to bench/results/libraries/, scores and no text.
 """
 
@@ -13,18 +15,27 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from common import closing_line, figure, kept, parser_of
 from one_arm import Measured, drawn_job, one_arm, paired
+from tuneworthy import steps
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import Job
 from tuneworthy.core.prediction import Prediction
+from tuneworthy.core.unit import Unit
 from tuneworthy.data.loading import load
+from tuneworthy.data.splits import Split
 from tuneworthy.evaluation.assemble import ArmOutput
 from tuneworthy.models.resolve import resolve
+from tuneworthy.runfolder.folder import RunFolder
+from tuneworthy.runfolder.unit_output import read_unit_file
+from tuneworthy.units.collect import arm_outputs, unit_metrics
+from tuneworthy.units.executors.local import LocalExecutor
+from tuneworthy.units.plan import NOTHING, refit_unit
 
 PLACE = Path(__file__).parent.parent / ".bench" / "libraries"
 RESULTS = Path(__file__).parent / "results" / "libraries"
@@ -149,9 +160,32 @@ def peer_of(ours: Measured, job: Job, seeds: int, place: Path) -> Measured:
 
 def facts_of(ours: Measured) -> Row:
     """What our first fit says of itself."""
-    [first, *_] = sorted((ours.folder / "units").glob("[!.]*/metrics.json"))
-    facts: Row = json.loads(first.read_text(encoding="utf-8"))["facts"]
+    facts: Row = unit_metrics(fits_of(ours)[0], ours.folder)["facts"]
     return facts
+
+
+def fits_of(ours: Measured) -> list[Unit]:
+    """The arm's fits with rows held back, by seed."""
+    units = [read_unit_file(folder) for folder in (ours.folder / "units").glob("[!.]*")]
+    return sorted((unit for unit in units if unit.validation != NOTHING), key=lambda unit: unit.seed)
+
+
+def final_fits(ours: Measured, job: Job, dtype: str) -> Measured:
+    """The arm's fits again on all rows, with as many updates as validation chose, asked the test rows."""
+    stored = RunFolder(ours.folder).read("split.json")
+    split = Split.model_validate({name: stored[name] for name in Split.model_fields})
+    models, _ = steps.bring_models(job.model_copy(update={"arms": (ours.arm,)}), print)
+    _, threads = steps.hardware()
+    units = []
+    for unit in fits_of(ours):
+        facts = [unit_metrics(unit, ours.folder)["facts"]]
+        whole = refit_unit([unit], facts, split, threads)
+        change = {"predict": unit.predict, "dtype": dtype, "seed": unit.seed, "purpose": "evaluate"}
+        units.append(whole.model_copy(update=change))
+    with RunFolder(ours.folder) as run:
+        LocalExecutor(threads).run(units, run, models)
+        [found] = arm_outputs(units, run.path)
+    return replace(ours, output=found)
 
 
 def measure(name: str, arm: str, options: argparse.Namespace) -> Row:
@@ -162,8 +196,13 @@ def measure(name: str, arm: str, options: argparse.Namespace) -> Row:
     job = job.model_copy(update={"seeds": options.seeds})
     ours = one_arm(job, arm, place / arm)
     peer = peer_of(ours, job, options.seeds, place)
-    gain = paired(ours, peer, (arm, "library"))
     reported = ("difference", "low", "high", "p_two_sided", "n")
+
+    def gain_of(fits: Measured) -> Row:
+        gain = paired(fits, peer, (arm, "library"))
+        return {key: getattr(gain, key) for key in reported}
+
+    formats = dict.fromkeys((fits_of(ours)[0].dtype, "float32")) if options.final else ()
     return {
         "set": name,
         "arm": arm,
@@ -171,8 +210,15 @@ def measure(name: str, arm: str, options: argparse.Namespace) -> Row:
         "seeds": options.seeds,
         "ours": ours.score,
         "library": peer.score,
-        "gain": {key: getattr(gain, key) for key in reported},
+        "gain": gain_of(ours),
+        "final": {dtype: gain_of(final_fits(ours, job, dtype)) for dtype in formats},
     }
+
+
+def points(gain: Row) -> str:
+    """A difference in points with its interval."""
+    low, high = (None if gain[end] is None else round(100 * gain[end], 1) for end in ("low", "high"))
+    return f"{100 * gain['difference']:+.1f} ({low} to {high})"
 
 
 def main() -> None:
@@ -180,6 +226,7 @@ def main() -> None:
     parser = parser_of(__doc__, ("trec", "tos_clause_type"))
     parser.add_argument("--arms", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--final", action="store_true", help="also fits on all rows, as final models are")
     options = parser.parse_args()
     figures = {}
     for name in options.only:
@@ -187,11 +234,9 @@ def main() -> None:
             file = RESULTS / f"{arm}-{name}.json"
             one = kept(file, options.again, partial(measure, name, arm, options))
             gain = one["gain"]
-            low, high = (None if gain[end] is None else round(100 * gain[end], 1) for end in ("low", "high"))
-            print(
-                f"{name} {arm}: minus its library {100 * gain['difference']:+.1f} ({low} to {high})",
-                flush=True,
-            )
+            print(f"{name} {arm}: minus its library {points(gain)}", flush=True)
+            for dtype, final in one.get("final", {}).items():
+                print(f"  on all rows, {dtype}: {points(final)}", flush=True)
             key = f"{name}: {arm} minus its library"
             figures[key] = figure(100 * gain["difference"], "points", -2.0, n=gain["n"])
     print(closing_line(figures))

@@ -16,7 +16,7 @@ from tuneworthy.core.hashing import address
 from tuneworthy.core.job import DataSpec, Job
 from tuneworthy.core.ranking import Ranking
 from tuneworthy.data.loading import load
-from tuneworthy.data.splits import make_split
+from tuneworthy.data.splits import Split, make_split
 from tuneworthy.evaluation.assemble import ArmOutput
 from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.paired import compare
@@ -90,14 +90,23 @@ def drawn_job(name: str, data: Path, place: Path, rows: int, test_rows: int, see
     return job, hashes
 
 
-def one_arm(job: Job, arm: str, output: Path) -> Measured:
-    """Fits the arm as the job says, its search included; a run that was stopped goes on."""
+def one_arm(job: Job, arm: str, output: Path, split: Split | None = None) -> Measured:
+    """Fits the arm as the job says, its search included; a run that was stopped goes on.
+
+    Args:
+        job: with a test file, which is what is asked unless `split` says otherwise.
+        arm: its name.
+        output: the run folder.
+        split: the rows that are fitted and asked; default: those of a holdout.
+    """
     job = job.model_copy(update={"arms": (arm,)})
     task, data = TASKS.get(job.task), load(job)
     rows, test = data.trainable(), data.scorable_test()
     question = steps.ask(job, task, rows)
     models, refs = steps.bring_models(job, print)
-    split = make_split(rows, "holdout", job.folds, job.test_fraction, job.validation_fraction, job.seed, test)
+    split = split or make_split(
+        rows, "holdout", job.folds, job.test_fraction, job.validation_fraction, job.seed, test
+    )
     dtype, cores = steps.hardware()
     executor = LocalExecutor(cores, job.at_a_time)
     started = time.perf_counter()

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration import pool
+from cheap_draws import pool
 from common import closing_line, figure, kept, parser_of, setting_of
 from tuneworthy.core.example import Example
 from tuneworthy.core.hashing import address

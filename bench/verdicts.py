@@ -31,22 +31,11 @@ from numpy.typing import NDArray
 
 from bank import ONCE, RESULTS, cell_file
 from common import closing_line, figure
-from tuneworthy.core.evidence import Arm, Cost, Evidence, Thresholds, Verdict
+from job_rules import KINDS, decided
+from tuneworthy.core.evidence import Thresholds, Verdict
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.core.unit import ArmKind
-from tuneworthy.evaluation.intervals import estimate
-from tuneworthy.evaluation.paired import compare
-from tuneworthy.metrics import METRICS
-from tuneworthy.verdict.rules import decide
 
-KINDS: dict[str, ArmKind] = {
-    "majority": "baseline",
-    "tfidf": "classifier",
-    "probe": "classifier",
-    "zero_shot": "prompt",
-    "lora": "tuned",
-}
 POLICIES = ("tfidf", "probe", "lora")
 MARGIN = Thresholds().smallest_gain_worth_having
 Right = NDArray[np.bool_]
@@ -110,40 +99,8 @@ def verdict_of(cell: Cell, right: Right) -> Verdict:
         ]
         for arm, column in zip(cell.arms, right.T, strict=True)
     }
-    metric, labels = METRICS.get("accuracy"), ("no", "yes")
-    arms = tuple(
-        Arm(
-            method=arm,
-            kind=KINDS[arm],
-            estimate=estimate(metric, given[arm], rows, labels, method=arm, resamples=100),
-            cost=Cost(
-                method=arm,
-                fit_s=60 * minutes,
-                predict_s=0,
-                rows_predicted=len(rows),
-                latency_s=0,
-                seconds_per_1000=60 * minutes,
-            ),
-        )
-        for arm, minutes in zip(cell.arms, cell.minutes, strict=True)
-    )
-    comparisons = tuple(
-        compare(metric, given[a], given[b], rows, labels, method=a, against=b, resamples=100)
-        for a in cell.arms
-        for b in cell.arms
-        if (KINDS[a] == "tuned" and KINDS[b] != "tuned")
-        or (KINDS[a] not in ("tuned", "baseline") and KINDS[b] == "baseline")
-    )
-    return decide(
-        Evidence(
-            metric="accuracy",
-            arms=arms,
-            comparisons=comparisons,
-            thresholds=Thresholds(),
-            rows=cell.count,
-            test_rows=len(rows),
-            protocol="crossfit",
-        )
+    return decided(
+        "accuracy", rows, given, ("no", "yes"), dict(zip(cell.arms, cell.minutes, strict=True)), cell.count
     )
 
 
