@@ -4,9 +4,9 @@
 
 The arms of `bench/bank.py` are fitted by five folds on N rows, as the main job does, and every fold's models
 are asked the whole test file besides: their mean score there is what is true of the arm. The verdict is that
-of the N crossfitted answers. About 20 minutes of one Zen 4 core for 100 short rows, of which five fits of lora
-take most; a bench that was stopped goes on. Leaves `bench/results/crossfit/<set>-<N>-<seed>.json`: hashes of
-the rows, a 1 or a 0 per row and fold for right or wrong, the verdict.
+of the N crossfitted answers. About 20 minutes of one Zen 4 core for 100 short rows, most of them five fits of
+lora; a bench that was stopped goes on. Leaves `bench/results/crossfit/<set>-<N>-<seed>.json`: hashes of the
+rows, a 1 or a 0 per row and fold for right or wrong.
 """
 
 import argparse
