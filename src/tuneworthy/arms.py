@@ -47,10 +47,11 @@ def with_arms(job: Job, task: Task, rows: Sequence[Example]) -> Job:
 
 def unsuited(method: Method, task: Task, rows: Sequence[Example]) -> str:
     """Why a method cannot answer a task, in a clause; empty when it can."""
+    own = method.unsuited(task, task.labels(rows), rows) if isinstance(method, Selective) else ""
     wanted = "texts" if task.open else "labels"
-    if method.answers not in (wanted, "any"):
-        return f"it answers with {method.answers}, which {task.name} does not ask for"
-    return method.unsuited(task, task.labels(rows), rows) if isinstance(method, Selective) else ""
+    if own or method.answers in (wanted, "any"):
+        return own
+    return f"it answers with {method.answers}, which {task.name} does not ask for"
 
 
 def not_compared(job: Job, task: Task, rows: Sequence[Example]) -> dict[str, str]:

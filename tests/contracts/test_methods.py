@@ -182,3 +182,16 @@ def test_frozen_parameters_fit_all_rows_without_validation(method: Any, setting:
 def test_an_empty_request_is_an_empty_answer(method: Any, setting: Setting, parts: Any) -> None:
     train, validation, _ = parts
     assert method.fit(setting, parameters_of(method), train, validation).predict([]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("probe_ridge", "numbers"),
+        ("tfidf_one_vs_rest", "sets of labels"),
+        ("tagger", "entities"),
+        ("nearest", "texts"),
+    ],
+)
+def test_why_a_method_cannot_answer_names_its_own_answers(name: str, why: str) -> None:
+    assert why in unsuited(METHODS.get(name), TASKS.get("text-classification"), LABELLED)

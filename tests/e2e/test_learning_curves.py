@@ -6,6 +6,7 @@ from typing import Any
 
 import tuneworthy as tw
 from toy import toy_rows, write_csv
+from tuneworthy.reports.contents import load_contents
 
 FEW = {"shares": [0.25, 0.5, 0.75]}
 
@@ -38,6 +39,7 @@ def test_the_cheap_arm_has_a_curve_that_ends_at_its_own_score(tmp_path: Path, qu
     assert curve["points"][-1]["value"] == own["estimate"]["value"]
     assert [point["fits"] for point in curve["points"]] == [5] * (len(curve["points"]) - 1) + [1]
     assert "What more rows would buy" in (run.path / "report.html").read_text()
+    assert [unit.purpose for unit in load_contents(run.path).units_of("tfidf")] == ["evaluate"]
 
 
 def test_a_fine_tune_has_a_curve_where_the_job_names_it(tmp_path: Path, quick: dict[str, Any]) -> None:

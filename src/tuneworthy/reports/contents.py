@@ -196,6 +196,7 @@ class UnitOutput(Stored):
 
     address: str
     method: str
+    purpose: str = "evaluate"
     fold: int | None = None
     seed: int = 0
     facts: dict[str, Any] = {}
@@ -269,8 +270,8 @@ class Contents(Stored):
         return None
 
     def units_of(self, method: str) -> tuple[UnitOutput, ...]:
-        """A method's units, by fold."""
-        return tuple(unit for unit in self.units if unit.method == method)
+        """A method's measured fits, by fold; those on parts of the rows are points of its learning curve."""
+        return tuple(unit for unit in self.units if unit.method == method and unit.purpose == "evaluate")
 
 
 def load_contents(folder: Path) -> Contents:
