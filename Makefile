@@ -17,7 +17,8 @@ help:
 	@echo "make demo    install, fetch the embedded models, fine-tune on examples/legal_clauses, verdict and report"
 	@echo "make test    install, run the tests"
 	@echo "make check   ruff, mypy --strict, import-linter, tests"
-	@echo "make bench   the slow tests and the benchmarks in bench/"
+	@echo "make bench   the slow tests, the demo and the examples; docs/benchmarks.md names the other benches"
+	@echo "make clean   removes .venv and the demo's run"
 	@echo "make licenses, make sbom, make audit, make lock   licences, parts, known faults and sha256 of all that is installed"
 
 install: $(STAMP)
@@ -66,5 +67,6 @@ audit: install
 	test -x $(BIN)/pip-audit || $(PIP) pip-audit
 	$(BIN)/pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip
 
+# Runs stay: they hold what was measured and the ledger of opened test rows.
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs/demo

@@ -37,8 +37,10 @@ VARIABLES = """\
 | --- | --- |
 | `TUNEWORTHY_CACHE` | where models are kept; else `tuneworthy` in `XDG_CACHE_HOME` or `~/.cache` |
 | `TUNEWORTHY_WORKSPACE` | where runs, launched jobs and the ledger are kept; else `runs` here |
-| `TUNEWORTHY_API_KEY` | the key of an endpoint that is prompted |
+| `TUNEWORTHY_API_KEY` | the key of an endpoint that is prompted; else `OPENAI_API_KEY` |
 | `TUNEWORTHY_SERVE_KEY` | the key that `tuneworthy serve` asks its clients for |
+| `TUNEWORTHY_MODEL` | what `tuneworthy serve` serves where it is given no run, as in a container |
+| `TUNEWORTHY_SERVE_BEHIND` | who has asked for a key already (`sagemaker`, `azureml`): `serve` asks for none |
 
 Keys of clouds, hubs and trackers are read where their own clients look for them."""
 JOB = """\
@@ -91,7 +93,11 @@ def verbs(command: Any, path: str) -> Iterator[str]:
 
 def placeholder(param: Any) -> str:
     """What stands for the value of an argument or option."""
-    return str(param.metavar or param.name.upper())
+    name = str(param.metavar or param.name.upper())
+    if param.param_type_name == "option":
+        return name
+    name += "..." if param.nargs == -1 and not name.endswith("...") else ""
+    return name if param.required else f"[{name}]"
 
 
 def spelling(param: Any) -> str:

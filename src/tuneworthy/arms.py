@@ -63,6 +63,8 @@ def not_compared(job: Job, task: Task, rows: Sequence[Example]) -> dict[str, str
         method = method_of(name, job)
         if reason := unsuited(method, task, rows):
             reasons[name] = reason
+        elif not job.tune and method.kind == "tuned":
+            reasons[name] = "nothing is fine-tuned (tune: false, as in baseline)"
         elif lacks_weights(job, method):
             reasons[name] = "it needs the weights of base_model, which is an endpoint here"
         elif name in task.arms:

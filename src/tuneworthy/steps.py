@@ -21,7 +21,7 @@ from tuneworthy.data.lockbox import Lockbox
 from tuneworthy.data.splits import Split
 from tuneworthy.evaluation.assemble import Scores
 from tuneworthy.methods import METHODS
-from tuneworthy.metrics import METRICS, Metric, OfProbabilities, is_share
+from tuneworthy.metrics import METRICS, Metric, OfProbabilities, is_error, is_share
 from tuneworthy.metrics._own import bring_own
 from tuneworthy.metrics.calibration_error import CalibrationError
 from tuneworthy.reports.contents import load_contents
@@ -124,9 +124,7 @@ def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = N
     ]
     for name in tried:
         METRICS.get(name).parts(trial, [target] * len(trial), labels)
-    goal = job.verdict.target_score
-    if goal is not None and goal > 1 and is_share(METRICS.get(metric)):
-        raise JobError(f"verdict.target_score = {goal:g}: {metric} is a share, say {goal / 100:g}.")
+    check_thresholds(METRICS.get(metric), job)
     prompt = read_prompt(job.prompt)
     with_prompt(task, prompt, labels)
     instruction = job.instruction or task.instruction(labels)
@@ -139,6 +137,18 @@ def ask(job: Job, task: Task, rows: Sequence[Example], schema: Schema | None = N
         constrain=job.constrain,
         prompt=prompt,
     )
+
+
+def check_thresholds(metric: Metric, job: Job) -> None:
+    """Raises JobError for points where a share is meant: of an own metric without ends any number may be."""
+    goal, gain = job.verdict.target_score, job.verdict.smallest_gain_worth_having
+    if goal is not None and goal > 1 and is_share(metric):
+        raise JobError(f"verdict.target_score = {goal:g}: {metric.name} is a share, say {goal / 100:g}.")
+    if gain > 1 and (is_share(metric) or is_error(metric)):
+        what = "is a share" if is_share(metric) else "is an error, a gain is a share of it"
+        raise JobError(
+            f"verdict.smallest_gain_worth_having = {gain:g}: {metric.name} {what}, say {gain / 100:g}."
+        )
 
 
 def check_deciding(metric: Metric, job: Job) -> None:

@@ -9,7 +9,11 @@ import pytest
 import tuneworthy as tw
 from toy import toy_rows, write_csv
 from tuneworthy.core.errors import JobError
+from tuneworthy.core.evidence import Thresholds
+from tuneworthy.core.job import DataSpec, Job
+from tuneworthy.metrics import METRICS
 from tuneworthy.predicting import predict_file
+from tuneworthy.steps import check_thresholds
 
 STARS = {"refund": "1", "delivery": "3", "account": "5"}
 ROWS = toy_rows(90)
@@ -61,6 +65,29 @@ def test_a_share_above_one_is_no_target(quick: Any, tmp_path: Path) -> None:
     table = write_csv(tmp_path / "t.csv", ROWS)
     with pytest.raises(JobError, match=r"accuracy is a share, say 0\.85"):
         tw.run(table, target="label", arms=["majority", "tfidf"], verdict={"target_score": 85})
+
+
+@pytest.mark.parametrize(
+    ("metric", "task", "said"),
+    [
+        ("accuracy", "text-classification", r"accuracy is a share, say 0\.05"),
+        ("mae", "regression", "mae is an error"),
+    ],
+)
+def test_a_margin_in_points_is_refused_of_shares_and_errors(metric: str, task: str, said: str) -> None:
+    job = Job(data=DataSpec(path=""), task=task, verdict=Thresholds(smallest_gain_worth_having=5))
+    with pytest.raises(JobError, match=said):
+        check_thresholds(METRICS.get(metric), job)
+
+
+def test_a_metric_of_ones_own_has_a_margin_in_its_own_unit(tmp_path: Path, quick: Any) -> None:
+    (tmp_path / "own.py").write_text(
+        "def profit(answers, targets):\n    return [9.0 * (a == t) for a, t in zip(answers, targets)]\n"
+    )
+    table = write_csv(tmp_path / "t.csv", ROWS)
+    settings = {**quick, "arms": ["majority", "tfidf"], "metric": f"{tmp_path / 'own.py'}:profit"}
+    run = tw.run(table, target="label", verdict={"smallest_gain_worth_having": 5}, **settings)
+    assert run.verdict.thresholds.smallest_gain_worth_having == 5
 
 
 def test_a_metric_that_a_constant_answer_may_win_decides_nothing(quick: Any, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import typer
 
 from tuneworthy.cli.options import (
     Accept,
-    Arms,
     Group,
     Input,
     Output,
@@ -29,7 +28,14 @@ def command(
     group: Group = None,
     test: Test = None,
     output: Output = None,
-    arms: Arms = None,
+    arms: Annotated[
+        str | None,
+        typer.Option(
+            "--arms",
+            help="Methods to compare, e.g. tfidf,probe,zero_shot; fine-tuned ones are left out.",
+            metavar="LIST",
+        ),
+    ] = None,
     accept: Accept = None,
     set: Set = None,
     send_rows: SendRows = False,

@@ -184,9 +184,8 @@ class Thresholds(Frozen):
     smallest_gain_worth_having: float = Field(
         0.02,
         ge=0,
-        le=1,
         description="a gain below this would not change what you do (in metric points / 100; of an "
-        "error, the share of the best constant answer's error)",
+        "error, the share of the best constant answer's error; of a metric of your own, in its unit)",
     )
     alpha: float = Field(0.05, gt=0, lt=1, description="one-sided error rate of each claim")
     target_score: float | None = Field(

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import resource
 import statistics
 import sys
 import time
@@ -200,6 +199,10 @@ def peak_memory_gib() -> float:
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return round(int(line.split()[1]) / 2**20, 3)
+    try:
+        import resource  # Unix alone has it
+    except ModuleNotFoundError:
+        return 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**30 if sys.platform == "darwin" else 2**20), 3)
 
