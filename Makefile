@@ -23,10 +23,12 @@ help:
 
 install: $(STAMP)
 
-# torch first and pinned: an unpinned torch brings gigabytes of CUDA.
+# torch first and pinned. On Linux its build of the public index brings gigabytes for NVIDIA's GPUs; the CPU build has an
+# index of its own (pytorch.org, Get Started): make demo TORCH_FROM="--index-url ..."
+TORCH_FROM ?=
 $(STAMP): constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH_FROM) torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $(STAMP)
 

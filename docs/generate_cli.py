@@ -40,7 +40,7 @@ VARIABLES = """\
 | `TUNEWORTHY_API_KEY` | the key of an endpoint that is prompted; else `OPENAI_API_KEY` |
 | `TUNEWORTHY_SERVE_KEY` | the key that `tuneworthy serve` asks its clients for |
 | `TUNEWORTHY_MODEL` | what `tuneworthy serve` serves where it is given no run, as in a container |
-| `TUNEWORTHY_SERVE_BEHIND` | who has asked for a key already (`sagemaker`, `azureml`): `serve` asks for none |
+| `TUNEWORTHY_SERVE_BEHIND` | who has asked for a key (`sagemaker`, `azureml`): `serve` asks for none |
 
 Keys of clouds, hubs and trackers are read where their own clients look for them."""
 JOB = """\
