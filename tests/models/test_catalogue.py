@@ -37,10 +37,12 @@ PARTICULARS: dict[str, dict[str, Any]] = {
     "xlm-roberta": {"type_vocab_size": 1},
     "phi3": {"pad_token_id": 0},
 }
+WINDOWED = ("mistral", "phi3")  # whose configuration says of each model whether it slides
 
 
 def configuration(shape: Sizes) -> Any:
     """What transformers would read of a model of these sizes."""
+    window = {"sliding_window": shape.sliding_window} if shape.model_type in WINDOWED else {}
     return AutoConfig.for_model(
         shape.model_type,
         num_hidden_layers=shape.layers,
@@ -53,6 +55,7 @@ def configuration(shape: Sizes) -> Any:
         tie_word_embeddings=shape.tied_embeddings,
         max_position_embeddings=shape.context,
         **PARTICULARS.get(shape.model_type, {}),
+        **window,
     )
 
 
@@ -75,9 +78,7 @@ def test_the_shape_has_as_many_parameters_as_stated(entry: Entry) -> None:
 def test_a_plan_sees_the_same_model_in_the_catalogue_as_in_a_configuration(entry: Entry) -> None:
     known, read = shape_of_entry(entry), shape_of(configuration(entry.shape))
     assert known.parameters == pytest.approx(read.parameters, rel=0.02)
-    # A configuration of defaults knows neither a model's context nor whether its attention slides.
-    same = {"parameters": read.parameters, "context": read.context, "packed": read.packed}
-    assert replace(known, **same) == read
+    assert replace(known, parameters=read.parameters) == read
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -176,6 +177,35 @@ def test_rows_of_a_model_whose_attention_slides_are_planned_padded(kind: str) ->
     known = shape_of_entry(entry)
     assert (known.packed, known.head_norms) == (read.packed, read.head_norms)
     assert not known.packed
+
+
+@pytest.mark.parametrize(
+    ("name", "packed"),
+    [
+        ("BioMistral/BioMistral-7B", False),
+        ("mistralai/Mistral-7B-Instruct-v0.3", True),
+        ("mistralai/Mistral-Small-24B-Instruct-2501", True),
+        ("microsoft/Phi-3.5-mini-instruct", False),
+        ("microsoft/phi-4", True),
+    ],
+)
+def test_of_one_architecture_only_the_models_with_a_window_are_planned_padded(
+    name: str, packed: bool
+) -> None:
+    sizes = catalogue()[name].shape
+    few = sizes.model_copy(update={"layers": 1, "vocabulary": 512})
+    assert (shape_of_entry(catalogue()[name]).packed, shape_of(configuration(few)).packed) == (packed, packed)
+
+
+@pytest.mark.parametrize(("name", "tokens"), [("Qwen/Qwen3-8B", 32768), ("BioMistral/BioMistral-7B", 8192)])
+def test_the_context_is_what_a_model_was_trained_for(name: str, tokens: int) -> None:
+    assert catalogue()[name].shape.context == tokens
+
+
+def test_of_llama_3_its_licence_asks_for_a_name_that_begins_with_llama() -> None:
+    llamas = [entry for entry in ENTRIES if entry.licence.startswith("Llama-3")]
+    assert len(llamas) == 4
+    assert all("begin a tuned model's name with 'Llama'" in entry.restrictions for entry in llamas)
 
 
 def replace_layers(shape: Sizes) -> Sizes:

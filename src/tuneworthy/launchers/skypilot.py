@@ -29,12 +29,16 @@ BUCKET = "/tuneworthy-bucket"
 CARDS = {
     "A100 40GB": "A100",
     "A100 80GB": "A100-80GB",
+    "A100 80GB PCIe": "A100-80GB",
     "H100 SXM": "H100",
     "H100 PCIe": "H100",
+    "H100 NVL": "H100-NVL",
+    "RTX 3060": "RTX3060",
     "RTX 3090": "RTX3090",
     "RTX 4090": "RTX4090",
     "RTX 5090": "RTX5090",
     "RTX A6000": "RTXA6000",
+    "RTX PRO 6000": "RTXPRO6000WS",
 }
 VENV = "$HOME/tuneworthy-venv"
 

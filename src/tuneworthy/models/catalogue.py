@@ -27,6 +27,8 @@ class Sizes(Frozen):
         vocabulary: rows of the embedding matrix, padding included.
         tied_embeddings: whether the output head is the embedding matrix.
         context: tokens it was trained for.
+        sliding_window: tokens that every layer looks back, where a configuration says so; None where it says
+            none, and of architectures whose kind alone says that some layers slide.
     """
 
     model_type: str
@@ -39,6 +41,7 @@ class Sizes(Frozen):
     vocabulary: int
     tied_embeddings: bool
     context: int
+    sliding_window: int | None = None
 
 
 class Wheel(Frozen):

@@ -17,7 +17,7 @@ ENCODERS = (
 GATES = {"gate_proj", "gate_up_proj", "Wi"}
 # What the catalogue's architectures are, where most are otherwise; a test compares with their own layers.
 UNGATED = ("bert", "roberta", "xlm-roberta", "deberta-v2")
-PADDED = ("gemma2", "gemma3_text", "olmo3", "phi3", "modernbert")  # some of phi3 slide, some do not
+PADDED = ("gemma2", "gemma3_text", "olmo3", "modernbert")  # of mistral and phi3 each entry says it
 NORMED_HEADS = ("qwen3", "gemma3_text", "olmo2", "olmo3")
 CHANGED_LOGITS = ("gemma2", "granite")
 AFTER_HEAD = ("final_logit_softcapping", "logits_scaling", "logit_scale")  # as in `engine.head`
@@ -153,7 +153,7 @@ def shape_of_entry(entry: Entry) -> Shape:
         context=sizes.context,
         gated=kind not in UNGATED,
         encoder=entry.role == "encoder",
-        packed=kind not in PADDED,
+        packed=kind not in PADDED and sizes.sliding_window is None,
         plain_head=kind not in CHANGED_LOGITS,
         head_norms=kind in NORMED_HEADS,
     )
