@@ -89,7 +89,8 @@ def test_an_entry_is_consistent(entry: Entry) -> None:
     assert entry.restrictions or entry.commercial not in ("conditions", "no")
     assert (entry.licence == "unstated") == (entry.commercial == "unstated")
     pages = entry.checked.model_dump(exclude={"date"}).values() if entry.checked else ()
-    assert all(page in (None, "card") or (page == "wheel" and entry.wheel) or page.startswith("https://") for page in pages)
+    known = (None, "card", "wheel") if entry.wheel else (None, "card")
+    assert all(page in known or page.startswith("https://") for page in pages)
     assert entry.id.count("/") == 1 and (entry.name == entry.id or entry.wheel is not None)
 
 

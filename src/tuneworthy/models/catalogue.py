@@ -63,7 +63,7 @@ class Wheel(Frozen):
 
 
 class Checked(Frozen):
-    """Where each fact was read on `date`: a page, "card" for the model's own, or "wheel"; None where it was not."""
+    """Where each fact was read on `date`: a page, "card" for the model's own, "wheel"; None: nowhere."""
 
     date: str
     licence: str | None = None
