@@ -380,17 +380,5 @@ def _kept(axes: Any, step: float, value: float, words: str) -> None:
         zorder=5,
         clip_on=False,
     )
-    if words:
-        low, high = axes.get_xlim()
-        leftwards = (step - low) / (high - low) > 0.6
-        write(
-            axes,
-            words,
-            (step, value),
-            (-12 if leftwards else 12, -16),
-            ha="right" if leftwards else "left",
-            va="center",
-            color=COLOURS["ink"],
-            fontsize=12,
-            zorder=6,
-        )
+    if words:  # beside the title: a line may run anywhere below it
+        axes.set_title(words, loc="right", color=COLOURS["ink"], fontsize=12)
