@@ -18,6 +18,7 @@ from tuneworthy.api import make_job
 from tuneworthy.core.errors import JobError, ModelError
 from tuneworthy.core.forecast import FitPlan, PlannedFit
 from tuneworthy.core.job import DataSpec, Job
+from tuneworthy.core.unit import ModelRole
 from tuneworthy.data.loading import load
 from tuneworthy.models.catalogue import catalogue
 from tuneworthy.models.machines import machine_with, read_market
@@ -266,6 +267,21 @@ def test_a_base_that_fits_in_four_bits_alone_is_told_what_to_type(
     question = ask(job, TASKS.get(job.task), rows)
     with pytest.raises(ModelError, match=r"this machine has 16\.0: type --arms tfidf,qlora, which takes"):
         memory_ahead(job, question, rows, False, {"decoder": Path(billions[1])}, False)
+
+
+@pytest.mark.parametrize("arm", ["lora", "qlora", "full"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adamw_8bit"])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_fine_tune_is_planned_with_the_options_that_the_job_asks_for(
+    toy_csv: Path, quick: dict[str, Any], arm: str, optimizer: str, again: bool
+) -> None:
+    options = {"optimizer": optimizer, "gradient_checkpointing": again}
+    job, table = make_job(toy_csv, {}, {**quick, "arms": [arm], arm: options})
+    task = TASKS.get(job.task)
+    rows = load(job, table, form_of(task)).trainable()
+    models: dict[ModelRole, Path] = {"decoder": Path(quick["base_model"])}
+    [told], least = memory_ahead(job, ask(job, task, rows), rows, False, models, False)
+    assert told.startswith(f"Memory: a fit of {arm} peaks at about") and least[arm] > 0
 
 
 def test_a_run_that_this_machine_cannot_hold_stops_before_anything_is_written(

@@ -26,7 +26,7 @@ from tuneworthy.models.memory import GIB, peak, weight_bytes
 from tuneworthy.models.padded import TOKENS_PER_BATCH as READ_TOKENS
 from tuneworthy.models.shape import Shape
 from tuneworthy.models.states import LONGEST as READ_OF_DECODERS
-from tuneworthy.models.way import Method, Pass, Precision, Trains, Way, way_of
+from tuneworthy.models.way import Method, Optimizer, Pass, Precision, Trains, Way, way_of
 from tuneworthy.models.work import Load, operations
 from tuneworthy.units.fit_counts import Counts, FitCounts
 from tuneworthy.units.plan import validated_parameters
@@ -252,10 +252,11 @@ def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> It
         return
     rank = int(given.get("rank") or (TEXT_RANK if writes else LABEL_RANK))
     way = replace(way_of(decoder, precision == "bfloat16", rank), layers=given.get("layers"))
-    variants = [way, replace(way, optimizer="adamw_8bit")] if method == "full" else [way]
-    for variant in variants:
-        yield variant
-        yield replace(variant, checkpointing=True)
+    # Moments of adapters are few: eight bits gain next to nothing, so that they are planned where asked for.
+    optimizers: tuple[Optimizer, ...] = get_args(Optimizer) if method == "full" else (given["optimizer"],)
+    for optimizer in optimizers:
+        yield replace(way, optimizer=optimizer)
+        yield replace(way, optimizer=optimizer, checkpointing=True)
 
 
 def _updates(method: str, given: dict[str, Any], rows: int, shape: Shape) -> int:
