@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, get_args
 
 import numpy as np
@@ -98,10 +99,12 @@ class Planner:
             return
         batch, together = min(self._batch(given), len(self.rows)), 1  # as many as were looked at
         while together <= batch:
-            one = self._pass(method, given, shape, device, self.rows[:together], -(-batch // together))
-            if together > 1 and one.tokens > int(given["tokens_per_batch"]):
+            rows, pieces = self.rows[:together], -(-batch // together)
+            # A GPU's pass has the same tokens and no blocks, whose cut takes long where rows are long.
+            tokens = self._pass(method, given, shape, "cuda", rows, pieces).tokens
+            if together > 1 and tokens > int(given["tokens_per_batch"]):
                 return
-            yield together, one
+            yield together, self._pass(method, given, shape, device, rows, pieces)
             together *= 2
 
     def _pass(
@@ -110,7 +113,7 @@ class Planner:
         given: dict[str, Any],
         shape: Shape,
         device: Device,
-        rows: Sequence[EncodedRow],
+        rows: tuple[EncodedRow, ...],
         pieces: int,
     ) -> Pass:
         if method in ENCODERS:
@@ -118,7 +121,7 @@ class Planner:
         if not shape.packed:
             answer = max(len(row.answer) for row in rows) + 1
             return padded_pass([row.length for row in rows], answer, pieces, WIDTH_MULTIPLE)
-        return packed_pass(rows, pieces, blocks=device == "cpu")
+        return replace(_packed(rows, device == "cpu"), pieces=pieces)
 
     def _work(
         self, method: str, given: dict[str, Any], way: Way, shape: Shape, together: int
@@ -170,7 +173,7 @@ class Planner:
         for _ in range(DRAWN):
             drawn = [self.typical[i] for i in rng.choice(len(self.typical), looked_at, replace=False)]
             drawn.sort(key=lambda row: row.prompt)
-            loads += [_load(drawn[at : at + together]) for at in range(0, looked_at, together)]
+            loads += [_load(tuple(drawn[at : at + together])) for at in range(0, looked_at, together)]
         batches = DRAWN * looked_at / batch
         return Load(
             tokens=sum(load.tokens for load in loads) / batches,
@@ -272,7 +275,14 @@ def _updates(method: str, given: dict[str, Any], rows: int, shape: Shape) -> int
     return min(int(steps), int(given["max_steps"] or steps))
 
 
-def _load(piece: Sequence[EncodedRow]) -> Load:
+@lru_cache(maxsize=256)
+def _packed(rows: tuple[EncodedRow, ...], blocks: bool) -> Pass:
+    """The pass of some rows, which the variants of all methods share."""
+    return packed_pass(rows, blocks=blocks)
+
+
+@lru_cache(maxsize=256)
+def _load(piece: tuple[EncodedRow, ...]) -> Load:
     """What one packed pass computes: of attention only what the mask allows."""
     tree = pack(piece)
     seen = int((tree.ends - torch.arange(len(tree.ends))).sum())
