@@ -22,7 +22,7 @@ from tuneworthy.units.executors.local import Executor
 from tuneworthy.units.plan import method_of, validated_parameters
 
 RUN = 13  # words in a row that no two texts share by chance (Brown et al. 2020, appendix C)
-CHARACTERS = 30  # the same where words do not stand apart: about 13 in Chinese or Japanese
+CHARACTERS = 30  # the same where no space stands between words
 SAYING = 20  # characters of an answer that stands in no other text by chance
 _WORDS = re.compile(r"\w+")
 # Chinese and Japanese, Thai, Lao, Burmese and Khmer: scripts that put no space between words.
@@ -68,7 +68,7 @@ def bring(job: Job, tested: Sequence[Example]) -> Unlabelled:
     """The job's unlabelled text, without documents that are nearly, or hold a part of, a row to predict.
 
     Under crossfit every labelled row is predicted, so that none of them may be read. Where answers are texts
-    of their own, such as summaries, they may be read as little.
+    of their own, such as summaries, no document may be like one of those either.
 
     Raises:
         TuneworthyError: a file is missing or is no text, or too few documents are left.
