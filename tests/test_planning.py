@@ -1,6 +1,7 @@
 """`tw.plan`: what fits where, and for how much, without a weight loaded."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -18,15 +19,19 @@ from tuneworthy.api import make_job
 from tuneworthy.core.errors import JobError, ModelError
 from tuneworthy.core.forecast import FitPlan, PlannedFit
 from tuneworthy.core.job import DataSpec, Job
+from tuneworthy.core.unit import ModelRole
 from tuneworthy.data.loading import load
+from tuneworthy.engine.passes import packed_pass
 from tuneworthy.models.catalogue import catalogue
 from tuneworthy.models.machines import machine_with, read_market
 from tuneworthy.models.shape import shape_named
+from tuneworthy.models.way import Pass
 from tuneworthy.reports.formats import roughly
 from tuneworthy.reports.planned import plan_view, shown
 from tuneworthy.search.settings import foreseen_fits
 from tuneworthy.steps import ask
 from tuneworthy.tasks import TASKS, form_of
+from tuneworthy.units import forecast
 from tuneworthy.units.fit_counts import fit_counts
 from tuneworthy.units.memory_ahead import memory_ahead
 
@@ -212,6 +217,60 @@ def test_a_price_for_an_unknown_card_is_a_mistake_in_the_file(tmp_path: Path) ->
         read_market(mine)
 
 
+MINE = """
+cards: [{name: Mine, memory_gib: 24, bandwidth: 500, float32: 1, source: me}]
+offers: [{name: Here, card: mine, usd_per_hour: 6, date: 2026-11-22, source: me}]
+"""
+
+
+def test_a_day_may_stand_without_quotes_in_a_file_of_ones_own(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(MINE, encoding="utf-8")
+    assert read_market(mine).offers[0].date == "2026-11-22"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "holds no cards: write a list of them under 'cards:'"),
+        (
+            MINE.replace("card: mine", "card: Theirs"),
+            "the offer 'Here' is of a card 'Theirs', which is not among the file's cards: Mine",
+        ),
+    ],
+)
+def test_a_mistake_in_a_file_of_ones_own_names_the_file_and_the_place(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text, encoding="utf-8")
+    with pytest.raises(JobError, match=f"mine.yaml.*{said}"):
+        read_market(mine)
+
+
+@pytest.mark.parametrize("place", ["base_model", "models"])
+def test_a_model_that_only_reads_is_not_planned_as_one_that_writes(
+    toy_csv: Path, quick: dict[str, Any], place: str
+) -> None:
+    name = quick["embedding_model"]
+    with pytest.raises(JobError, match="only reads and writes nothing: name it as embedding_model"):
+        planned(toy_csv, quick, **{place: [name] if place == "models" else name})
+
+
+def test_a_pass_is_worked_out_once_however_many_ways_and_machines_share_it(
+    toy_csv: Path, quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Counter[tuple[Any, ...]] = Counter()
+
+    def counted(rows: tuple[Any, ...], pieces: int = 1, blocks: bool = True) -> Pass:
+        asked[rows, pieces, blocks] += 1
+        return packed_pass(rows, pieces, blocks)
+
+    monkeypatch.setattr(forecast, "packed_pass", counted)
+    plan = planned(toy_csv, quick, length=301)
+    assert len(plan.fits) > len(asked) > 0 and max(asked.values()) == 1
+
+
 def test_the_text_shows_each_way_once_with_the_most_rows_that_fit() -> None:
     def fit(rows: int, fits: bool) -> PlannedFit:
         parts = dict.fromkeys(
@@ -266,6 +325,21 @@ def test_a_base_that_fits_in_four_bits_alone_is_told_what_to_type(
     question = ask(job, TASKS.get(job.task), rows)
     with pytest.raises(ModelError, match=r"this machine has 16\.0: type --arms tfidf,qlora, which takes"):
         memory_ahead(job, question, rows, False, {"decoder": Path(billions[1])}, False)
+
+
+@pytest.mark.parametrize("arm", ["lora", "qlora", "full"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adamw_8bit"])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_fine_tune_is_planned_with_the_options_that_the_job_asks_for(
+    toy_csv: Path, quick: dict[str, Any], arm: str, optimizer: str, again: bool
+) -> None:
+    options = {"optimizer": optimizer, "gradient_checkpointing": again}
+    job, table = make_job(toy_csv, {}, {**quick, "arms": [arm], arm: options})
+    task = TASKS.get(job.task)
+    rows = load(job, table, form_of(task)).trainable()
+    models: dict[ModelRole, Path] = {"decoder": Path(quick["base_model"])}
+    [told], least = memory_ahead(job, ask(job, task, rows), rows, False, models, False)
+    assert told.startswith(f"Memory: a fit of {arm} peaks at about") and least[arm] > 0
 
 
 def test_a_run_that_this_machine_cannot_hold_stops_before_anything_is_written(

@@ -63,7 +63,8 @@ def plan_job(
         machines: file with cards and offers.
 
     Raises:
-        JobError: the card is unknown, the amount of memory is none, or the job cannot be planned.
+        JobError: the card is unknown, the amount of memory is none, a base model only reads, or the job
+            cannot be planned.
         ModelError, NotFoundError: a model has no configuration here.
     """
     if gpu is not None and memory is not None:
@@ -89,6 +90,8 @@ def plan_job(
     counts = replace(counts, searches=searches)
     planner = Planner(job, rows, typical, counts, task.open)
     decoders = {name: shape_named(name) for name in dict.fromkeys([job.base_model, *models])}
+    if reader := next((name for name, shape in decoders.items() if shape.encoder), None):
+        raise JobError(f"{reader} only reads and writes nothing: name it as embedding_model.")
     others = [
         one for one in PLANNED if one not in DECODERS and not unsuited(METHODS.get(one), task, examples)
     ]

@@ -1,6 +1,7 @@
 """Which base model to fine-tune on a table: filter the candidates, then rank them on its training rows."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tuneworthy import steps
 from tuneworthy.core.counting import counted
@@ -17,8 +18,9 @@ from tuneworthy.models.catalogue import Commercial, Entry, catalogue
 from tuneworthy.models.machines import this_machine
 from tuneworthy.models.memory import GIB
 from tuneworthy.models.resolve import at_hand, model_ref, resolve
+from tuneworthy.models.shape import shape_of_folder
 from tuneworthy.models.states import kind_of
-from tuneworthy.models.wanted import Wanted, most_precise, objection
+from tuneworthy.models.wanted import Wanted, most_precise, objection, too_small, unknown
 from tuneworthy.models.way import Method
 from tuneworthy.runfolder.workspace import workspace
 from tuneworthy.search.base_models import Tell, rank
@@ -65,8 +67,8 @@ def rank_models(
         job: the data, its task and metric.
         table: stands in for `job.data.path` when the rows are in memory already.
         names: catalogue names, Hub ids or local folders; default: models of the catalogue on this machine.
-        wanted: conditions; catalogue models that do not meet them are left out. Without a machine, it is
-            this one that has to fine-tune them.
+        wanted: conditions; catalogue models that do not meet them are left out, of others it is said what is
+            not known. Without a machine, it is this one that has to fine-tune them.
         tell: told what is being done.
 
     Raises:
@@ -130,12 +132,16 @@ def bring(names: Sequence[str], wanted: Wanted, tell: Tell) -> tuple[list[Candid
             continue
         try:
             folder = resolve(name, tell)
+            ref, kind = model_ref(name, folder), kind_of(folder)
         except TuneworthyError as error:
             failed[name] = str(error)
             continue
-        ref = model_ref(name, folder)
+        if entry is None and (reason := _too_small(folder, wanted)):
+            refused[name] = reason
+            continue
         taken = ref.name != name and (ref.name in catalogue() or ref.name in {each.name for each in found})
-        found.append(Candidate(name if taken else ref.name, folder, ref, kind_of(folder)))
+        shown = name if taken else ref.name
+        found.append(Candidate(shown, folder, ref, kind, None if shown == name else name))
     if not found and failed:
         raise ModelError(
             f"none of {counted(len(failed), 'candidate')} is there: {next(iter(failed.values()))}"
@@ -145,9 +151,17 @@ def bring(names: Sequence[str], wanted: Wanted, tell: Tell) -> tuple[list[Candid
     return found, refused | failed
 
 
+def _too_small(folder: Path, wanted: Wanted) -> str:
+    """That the machine cannot fine-tune the model in a folder; empty where it can, or nobody can tell."""
+    try:
+        return too_small(shape_of_folder(folder), wanted.machine)
+    except ModelError:
+        return ""
+
+
 def reason(model: RankedModel, entry: Entry | None, models: Sequence[RankedModel], wanted: Wanted) -> str:
     """What speaks for and against a model, in one sentence; `entry` where the catalogue has it."""
-    said = []
+    said = [unknown(wanted)] if entry is None and unknown(wanted) else []
     if entry is not None and wanted.machine and (method := most_precise(entry, wanted.machine)):
         said.append(f"can be fine-tuned there {WAYS[method]}")
     if entry is not None:

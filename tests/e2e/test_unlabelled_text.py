@@ -12,8 +12,10 @@ from tiny_models import save_masked
 from toy import FILLER, toy_rows, write_csv
 from tuneworthy.core.errors import JobError, RunFolderError
 from tuneworthy.core.example import Example
+from tuneworthy.core.job import Job
 from tuneworthy.methods.probe import load_probe
 from tuneworthy.models.embedder import load_embedder
+from tuneworthy.unlabelled import alike, bring
 
 READ = {"max_steps": 4, "batch": 4}
 
@@ -148,6 +150,34 @@ def test_documents_that_are_like_a_test_row_or_hold_a_part_of_it_are_not_read(
     read = [json.loads(line) for line in (run.path / "rows.jsonl").read_text().splitlines()]
     assert [row["input"] for row in read if row["part"] == "unlabelled"] == documents(60)
     assert "63 documents, 3 of them left out" in (run.path / "events.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "这份合同规定卖方应当在收到货款之后的三十天之内把全部货物运送到买方指定的仓库并且承担运输费用",
+        "この契約では売り手は代金を受け取ってから三十日以内にすべての商品を買い手の倉庫へ運ぶことになっている",
+    ],
+    ids=["Chinese", "Japanese"],
+)
+def test_a_row_inside_a_document_is_found_where_words_do_not_stand_apart(row: str) -> None:
+    others = [
+        "市场上的苹果和梨今天比昨天便宜了很多，大家都去买。" * 40,
+        "彼は毎朝早く起きて海辺を走る。" * 40,
+    ]
+    assert alike([*others, others[0] + row + others[1]], [row]) == {2}
+
+
+def test_where_answers_are_texts_a_document_that_is_one_is_not_read(
+    quick: dict[str, Any], tmp_path: Path
+) -> None:
+    summary = "the seller has to bring all of the goods within thirty days of the payment and pays the way"
+    notes = write_notes(tmp_path / "notes.txt", [*documents(60), f"As we said, {summary}. {documents(1)[0]}"])
+    settings = {"arms": ("adapt",), "methods": {"adapt": {"text": (str(notes),)}}}
+    tested = [Example(id="a", input="a long contract", target=summary)]
+    for task, read in (("summarization", 60), ("text-classification", 61)):
+        job = Job.model_validate({"data": {"path": "rows.csv"}, "task": task, **settings})
+        assert len(bring(job, tested).documents) == read
 
 
 def test_a_model_that_reads_worse_afterwards_stays_as_it_was(

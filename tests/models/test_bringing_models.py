@@ -5,6 +5,7 @@ import pickle
 import shutil
 import subprocess
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import huggingface_hub
@@ -158,6 +159,51 @@ def test_a_download_that_was_broken_off_is_not_taken_for_the_model(
     assert at_hand("some/encoder") is None
     with pytest.raises(ModelError, match="goes on where this one was"):
         resolve("some/encoder")
+
+
+@pytest.mark.parametrize("missing", ["model.safetensors.index.json", "tokenizer.json"])
+def test_a_download_without_its_last_files_is_not_taken_for_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    (hub_snapshot(tmp_path, monkeypatch) / missing).unlink()
+    assert at_hand("some/encoder") is None
+
+
+def test_a_pickled_model_that_the_hub_gave_before_is_used_without_asking_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = hub_snapshot(tmp_path, monkeypatch)
+    shutil.rmtree(folder)
+    save_embedder(folder, pickled=True)
+    assert at_hand("some/encoder") is None
+    converted = resolve("some/encoder")
+    assert at_hand("some/encoder") == converted != folder
+    assert resolve("some/encoder") == converted
+
+
+def test_a_converted_copy_has_the_small_files_and_another_one_is_made_when_they_change(
+    tmp_path: Path,
+) -> None:
+    folder = save_embedder(tmp_path / "pickled", pickled=True)
+    first = resolve(str(folder))
+    for place, text in (
+        ("1_Pooling/config.json", '{"pooling_mode_cls_token": true}'),
+        ("additional_chat_templates/tools.jinja", "{{ messages }}"),
+    ):
+        (folder / place).parent.mkdir()
+        (folder / place).write_text(text)
+    second = resolve(str(folder))
+    assert second != first and load_embedder(second).pooling == "cls"
+    assert (second / "additional_chat_templates" / "tools.jinja").exists()
+
+
+def test_two_that_ask_for_a_pickled_model_at_once_get_one_whole_copy(tmp_path: Path, cache: Path) -> None:
+    folder = str(save_embedder(tmp_path / "pickled", pickled=True))
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(resolve, [folder, folder])
+    assert first == second and load_embedder(first).embed(["a text"]).shape == (1, 32)
+    assert {path.suffix for path in (cache / "models").iterdir()} == {"", ".lock"}
+    assert len(list((cache / "models").iterdir())) == 2
 
 
 def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path: Path) -> None:

@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertTokenizer
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    BertTokenizer,
+    RobertaConfig,
+    RobertaForMaskedLM,
+)
 
-from tiny_models import DECODERS, save_decoder, save_masked
+from tiny_models import DECODERS, save_decoder, save_masked, tiny_tokenizer
 from tuneworthy.models.decoder import load_decoder
 from tuneworthy.models.likelihood import decoder_bits_per_byte, encoder_bits_per_byte, has_masked_head
 from tuneworthy.models.states import pooled_states
@@ -45,6 +52,22 @@ def test_an_encoders_bits_mask_each_token_and_what_follows_in_its_word(tmp_path:
         with torch.no_grad():
             nats -= float(model(input_ids=shown).logits[0, place].log_softmax(-1)[token])
     assert encoder_bits_per_byte(masked, [text]) == pytest.approx(nats / math.log(2) / len(text), rel=1e-4)
+
+
+def test_a_text_is_read_as_far_as_a_model_has_positions_and_no_further_bytes_are_counted(
+    tmp_path: Path,
+) -> None:
+    folder = save_masked(tmp_path)
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"mask_token": "<mask>"})
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    config = RobertaConfig(vocab_size=400, max_position_embeddings=34, pad_token_id=1, **sizes)
+    RobertaForMaskedLM(config).save_pretrained(folder)
+    text = "0123456789" * 16  # whose tokens are its digits
+    assert len(tokenizer(text)["input_ids"]) == len(text)
+    assert np.isfinite(pooled_states(folder, [text])["mean@2"]).all()
+    alone = encoder_bits_per_byte(folder, [text[:32]])
+    assert encoder_bits_per_byte(folder, [text]) == pytest.approx(alone, rel=1e-4)
 
 
 def test_without_a_head_that_guesses_there_are_no_bits(embedder_folder: Path) -> None:

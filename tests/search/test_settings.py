@@ -11,6 +11,7 @@ import tuneworthy as tw
 from tuneworthy.core.errors import JobError
 from tuneworthy.core.job import SearchSpec
 from tuneworthy.core.study import Trial
+from tuneworthy.methods import METHODS
 from tuneworthy.search.settings import Search
 
 SEARCH = {"trials": 4, "fewest_rows": 10}
@@ -98,6 +99,14 @@ def test_every_fold_of_a_crossfit_has_a_search_of_its_own(toy_csv: Path, quick: 
     assert set(studies(run.path)) == {"lora-0", "lora-1"}
 
 
+def test_epochs_are_not_searched_where_the_user_has_set_the_steps_that_they_decide(
+    toy_csv: Path, quick: dict[str, Any]
+) -> None:
+    search = {**SEARCH, "trials": 2}
+    run = tw.run(toy_csv, **settings(quick, seeds=1, lora={"steps": 4, "batch": 4}, search=search))
+    assert "epochs" not in studies(run.path)["lora"]["parameters"]
+
+
 def test_what_the_user_has_set_is_not_searched(toy_csv: Path, quick: dict[str, Any]) -> None:
     quick = settings(
         quick, lora={"learning_rate": 0.01, "epochs": 1, "batch": 4}, search={**SEARCH, "trials": 2}
@@ -177,6 +186,25 @@ def test_the_best_trial_can_be_paid_to_its_end_whatever_the_others_take() -> Non
         for number in going_on:
             search.trials[number] = search.trials[number].model_copy(update={"share": share})
         assert search.fits() <= search.spec.budget
+
+
+def test_trials_of_more_epochs_that_the_budget_does_not_pay_for_are_not_begun() -> None:
+    """Twelve proposals, all but the first of half as many epochs again, which nobody fits here."""
+    search = Search.__new__(Search)
+    search.spec, search.method = SearchSpec(trials=12, budget=3.75), METHODS.get("lora")
+    search.values, search.steps = {"epochs": 4}, {}
+    search.trials = {
+        number: Trial(number=number, values={"epochs": 6 if number else 4}) for number in range(12)
+    }
+    for proposed in (range(6), range(6, 12)):
+        for number in search.affordable(proposed, 0.25):
+            search.steps[number] = 150 if number else 100
+            search.trials[number] = trial(number, 0.5, 1.0, share=0.25)
+    for share, count in ((0.5, 6), (1.0, 3)):
+        for number in search.survivors(count, share):
+            search.trials[number] = search.trials[number].model_copy(update={"share": share})
+    assert search.trials[0].share == 1.0 and search.fits() <= 3.75
+    assert "search.budget = 3.75 leaves" in str(search.trials[11].failed)
 
 
 def test_log_loss_is_no_witness_of_a_mean_over_labels() -> None:

@@ -12,7 +12,7 @@ class RankedModel(Frozen):
     """A base model in its place, and what put it there.
 
     Attributes:
-        name: what the user called it.
+        name: what the user called it; of a folder its own name, where no other candidate has that.
         kind: decoder (writes from left to right) or encoder (reads both ways).
         rows: on how many rows it was measured; all of them unless it left early.
         score: the primary metric of a linear probe on its frozen states, cross-validated, with its interval.
@@ -24,6 +24,7 @@ class RankedModel(Frozen):
         zero_shot: what it answers untrained; only of decoders that stayed to the end.
         tied: whether the rows cannot tell its probe from that of the model in the first place.
         reason: the same in a sentence.
+        typed: what a job has to call it, where that is not its name.
     """
 
     name: str
@@ -38,6 +39,7 @@ class RankedModel(Frozen):
     zero_shot: Estimate | None = None
     tied: bool = False
     reason: str = ""
+    typed: str | None = None
 
 
 class Ranking(Frozen):

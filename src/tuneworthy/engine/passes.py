@@ -20,7 +20,8 @@ def packed_pass(rows: Sequence[EncodedRow], pieces: int = 1, blocks: bool = True
     sizes = [0]
     if blocks:
         allowed = tree.allowed
-        sizes = [sheet.mask.numel() for sheet in cut_blocks(allowed, torch.zeros(allowed.shape)).sheets]
+        nothing = torch.zeros(1).expand(allowed.shape)  # takes no memory: sizes alone are asked for
+        sizes = [sheet.mask.numel() for sheet in cut_blocks(allowed, nothing).sheets]
     return Pass(
         tokens=len(tree.tokens),
         pairs=sum(sizes),

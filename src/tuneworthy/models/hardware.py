@@ -1,12 +1,17 @@
 """What this machine can do: device and training precision."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import torch
 
-CGROUP = Path("/sys/fs/cgroup")
+CGROUP, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+# Files of a control group, of version 2 and of version 1: the limit, what is used, and of `memory.stat` what
+# of that are file pages that the kernel takes back when memory is asked for.
+VERSION_2 = ("memory.max", "memory.current", "inactive_file")
+VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
 
 def device() -> torch.device:
@@ -35,21 +40,41 @@ def free_memory(where: torch.device) -> int:
         ours = min(unused + torch.cuda.memory_reserved(where), int(share * total))
         return max(0, ours - torch.cuda.memory_allocated(where))
     free = int(psutil.virtual_memory().available)
-    limit, used = _control_group()
-    return free if limit is None else max(0, min(free, limit - used))
+    return max(0, min([free, *(limit - used for limit, used in _limits())]))
 
 
 def memory_limit() -> int:
     """Bytes of main memory, or of this process's share of it where it has a limit."""
     total = int(psutil.virtual_memory().total)
-    limit, _ = _control_group()
-    return total if limit is None else min(total, limit)
+    return min([total, *(limit for limit, _ in _limits())])
 
 
-def _control_group() -> tuple[int | None, int]:
-    """The memory limit of this process's group, if it has one, and what the group uses."""
+def _limits() -> Iterator[tuple[int, int]]:
+    """The limit of each control group that this process is in, and what the group uses and cannot give back.
+
+    Groups lie within groups, and each may have a limit, of which the tightest counts. In a container the path
+    may be that of the host, of which only the root is there.
+    """
     try:
-        limit, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
-    except OSError:
-        return None, 0
-    return (None if limit == "max" else int(limit)), int(used)
+        lines = OWN_GROUPS.read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root, names = (CGROUP / "memory", VERSION_1) if controllers else (CGROUP, VERSION_2)
+        inner = root / path.lstrip("/")
+        for group in (inner, *(above for above in inner.parents if above.is_relative_to(root))):
+            if (found := _limit(group, *names)) is not None:
+                yield found
+
+
+def _limit(group: Path, limit: str, used: str, given_back: str) -> tuple[int, int] | None:
+    """What one control group's files say; None where it has no limit, or is not there."""
+    try:
+        most, now, parts = ((group / name).read_text().strip() for name in (limit, used, "memory.stat"))
+        stat = dict(line.split(maxsplit=1) for line in parts.splitlines())
+        return int(most), max(0, int(now) - int(stat.get(given_back, 0)))
+    except (OSError, ValueError):  # "max" is no number
+        return None

@@ -6,14 +6,14 @@ which would give it away (Kauf & Ivanova 2023). An encoder sees both sides of a 
 the two kinds are not compared with each other.
 """
 
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tuneworthy.models.configuration import read_config, readable_tokens
 from tuneworthy.models.decoder import shared_decoder
 from tuneworthy.models.hardware import device
 from tuneworthy.models.padded import padded_batches
@@ -31,7 +31,7 @@ def has_masked_head(folder: Path) -> bool:
 
     What ELECTRA is pre-trained for is to tell replaced tokens: its discriminator has no such head.
     """
-    names = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or ()
+    names = read_config(folder).get("architectures") or ()
     return any(
         name.endswith(("ForMaskedLM", "ForPreTraining")) and name != "ElectraForPreTraining" for name in names
     )
@@ -44,7 +44,8 @@ def decoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float:
     A text is preceded by the model's start token, so that its first token is counted too.
     """
     decoder = shared_decoder(folder, "float32")
-    cut = [text[: LONGEST["decoder"]] for text in texts]
+    most = readable_tokens(decoder.model.config) - 1  # and the start token
+    cut = [_beginning(text[: LONGEST["decoder"]], decoder.encode, most) for text in texts]
     ids = [[decoder.start_token, *decoder.encode(text)] for text in cut]
     nats = 0.0
     for batch in padded_batches(ids, decoder.tokenizer.pad_token_id or 0, decoder.device, most=1024):
@@ -65,13 +66,16 @@ def encoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float | None:
     if not has_masked_head(folder):
         return None
     quiet()
-    from transformers import AutoModelForMaskedLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
+    most = readable_tokens(AutoConfig.from_pretrained(folder, **AS_DATA))
     tokenizer = AutoTokenizer.from_pretrained(folder, **AS_DATA)
     if tokenizer.mask_token_id is None:
         return None
     nothing_known = tokenizer.unk_token_id
-    cut = [text[: LONGEST["encoder"]] for text in texts]
+    cut = [
+        _beginning(text[: LONGEST["encoder"]], lambda t: tokenizer(t)["input_ids"], most) for text in texts
+    ]
     rows, places, answers = [], [], []
     seen, unknown = 0, 0
     for text in cut:
@@ -99,6 +103,13 @@ def encoder_bits_per_byte(folder: Path, texts: Sequence[str]) -> float | None:
         answer = torch.tensor([[answers[row]] for row in batch.rows], device=where)
         nats -= float(logits[at].float().log_softmax(-1).gather(-1, answer).double().sum())
     return nats / math.log(2) / _bytes(cut)
+
+
+def _beginning(text: str, encode: Callable[[str], Sequence[int]], most: int) -> str:
+    """As much of the text as takes at most so many tokens."""
+    while text and (taken := len(encode(text))) > most:
+        text = text[: min(len(text) - 1, len(text) * most // taken)]
+    return text
 
 
 def _bytes(texts: Sequence[str]) -> int:

@@ -2,10 +2,12 @@
 
 import re
 import time
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -34,13 +36,21 @@ class Card(Frozen):
     source: str
 
 
+def _day(given: object) -> object:
+    """A day as text, which YAML reads as a date where it stands without quotes."""
+    return given.isoformat() if isinstance(given, date) else given
+
+
+Day = Annotated[str, BeforeValidator(_day)]
+
+
 class Offer(Frozen):
     """A machine with one card for rent, as its source listed it on that day."""
 
     name: str
     card: str
     usd_per_hour: float = Field(ge=0)
-    date: str
+    date: Day
     source: str
 
 
@@ -96,15 +106,26 @@ def read_market(path: Path = MACHINES) -> Market:
         JobError: it cannot be read, or a field is missing or impossible.
     """
     try:
-        market = Market.model_validate(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")))
+        stored = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise JobError(f"--machines {path} cannot be read ({type(error).__name__}).") from None
+    if not isinstance(stored, dict):
+        raise JobError(f"--machines {path} holds no cards: write a list of them under 'cards:'.")
+    try:
+        market = Market.model_validate(stored)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise JobError(f"--machines {path}: {place}: {first['msg'][0].lower()}{first['msg'][1:]}.") from None
     for offer in market.offers:
-        market.card(offer.card)
+        try:
+            market.card(offer.card)
+        except JobError:
+            known = ", ".join(card.name for card in market.cards) or "none"
+            raise JobError(
+                f"--machines {path}: the offer '{offer.name}' is of a card '{offer.card}', which is not "
+                f"among the file's cards: {known}."
+            ) from None
     return market
 
 

@@ -4,11 +4,19 @@
 refused. The subprocess bounds what a hostile file could still reach in this process.
 """
 
+import json
+import shutil
 import subprocess
 import sys
+import tempfile
+from hashlib import sha256
 from pathlib import Path
 
+from filelock import FileLock
+
 from tuneworthy.core.errors import ModelError
+from tuneworthy.core.hashing import remembered_digest
+from tuneworthy.models.cache import model_folder
 
 _CONVERT = """
 import sys, torch
@@ -24,6 +32,71 @@ for name, tensor in state.items():
 save_file(seen, sys.argv[2], metadata={"format": "pt"})
 """
 TIME_LIMIT_S = 1800
+INDEX = "pytorch_model.bin.index.json"
+SMALL = {".json", ".txt", ".model", ".jinja"}  # configuration, tokenizer, templates
+
+
+def pickles_of(folder: Path) -> list[Path]:
+    """The pickled weights of a folder, by name."""
+    return sorted(folder.glob("pytorch_model*.bin"))
+
+
+def converted(folder: Path) -> Path:
+    """A copy of the folder in the cache with safetensors in place of its pickles; made when absent.
+
+    Two processes may ask at once: one works, the other waits. A refused pickle leaves nothing behind.
+
+    Raises:
+        ModelError: a pickle holds anything but tensors.
+    """
+    target = converted_folder(folder)
+    if (target / "config.json").exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if (target / "config.json").exists():
+            return target
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            finished = Path(scratch) / "finished"
+            _convert(folder, finished)
+            shutil.rmtree(target, ignore_errors=True)
+            finished.rename(target)
+    return target
+
+
+def converted_folder(folder: Path) -> Path:
+    """Where that copy lies: every file that it is made of decides."""
+    files = [*pickles_of(folder), *_small_files(folder)]
+    lines = "".join(f"{file.relative_to(folder).as_posix()}:{remembered_digest(file)}\n" for file in files)
+    return model_folder(f"converted-{sha256(lines.encode()).hexdigest()[:16]}")
+
+
+def _small_files(folder: Path) -> list[Path]:
+    """What is copied: the folder's own small files and those one level down, such as 1_Pooling's."""
+    found = [file for file in (*folder.glob("*"), *folder.glob("*/*")) if file.suffix in SMALL]
+    return sorted(
+        file for file in found if file.is_file() and not file.relative_to(folder).parts[0].startswith(".")
+    )
+
+
+def _convert(folder: Path, target: Path) -> None:
+    """Fills `target`, which is not there yet."""
+    target.mkdir()
+    for file in pickles_of(folder):
+        convert_pickled(file, target / _safe_name(file.name))
+    for file in _small_files(folder):
+        copy = target / file.relative_to(folder)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy2(file, copy)
+    if (index := folder / INDEX).exists():
+        stored = json.loads(index.read_text(encoding="utf-8"))
+        stored["weight_map"] = {key: _safe_name(piece) for key, piece in stored["weight_map"].items()}
+        (target / "model.safetensors.index.json").write_text(json.dumps(stored), encoding="utf-8")
+
+
+def _safe_name(pickled: str) -> str:
+    """`pytorch_model-00001-of-00002.bin` -> `model-00001-of-00002.safetensors`."""
+    return pickled.removeprefix("pytorch_").removesuffix(".bin") + ".safetensors"
 
 
 def convert_pickled(source: Path, target: Path) -> None:

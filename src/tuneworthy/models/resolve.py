@@ -3,24 +3,22 @@
 import json
 import os
 import queue
-import shutil
 import threading
 from collections.abc import Callable
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar, cast
 
 from tuneworthy.core.endpoint import endpoint_of
 from tuneworthy.core.errors import ModelError, NotFoundError
-from tuneworthy.core.hashing import file_digest
+from tuneworthy.core.hashing import remembered_digest
 from tuneworthy.core.registry import did_you_mean
 from tuneworthy.core.unit import ModelRef
 from tuneworthy.models.cache import model_folder
 from tuneworthy.models.catalogue import Entry, catalogue
 from tuneworthy.models.endpoint import ENDPOINT_FILE, endpoint_folder
 from tuneworthy.models.fetch import Say, fetch
-from tuneworthy.models.pickled import convert_pickled
+from tuneworthy.models.pickled import converted, converted_folder, pickles_of
 from tuneworthy.models.strangers import vet
 
 T = TypeVar("T")
@@ -33,6 +31,7 @@ IDENTITY_FILES = (
     "vocab.txt",
     ENDPOINT_FILE,
 )
+TOKENIZERS = ("tokenizer.json", "vocab.*", "*.model")  # each of them alone makes a tokenizer
 
 
 def resolve(name: str, say: Say = lambda _: None) -> Path:
@@ -68,7 +67,10 @@ def _in_wheel(name: str) -> Entry | None:
 
 
 def at_hand(name: str) -> Path | None:
-    """The model's folder when it is on this machine already; nothing is fetched or converted."""
+    """The model's folder when it is on this machine already; nothing is fetched or converted.
+
+    Of a model that is pickled it is the converted copy, where one was made.
+    """
     if _in_wheel(name) is not None:
         folder = model_folder(name)
     elif Path(name).expanduser().is_dir():
@@ -77,7 +79,14 @@ def at_hand(name: str) -> Path | None:
         folder = found
     else:
         return None
-    return folder if (folder / "config.json").exists() and _safetensors_are_whole(folder) else None
+    if not (folder / "config.json").exists():
+        return None
+    if _weights_are_whole(folder, "model.safetensors"):
+        return folder
+    if not _weights_are_whole(folder, "pytorch_model.bin"):
+        return None
+    copy = converted_folder(folder)
+    return copy if (copy / "config.json").exists() else None
 
 
 def is_hub_id(name: str) -> bool:
@@ -86,22 +95,28 @@ def is_hub_id(name: str) -> bool:
 
 
 def _fetched_before(name: str) -> Path | None:
-    """The Hub snapshot in the local cache, whole or not."""
+    """The Hub snapshot in the local cache, where it is whole; a download may have been broken off."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, local_files_only=True))
+        folder = Path(snapshot_download(name, local_files_only=True))
     except (LocalEntryNotFoundError, ValueError):  # never fetched, or no name that the Hub could have
         return None
+    there = (folder / "config.json").exists() and any(any(folder.glob(file)) for file in TOKENIZERS)
+    whole = any(_weights_are_whole(folder, weights) for weights in ("model.safetensors", "pytorch_model.bin"))
+    return folder if there and whole else None
 
 
-def _safetensors_are_whole(folder: Path) -> bool:
-    """Whether there are safetensors, and every piece that their index names."""
-    index = folder / "model.safetensors.index.json"
+def _weights_are_whole(folder: Path, name: str) -> bool:
+    """Whether there is the one file of weights, or the index that stands for it and every piece it names."""
+    index = folder / f"{name}.index.json"
     if not index.exists():
-        return any(folder.glob("*.safetensors"))
-    pieces = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        return (folder / name).exists()
+    try:
+        pieces = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, TypeError, KeyError):  # no index of this form: what loads it says so
+        return False
     return all((folder / piece).exists() for piece in pieces)
 
 
@@ -113,7 +128,7 @@ def _from_hub(name: str, say: Say) -> Path:
     Raises:
         ModelError: there is no such repository, its terms are not accepted, or the Hub is out of reach.
     """
-    if (whole := at_hand(name)) is not None:
+    if (whole := _fetched_before(name)) is not None:
         return whole
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
@@ -173,32 +188,9 @@ def _with_safetensors(folder: Path) -> Path:
     vet(folder)
     if any(folder.glob("*.safetensors")):
         return folder
-    pickled = sorted(folder.glob("pytorch_model*.bin"))
-    if not pickled:
+    if not pickles_of(folder):
         raise ModelError(f"{folder} holds no weights: neither *.safetensors nor pytorch_model.bin.")
-    digests = [file_digest(file) for file in pickled]
-    target = model_folder(f"converted-{sha256(''.join(digests).encode()).hexdigest()[:16]}")
-    if not (target / "config.json").exists():
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        for file in pickled:
-            convert_pickled(file, target / _safe_name(file.name))
-        index = folder / "pytorch_model.bin.index.json"
-        if index.exists():
-            stored = json.loads(index.read_text(encoding="utf-8"))
-            stored["weight_map"] = {key: _safe_name(piece) for key, piece in stored["weight_map"].items()}
-            (target / "model.safetensors.index.json").write_text(json.dumps(stored), encoding="utf-8")
-        kept = [file for file in folder.iterdir() if file.suffix in {".json", ".txt", ".model", ".jinja"}]
-        for file in sorted(
-            kept, key=lambda file: file.name == "config.json"
-        ):  # last: it says that all is there
-            shutil.copy2(file, target / file.name)
-    return target
-
-
-def _safe_name(pickled: str) -> str:
-    """`pytorch_model-00001-of-00002.bin` -> `model-00001-of-00002.safetensors`."""
-    return pickled.removeprefix("pytorch_").removesuffix(".bin") + ".safetensors"
+    return converted(folder)
 
 
 def model_ref(name: str, folder: Path) -> ModelRef:
@@ -207,13 +199,6 @@ def model_ref(name: str, folder: Path) -> ModelRef:
     whole = sha256()
     for file in files:
         if file.exists():
-            status = file.stat()
-            whole.update(f"{file.name}:{_digest(str(file), status.st_size, status.st_mtime_ns)}\n".encode())
+            whole.update(f"{file.name}:{remembered_digest(file)}\n".encode())
     shown = name if name in catalogue() or not os.path.isdir(name) else Path(name).name  # noqa: PTH112
     return ModelRef(name=shown, digest=whole.hexdigest())
-
-
-@lru_cache(maxsize=64)
-def _digest(path: str, size: int, modified_ns: int) -> str:
-    """A file's sha256, remembered while size and modification time stay."""
-    return file_digest(Path(path))

@@ -5,6 +5,7 @@ a block; blocks of about the same size form a sheet, one batched product each. W
 rows is worked out once per batch and used by every layer.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -111,10 +112,10 @@ def _cut(allowed: torch.Tensor) -> list[Span]:
     seen = np.stack([allowed[start:end].any(0).numpy() for start, end in pieces])
     cheapest, came_from = [0.0], [0]
     for last, (_, end) in enumerate(pieces):
-        visible = np.logical_or.accumulate(seen[last::-1])  # of blocks that begin ever earlier
-        lengths = end - np.array(places[last::-1])
-        cost = visible.sum(1) * lengths + BLOCK_COST + np.array(cheapest[last::-1])
-        cost[1:][lengths[1:] > LONGEST] = np.inf
+        first = bisect_left(places, end - LONGEST)
+        visible = np.logical_or.accumulate(seen[first : last + 1][::-1])  # of blocks that begin ever earlier
+        lengths = end - np.array(places[first : last + 1][::-1])
+        cost = visible.sum(1) * lengths + BLOCK_COST + np.array(cheapest[first : last + 1][::-1])
         best = int(cost.argmin())
         cheapest.append(float(cost[best]))
         came_from.append(last - best)

@@ -7,7 +7,7 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.models.catalogue import Domain, Entry
 from tuneworthy.models.machines import Machine
 from tuneworthy.models.memory import GIB, peak
-from tuneworthy.models.shape import shape_of_entry
+from tuneworthy.models.shape import Shape, shape_of_entry
 from tuneworthy.models.way import Method, Pass, Way, way_of
 
 TOKENS, ANSWER, RANK = 1024, 16, 16  # of the row that a model has to be fine-tuned on, and of its adapters
@@ -43,19 +43,43 @@ def objection(entry: Entry, wanted: Wanted) -> str:
         return f"its domain is {entry.domain}"
     if wanted.language and not entry.reads(wanted.language.lower()):
         return f"its card does not list the language '{wanted.language}'"
-    if wanted.machine is not None and most_precise(entry, wanted.machine) is None:
-        size = f"{wanted.machine.memory / GIB:.4g} GiB"
-        return f"{wanted.machine.name} ({size}) cannot fine-tune it: --memory AMOUNT asks for another"
-    return ""
+    return too_small(shape_of_entry(entry), wanted.machine)
+
+
+def too_small(shape: Shape, machine: Machine | None) -> str:
+    """That a machine cannot fine-tune a model of this shape, in a clause; empty when it can."""
+    if machine is None or most_precise_of(shape, machine) is not None:
+        return ""
+    size = f"{machine.memory / GIB:.4g} GiB"
+    return f"{machine.name} ({size}) cannot fine-tune it: --memory AMOUNT asks for another"
+
+
+def unknown(wanted: Wanted) -> str:
+    """Of a model that the catalogue does not have: what was asked for and is not known, in a clause."""
+    asked = {
+        "licence": wanted.commercial or wanted.licence,
+        "domain": wanted.domain,
+        "languages": wanted.language,
+    }
+    names = [name for name, value in asked.items() if value]
+    if not names:
+        return ""
+    *others, last = names
+    listed = f"{', '.join(others)} and {last}" if others else last
+    return f"the catalogue does not have it, so that nothing is known here of its {listed}"
 
 
 def most_precise(entry: Entry, machine: Machine) -> Method | None:
+    """The most precise way to fine-tune a model of the catalogue, as `most_precise_of` finds it."""
+    return most_precise_of(shape_of_entry(entry), machine)
+
+
+def most_precise_of(shape: Shape, machine: Machine) -> Method | None:
     """The most precise way to fine-tune a model that the machine holds: full, lora or qlora; None for none.
 
     On one row of `TOKENS` tokens at a time, a decoder with gradient checkpointing; encoders only whole.
     `tuneworthy plan` says more, for a job's own rows.
     """
-    shape = shape_of_entry(entry)
     tokens = min(TOKENS, shape.context)
     pairs = tokens**2 if machine.device == "cpu" else 0
     answer = 0 if shape.encoder else ANSWER

@@ -13,7 +13,7 @@ from tuneworthy.reports.formats import roughly
 
 PARTS_SHOWN = 3  # of a peak, the largest; --json has all
 OPTIONS = {
-    "adamw_8bit": "--set full.optimizer=adamw_8bit",
+    "adamw_8bit": "--set METHOD.optimizer=adamw_8bit",
     "checkpointing": "--set METHOD.gradient_checkpointing=true",
 }
 

@@ -47,5 +47,6 @@ def ranking_table(ranking: Ranking, command: str) -> Group:
         "protocol=holdout scores on were not."
     )
     role = "base_model" if ranking.best.kind == "decoder" else "embedding_model"
-    notes.append(f"Next: {command} --set {role}={shlex.quote(ranking.best.name)} --set protocol=holdout")
+    name = shlex.quote(ranking.best.typed or ranking.best.name)
+    notes.append(f"Next: {command} --set {role}={name} --set protocol=holdout")
     return Group(table, Text(), *(Text(note) for note in notes))

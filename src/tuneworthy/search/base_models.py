@@ -106,6 +106,7 @@ def rank(
         ranked.append(
             RankedModel(
                 name=candidate.name,
+                typed=candidate.typed,
                 kind=candidate.kind,
                 rows=probe.score.n,
                 score=probe.score,

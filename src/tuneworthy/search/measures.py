@@ -34,12 +34,21 @@ PROMPTED_ROWS = 64
 
 @dataclass(frozen=True)
 class Candidate:
-    """A base model on this machine, pinned by its digest."""
+    """A base model on this machine, pinned by its digest.
+
+    Attributes:
+        name: what it is called in the ranking: of a folder its own name, where no other has that.
+        folder: where it lies.
+        ref: its digest.
+        kind: whether it writes or only reads.
+        typed: what the user called it, where that is another name.
+    """
 
     name: str
     folder: Path
     ref: ModelRef
     kind: Kind
+    typed: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ trial that goes on continues from its checkpoint. The settings the arm would hav
 trial, are never dropped, and stay unless another is better beyond what so few validation rows leave to luck.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -163,6 +164,8 @@ def search_of(
         space["instruction"] = tuple(dict.fromkeys((unit.instruction, *spec.instructions)))
     # What the user has set is not searched.
     said = {*job.methods.get(method.name, {}), *job.methods.get(unit.method, {}).get("settings", ())}
+    if _settings(unit).get("steps") is not None:
+        said.add("epochs")  # which decide nothing then
     space = {
         name: within
         for name, within in space.items()
@@ -204,7 +207,9 @@ class Search:
             asked = [sampler.ask() for _ in range(count)]
             for number, values in asked:
                 self.trials[number] = Trial(number=number, values=values)
-            self.measure([number for number, _ in asked], share, folder, executor, models)
+            self.measure(
+                self.affordable([number for number, _ in asked], share), share, folder, executor, models
+            )
             for number, _ in asked:
                 sampler.tell(number, self.trials[number].score)
         if self.trains:
@@ -224,6 +229,34 @@ class Search:
             fits=self.fits() if self.trains else None,
             importance=importances(sampler.study),
         )
+
+    def affordable(self, numbers: Sequence[int], share: float) -> list[int]:
+        """Those of the proposed trials that the budget takes up to `share` of their steps; others fail.
+
+        What the first trial needs to come to its end is set aside.
+        """
+        if not self.trains:
+            return list(numbers)
+        first, going_on = self.trials[0], list[int]()
+        spent = self.fits() + (1 - first.share if first.failed is None else 0)
+        for number in numbers:
+            more = share * self.expected(number) if number else 0
+            if spent + more <= self.spec.budget + 1e-9:
+                going_on.append(number)
+                spent += more
+            else:
+                told = {"failed": f"its steps are more than search.budget = {self.spec.budget:g} leaves"}
+                self.trials[number] = self.trials[number].model_copy(update=told)
+        return going_on
+
+    def expected(self, number: int) -> float:
+        """Fits of the default that a trial takes to its end, at most: its epochs decide."""
+        epochs = self.trials[number].values.get("epochs")
+        for other, steps in self.steps.items():
+            if self.trials[other].values.get("epochs") == epochs:
+                return steps / self.default_steps
+        ratio = 1.0 if epochs is None else epochs / self.values["epochs"]
+        return math.ceil(ratio * self.default_steps) / self.default_steps if self.steps else ratio
 
     def survivors(self, count: int, share: float) -> list[int]:
         """The first trial and the best others, as many as the budget takes up to `share` of their steps.

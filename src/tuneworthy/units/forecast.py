@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, get_args
 
 import numpy as np
@@ -26,7 +27,7 @@ from tuneworthy.models.memory import GIB, peak, weight_bytes
 from tuneworthy.models.padded import TOKENS_PER_BATCH as READ_TOKENS
 from tuneworthy.models.shape import Shape
 from tuneworthy.models.states import LONGEST as READ_OF_DECODERS
-from tuneworthy.models.way import Method, Pass, Precision, Trains, Way, way_of
+from tuneworthy.models.way import Method, Optimizer, Pass, Precision, Trains, Way, way_of
 from tuneworthy.models.work import Load, operations
 from tuneworthy.units.fit_counts import Counts, FitCounts
 from tuneworthy.units.plan import validated_parameters
@@ -98,10 +99,12 @@ class Planner:
             return
         batch, together = min(self._batch(given), len(self.rows)), 1  # as many as were looked at
         while together <= batch:
-            one = self._pass(method, given, shape, device, self.rows[:together], -(-batch // together))
-            if together > 1 and one.tokens > int(given["tokens_per_batch"]):
+            rows, pieces = self.rows[:together], -(-batch // together)
+            # A GPU's pass has the same tokens and no blocks, whose cut takes long where rows are long.
+            tokens = self._pass(method, given, shape, "cuda", rows, pieces).tokens
+            if together > 1 and tokens > int(given["tokens_per_batch"]):
                 return
-            yield together, one
+            yield together, self._pass(method, given, shape, device, rows, pieces)
             together *= 2
 
     def _pass(
@@ -110,7 +113,7 @@ class Planner:
         given: dict[str, Any],
         shape: Shape,
         device: Device,
-        rows: Sequence[EncodedRow],
+        rows: tuple[EncodedRow, ...],
         pieces: int,
     ) -> Pass:
         if method in ENCODERS:
@@ -118,7 +121,7 @@ class Planner:
         if not shape.packed:
             answer = max(len(row.answer) for row in rows) + 1
             return padded_pass([row.length for row in rows], answer, pieces, WIDTH_MULTIPLE)
-        return packed_pass(rows, pieces, blocks=device == "cpu")
+        return replace(_packed(rows, device == "cpu"), pieces=pieces)
 
     def _work(
         self, method: str, given: dict[str, Any], way: Way, shape: Shape, together: int
@@ -170,7 +173,7 @@ class Planner:
         for _ in range(DRAWN):
             drawn = [self.typical[i] for i in rng.choice(len(self.typical), looked_at, replace=False)]
             drawn.sort(key=lambda row: row.prompt)
-            loads += [_load(drawn[at : at + together]) for at in range(0, looked_at, together)]
+            loads += [_load(tuple(drawn[at : at + together])) for at in range(0, looked_at, together)]
         batches = DRAWN * looked_at / batch
         return Load(
             tokens=sum(load.tokens for load in loads) / batches,
@@ -252,10 +255,11 @@ def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> It
         return
     rank = int(given.get("rank") or (TEXT_RANK if writes else LABEL_RANK))
     way = replace(way_of(decoder, precision == "bfloat16", rank), layers=given.get("layers"))
-    variants = [way, replace(way, optimizer="adamw_8bit")] if method == "full" else [way]
-    for variant in variants:
-        yield variant
-        yield replace(variant, checkpointing=True)
+    # Moments of adapters are few: eight bits gain next to nothing, so that they are planned where asked for.
+    optimizers: tuple[Optimizer, ...] = get_args(Optimizer) if method == "full" else (given["optimizer"],)
+    for optimizer in optimizers:
+        yield replace(way, optimizer=optimizer)
+        yield replace(way, optimizer=optimizer, checkpointing=True)
 
 
 def _updates(method: str, given: dict[str, Any], rows: int, shape: Shape) -> int:
@@ -271,7 +275,14 @@ def _updates(method: str, given: dict[str, Any], rows: int, shape: Shape) -> int
     return min(int(steps), int(given["max_steps"] or steps))
 
 
-def _load(piece: Sequence[EncodedRow]) -> Load:
+@lru_cache(maxsize=256)
+def _packed(rows: tuple[EncodedRow, ...], blocks: bool) -> Pass:
+    """The pass of some rows, which the variants of all methods share."""
+    return packed_pass(rows, blocks=blocks)
+
+
+@lru_cache(maxsize=256)
+def _load(piece: tuple[EncodedRow, ...]) -> Load:
     """What one packed pass computes: of attention only what the mask allows."""
     tree = pack(piece)
     seen = int((tree.ends - torch.arange(len(tree.ends))).sum())
