@@ -134,7 +134,12 @@ class Foreseen:
 
 
 def fit(fold: int | None = None, **more: object) -> Unit:
-    known = {"method": "lora", "parameters": {}, "task": "classification", "labels": ("a", "b")}
+    known: dict[str, object] = {
+        "method": "lora",
+        "parameters": {},
+        "task": "classification",
+        "labels": ("a", "b"),
+    }
     known |= {"instruction": "", "metric": "accuracy", "fold": fold, "seed": 0, "fit": "f", "validation": "v"}
     known |= {"predict": "p", "dtype": "float32", "threads": 1, "implementation": "0"}
     known |= {"models": {"decoder": ModelRef(name="tiny", digest="0")}}

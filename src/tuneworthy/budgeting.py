@@ -105,10 +105,10 @@ def _least(item: Item, rounds: Sequence[Item]) -> float:
 
 
 def with_search(items: Sequence[Item], search: Item) -> list[Item]:
-    """The items once a search is kept: it goes with the fits of its arms, each fold's on the first seed."""
+    """The items once a search is kept: it goes with its arms' fits, in each fold with the first seed."""
     arms = {unit.method for unit in search.units}
     return [
-        replace(item, fits=1.0 + search.fits)
+        replace(item, fits=1.0 + search.fits * len({unit.fold for unit in item.units}) / len(item.units))
         if item.kind in ("needed", "prompt", "fold") and item.method in arms
         else item
         for item in items
