@@ -1,13 +1,27 @@
 """What a budget gives up, in which order, and that a decision is taken once."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tuneworthy import budgeting
-from tuneworthy.budgeting import Budget, Item, given_up, grouped, order_of_sacrifice
+from tuneworthy.budgeting import (
+    Budget,
+    Item,
+    budget_of,
+    given_up,
+    grouped,
+    order_of_sacrifice,
+    with_search,
+)
 from tuneworthy.core.duration import seconds_of
+from tuneworthy.core.job import Job
+from tuneworthy.core.unit import ModelRef, Unit
+from tuneworthy.rounds import fold_rounds
 from tuneworthy.runfolder.folder import RunFolder
+from tuneworthy.runfolder.unit_output import UnitWriter
 
 ROUNDS = [((0, 1), 0.4), ((2, 3), 0.8), ((4,), 1.0)]
 SECONDS = {"classifiers": 20.0, "zero_shot": 10.0, "few_shot": 30.0, "knn_shot": 200.0}
@@ -77,6 +91,11 @@ def test_a_small_thing_that_fits_again_once_a_large_one_is_gone_stays() -> None:
     assert names(given_up(items, {"small": 1.0, "large": 100.0}, 50.0)) == ["large"]
 
 
+def test_what_is_done_already_never_goes() -> None:
+    items = [item("prompt", "done"), item("prompt", "dear")]
+    assert names(given_up(items, {"done": 0.0, "dear": 10.0}, -5.0)) == ["dear"]
+
+
 def test_rounds_of_folds_are_named_together_and_an_arm_that_loses_all_alone() -> None:
     rounds = folds("lora")
     assert list(grouped(rounds[1:], 5)) == ["folds 3, 4 and 5 of lora"]
@@ -102,6 +121,105 @@ def test_a_decision_is_kept_and_never_taken_again(tmp_path: Path, monkeypatch: p
         again = begun(100_000.0)
         assert again.spent() == pytest.approx(95.0)
         assert again.offer(item("prompt", "knn_shot"), []) == kept
+
+
+@dataclass
+class Foreseen:
+    """Every unit takes as long."""
+
+    each: float
+
+    def seconds(self, unit: Unit) -> float:
+        return self.each
+
+
+def fit(fold: int | None = None, **more: object) -> Unit:
+    known: dict[str, object] = {
+        "method": "lora",
+        "parameters": {},
+        "task": "classification",
+        "labels": ("a", "b"),
+    }
+    known |= {"instruction": "", "metric": "accuracy", "fold": fold, "seed": 0, "fit": "f", "validation": "v"}
+    known |= {"predict": "p", "dtype": "float32", "threads": 1, "implementation": "0"}
+    known |= {"models": {"decoder": ModelRef(name="tiny", digest="0")}}
+    return Unit.model_validate(known | more)
+
+
+def a_budget(folder: RunFolder, seconds: float, each: float, **more: object) -> Budget:
+    return Budget(seconds, Foreseen(each), folder, 1, 1, budgeting.clock(), **more)  # type: ignore[arg-type]
+
+
+def test_the_final_fit_is_set_aside_before_the_only_fold_is_decided(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run") as folder:
+        only = Item("fold", "fold 1 of lora", "lora", (fit(),))
+        assert a_budget(folder, 700.0, 300.0).offer(only, [])
+        found = a_budget(folder, 400.0, 300.0)
+        assert names(found.forecast([only])[1]) == names([only])
+        assert not found.offer(only, [])
+
+
+def test_what_a_fine_tune_has_forgotten_is_paid_for_too(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run") as folder:
+        only = Item("fold", "fold 1 of lora", "lora", (fit(),))
+        with_it, without = (a_budget(folder, 700.0, 10.0, forgetting=said) for said in (True, False))
+        # The base model and the fit.
+        assert with_it.at_the_end([only]) == without.at_the_end([only]) + 20.0
+
+
+def test_a_search_that_is_kept_is_paid_for_in_the_folds_that_it_goes_with(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run") as folder:
+        found = a_budget(folder, 1000.0, 10.0)
+        search = Item("search", "the search for settings", "", (fit(0), fit(1)), fits=4.0)
+        first, seed, other = with_search(
+            [
+                Item("fold", "fold 1 of lora", "lora", (fit(0),)),
+                Item("seed", "seed 2 of lora", "lora", (fit(0, seed=1),)),
+                Item("fold", "fold 1 of full", "full", (fit(0, method="full"),)),
+            ],
+            search,
+        )
+        assert [found.of_item(one) for one in (first, seed, other)] == [50.0, 10.0, 10.0]
+
+
+def test_a_trial_that_stops_on_the_way_tells_the_pace_of_its_arm(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run") as folder:
+        found = a_budget(folder, 1000.0, 10.0)
+        trial = fit(0, purpose="trial", until=0.25)
+        with UnitWriter(folder.path / "units" / trial.address) as writer:
+            writer.finish(trial, [], {"cost": {"fit_s": 5.0, "predict_s": 0.0}, "facts": {}})
+        found.learn([trial])
+        assert found.of_unit(fit(1)) == 20.0
+
+
+def test_the_time_of_a_unit_that_was_cut_off_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(budgeting, "clock", lambda: now[0])
+    job = Job.model_validate({"data": {"path": "rows.csv"}, "budget": "1h"})
+    with RunFolder(tmp_path / "run") as folder:
+        budget_of(job, Foreseen(1.0), folder, 1, 0.0)  # type: ignore[arg-type]
+        now[0] = 600.0
+        folder.emit("unit_progress", keep=False, done=1, total=9)
+    with RunFolder(tmp_path / "run") as folder:
+        again = budget_of(job, Foreseen(1.0), folder, 1, now[0])  # type: ignore[arg-type]
+        assert again.spent() == pytest.approx(600.0)
+
+
+def test_folds_stay_in_the_rounds_of_the_first_start_whatever_the_workers_of_the_next(tmp_path: Path) -> None:
+    job = Job.model_validate({"data": {"path": "rows.csv"}, "budget": "1h"})
+    units = [fit(fold) for fold in range(4)]
+    found = []
+    for workers in (2, 1):
+        with RunFolder(tmp_path / "run") as folder:
+            course = SimpleNamespace(
+                job=job.model_copy(update={"workers": workers}),
+                budget=budget_of(job, Foreseen(1.0), folder, 2, 0.0),  # type: ignore[arg-type]
+                split=SimpleNamespace(folds=units),
+                watch=None,
+                cores=2,
+            )
+            found.append(fold_rounds(course, units))  # type: ignore[arg-type]
+    assert found == [[(0, 1), (2, 3)]] * 2
 
 
 @pytest.mark.parametrize("text", ["", "ten minutes", "10", "0m", "-5m", "10 parsecs"])

@@ -9,19 +9,22 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tuneworthy.core.duration import brief, seconds_of
 from tuneworthy.core.job import Job
 from tuneworthy.core.unit import Unit
 from tuneworthy.methods import METHODS
+from tuneworthy.runfolder.events import Event
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import is_finished, read_metrics
+from tuneworthy.units.forgetting import capability_unit, tunes_decoder
 from tuneworthy.units.seconds_ahead import Foresight
 
 FILE = "budget.json"
 REPORT_S = 15.0  # intervals, tests, verdict and report at the end (a few seconds; as many arms as there are)
+KEPT_EVERY_S = 30.0  # how much of the time spent a killed run may lose
 START_S = 5.0  # until worker processes stand ready for an item
 OTHERS = (0.5, 3.0)  # how far another model's pace may change what is foreseen (ours)
 NEEDED = 0.5  # share of the rows of which fine-tunes are measured before other things are given up for more
@@ -36,12 +39,12 @@ class Item:
     Attributes:
         kind: what it is, which decides when it is given up.
         name: what a sentence calls it.
-        method: its arm; empty for the search, which is for all of them.
+        method: its arm; empty for the search of fine-tunes, which is for all of them.
         units: what it runs.
         number: of a round of folds.
         folds: those of a round, from 0.
         until: of a fold, the share of the rows on which its arm is measured once it is done.
-        fits: of the search, what it takes in fits of each unit.
+        fits: what it takes in fits of each unit: of a search what its trials do, of an arm with one that too.
         first: what its units start from: the reading of unlabelled text.
     """
 
@@ -101,15 +104,30 @@ def _least(item: Item, rounds: Sequence[Item]) -> float:
     return min(shares, default=1.0)
 
 
+def with_search(items: Sequence[Item], search: Item) -> list[Item]:
+    """The items once a search is kept: it goes with its arms' fits, in each fold with the first seed."""
+    arms = {unit.method for unit in search.units}
+    return [
+        replace(item, fits=1.0 + search.fits * len({unit.fold for unit in item.units}) / len(item.units))
+        if item.kind in ("needed", "prompt", "fold") and item.method in arms
+        else item
+        for item in items
+    ]
+
+
 def given_up(items: Sequence[Item], seconds: dict[str, float], room_s: float) -> list[Item]:
-    """What does not fit, the first to go first; what fits again once larger things are gone stays."""
+    """What does not fit, the first to go first; what fits again once larger things are gone stays.
+
+    What takes no time is done already, and never goes.
+    """
     total = sum(seconds[item.name] for item in items)
     gone: list[Item] = []
     for item in order_of_sacrifice(items, seconds):
         if total <= room_s:
             break
-        gone.append(item)
-        total -= seconds[item.name]
+        if seconds[item.name] > 0:
+            gone.append(item)
+            total -= seconds[item.name]
     for item in reversed(gone[:]):
         if total + seconds[item.name] <= room_s:
             gone.remove(item)
@@ -131,6 +149,10 @@ class Budget:
         decisions: by item: whether it is run, and what it was foreseen to take.
         measured, known: seconds of finished units, and the units, by address.
         there: addresses of units whose output is known to be whole.
+        rounds: of folds, as the first start of the run has cut them: the items are named after them.
+        threads: that the job gives a unit; what runs alone in the end has all cores without.
+        forgetting: whether the best fine-tune is measured on general texts in the end.
+        kept_s: `spent()` when it was last written down.
     """
 
     seconds: float
@@ -144,6 +166,10 @@ class Budget:
     measured: dict[str, float] = field(default_factory=dict)
     known: dict[str, Unit] = field(default_factory=dict)
     there: set[str] = field(default_factory=set)
+    rounds: list[tuple[int, ...]] = field(default_factory=list)
+    threads: int | None = None
+    forgetting: bool = False
+    kept_s: float = 0.0
 
     def spent(self) -> float:
         """Seconds that the run has taken, those before it was stopped among them."""
@@ -161,7 +187,7 @@ class Budget:
             return bool(known["kept"])
         offered = [item, *later]
         seconds = {one.name: self.of_item(one) for one in offered}
-        kept = item not in given_up(offered, seconds, self.left(later))
+        kept = item not in given_up(offered, seconds, self.left(offered))
         self.decisions[item.name] = {"kept": kept, "foreseen_s": round(seconds[item.name], 1)}
         self.write()
         return kept
@@ -172,15 +198,29 @@ class Budget:
         self.write()
 
     def left(self, later: Sequence[Item] = ()) -> float:
-        """Seconds left for items: not what the final fit and the report will take."""
-        return self.seconds - self.spent() - REPORT_S - self.final_fit(later)
+        """Seconds left for items: not what comes after them all, the report last."""
+        return self.seconds - self.spent() - REPORT_S - self.at_the_end(later)
 
-    def final_fit(self, later: Sequence[Item]) -> float:
-        """Seconds of the fit on all rows, should a fine-tune win: a fold's, on all cores."""
-        tuned = [unit for item in later if item.kind == "fold" for unit in item.units[:1]]
-        tuned += [unit for unit in self.known.values() if METHODS.get(unit.method).kind == "tuned"]
-        each = {unit.method: self.of_unit(unit) * unit.threads / self.cores for unit in tuned}
-        return max(each.values(), default=0.0)
+    def at_the_end(self, items: Sequence[Item]) -> float:
+        """Seconds of the fit on all rows, should a fine-tune win, and of what it has forgotten.
+
+        Args:
+            items: not run yet; with what has run, they say which fine-tunes there are.
+        """
+        units = [unit for item in items if item.kind == "fold" for unit in item.units[:1]]
+        units += [unit for unit in self.known.values() if unit.purpose == "evaluate"]
+        tuned = {unit.method: unit for unit in units if METHODS.get(unit.method).kind == "tuned"}
+        return max((self._after(unit) for unit in tuned.values()), default=0.0)
+
+    def _after(self, fit: Unit) -> float:
+        """Seconds of an arm's final fit, a fold's on all threads, and of measuring it and its base model."""
+        threads = self.threads or self.cores
+        final = self.of_unit(fit) * fit.threads / threads
+        if not self.forgetting or not tunes_decoder(fit):
+            return final
+        base = fit.models["decoder"]
+        each = self.of_unit(capability_unit(base, threads, fit.method, fit.address))
+        return final + each * (1 if self._at_hand(capability_unit(base, threads)) else 2)
 
     def forecast(self, items: Sequence[Item]) -> tuple[float, list[Item]]:
         """Seconds that all items would take, and which of them would have to go as things stand now."""
@@ -193,7 +233,8 @@ class Budget:
     def of_item(self, item: Item) -> float:
         """Seconds of an item, its units side by side after what they start from."""
         before = sum(self.of_unit(unit) for unit in item.first if not self._at_hand(unit))
-        missing = [unit for unit in item.units if not self._at_hand(unit)]
+        searched = item.kind == "search" or item.fits > 1  # with settings that nobody knows yet
+        missing = [unit for unit in item.units if searched or not self._at_hand(unit)]
         if not missing:
             return before
         together = self.workers or max(1, self.cores // max(unit.threads for unit in missing))
@@ -221,7 +262,7 @@ class Budget:
         times = [
             self.measured[one.address] / foreseen
             for one in units
-            if (foreseen := self.foresight.seconds(one)) > 0
+            if (foreseen := self.foresight.seconds(one) * one.until) > 0  # a trial may stop on the way
         ]
         return statistics.median(times) if times else 1.0
 
@@ -235,9 +276,20 @@ class Budget:
         self.write()
 
     def write(self) -> None:
-        """Keeps the decisions and the time spent."""
-        stored = {"budget_s": self.seconds, "spent_s": round(self.spent(), 1), "decisions": self.decisions}
+        """Keeps the decisions, the rounds of folds they are about, and the time spent."""
+        self.kept_s = self.spent()
+        stored = {
+            "budget_s": self.seconds,
+            "spent_s": round(self.kept_s, 1),
+            "rounds": self.rounds,
+            "decisions": self.decisions,
+        }
         self.folder.write(FILE, stored)
+
+    def heard(self, event: Event) -> None:
+        """Keeps the time spent as the run goes on: a unit that is cut off has taken its time too."""
+        if self.spent() - self.kept_s >= KEPT_EVERY_S:
+            self.write()
 
     def _at_hand(self, unit: Unit) -> bool:
         """Whether a unit's output is there, or can be taken over from another run."""
@@ -265,7 +317,7 @@ def budget_of(job: Job, foresight: Foresight, folder: RunFolder, cores: int, sta
     """The job's budget, with what an earlier start of this run has decided and spent."""
     stored = folder.read(FILE) if folder.exists(FILE) else {}
     assert job.budget is not None
-    return Budget(
+    found = Budget(
         seconds=seconds_of(job.budget),
         foresight=foresight,
         folder=folder,
@@ -274,7 +326,13 @@ def budget_of(job: Job, foresight: Foresight, folder: RunFolder, cores: int, sta
         started=started,
         before_s=float(stored.get("spent_s", 0.0)),
         decisions=dict(stored.get("decisions", {})),
+        rounds=[tuple(folds) for folds in stored.get("rounds", ())],
+        threads=job.threads,
+        forgetting=job.forgetting,
+        kept_s=float(stored.get("spent_s", 0.0)),
     )
+    folder.listen(found.heard)
+    return found
 
 
 def told_forecast(budget: Budget, total: float, gone: Sequence[Item], so_far: str, folds: int) -> str:

@@ -10,7 +10,7 @@ from tuneworthy.core.job import Job
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.data.splits import Split
 from tuneworthy.runfolder.folder import RunFolder
-from tuneworthy.search.settings import searched
+from tuneworthy.search.settings import Values, searched
 from tuneworthy.units.curve import Parts
 from tuneworthy.units.executors.local import Executor
 from tuneworthy.units.plan import Plan
@@ -18,6 +18,19 @@ from tuneworthy.unlabelled import read as read_texts
 from tuneworthy.watching import Watch
 
 Models = dict[ModelRole, Path]
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """An executor of a run with a budget."""
+
+    executor: Executor
+    budget: Budget
+
+    def run(self, units: Sequence[Unit], folder: RunFolder, models: Models) -> None:
+        """Runs units, and tells the budget what they took."""
+        self.executor.run(units, folder, models)
+        self.budget.learn(units)
 
 
 @dataclass
@@ -28,6 +41,7 @@ class Course:
         readings: the units that others start from, by address: base models that read unlabelled text.
         read: addresses of those that are done.
         dropped: what the budget has left out.
+        found: what the search chose, by arm and fold: fits on further seeds share it.
     """
 
     job: Job
@@ -43,27 +57,30 @@ class Course:
     budget: Budget | None = None
     watch: Watch | None = None
     dropped: list[Item] = field(default_factory=list)
+    found: Values = field(default_factory=dict)
 
     def run(self, name: str, units: Sequence[Unit]) -> None:
         """Runs units, and tells the budget what they took."""
         if units:
             self.folder.emit("stage_started", stage=name, units=[unit.title for unit in units])
-            self.executor.run(units, self.folder, self.models)
-            if self.budget is not None:
-                self.budget.learn(units)
+            self._watched().run(units, self.folder, self.models)
 
     def search(self, plan: Plan, stage: str, job: Job | None = None) -> Plan:
         """The plan with the settings that the search found for a stage, once base models have read."""
         asked = dict.fromkeys(unit.start for unit in plan.stage(stage).units)
         units = [self.readings[start] for start in asked if start is not None and start not in self.read]
+        executor = self._watched()
         if units:
-            read_texts(units, self.folder, self.executor, self.models)
+            read_texts(units, self.folder, executor, self.models)
             self.read |= {unit.address for unit in units}
-            if self.budget is not None:
-                self.budget.learn(units)
+        job = job or self.job
         return searched(
-            plan, stage, job or self.job, self.split, self.rows, self.folder, self.executor, self.models
+            plan, stage, job, self.split, self.rows, self.folder, executor, self.models, self.found
         )
+
+    def _watched(self) -> Executor:
+        """The executor, such that the budget learns what units took."""
+        return self.executor if self.budget is None else _Timed(self.executor, self.budget)
 
     def wanted(self, item: Item, later: Sequence[Item]) -> bool:
         """Whether an item is run; one that is not is remembered, as is one whose start was given up."""

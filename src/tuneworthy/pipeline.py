@@ -201,13 +201,14 @@ def run(
         )
         tuned = [] if skipped else arm_outputs(plan.stage("tuned").units, folder.path)
         ran = [*plan.stage("untuned").units, *(() if skipped else plan.stage("tuned").units)]
-        failures = sentences(failed_arms(ran, folder.path))
+        failed = failed_arms(ran, folder.path)
+        failures = sentences(failed)
         for text in failures:
             folder.emit("note", text=text)
-        if not skipped and (no_time := rounds.nothing_fits(course, tuned)):
-            skipped, evidence = no_time, evidence.model_copy(update={"fine_tuning": "no_time"})
-        if failures and not skipped and not tuned:
+        if not skipped and not tuned and not failed.keys().isdisjoint(asked_for):
             evidence = evidence.model_copy(update={"fine_tuning": "failed"})
+        elif not skipped and (no_time := rounds.nothing_fits(course, tuned)):
+            skipped, evidence = no_time, evidence.model_copy(update={"fine_tuning": "no_time"})
         if skipped and asked_for:
             folder.emit("note", text=skipped)
 
@@ -250,6 +251,7 @@ def run(
         verdict = forgetting.with_what_was_forgotten(
             verdict, evidence, plan, job, refs, folder, executor, models, threads
         )
+        rounds.tell_exceeded(course)
         steps.report(folder.path)
         folder.emit("run_finished", decision=verdict.decision, recommended_method=verdict.recommended_method)
         return folder.path

@@ -7,7 +7,7 @@ as run side by side; what was not run leaves the plan, so that all that follows 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from tuneworthy.budgeting import Budget, Item, budget_of, grouped, named_folds
+from tuneworthy.budgeting import Budget, Item, budget_of, grouped, named_folds, with_search
 from tuneworthy.core.counting import counted
 from tuneworthy.core.duration import brief
 from tuneworthy.core.evidence import Evidence, Power
@@ -23,10 +23,11 @@ from tuneworthy.evaluation.looks import Looks
 from tuneworthy.methods import METHODS
 from tuneworthy.metrics import Metric, OfProbabilities
 from tuneworthy.metrics._own import OwnMetric
-from tuneworthy.search.settings import foreseen_fits, is_asked
+from tuneworthy.search.settings import foreseen_fits, foreseen_trials, is_asked
 from tuneworthy.units.collect import arm_outputs
 from tuneworthy.units.curve import STAGE as CURVE
 from tuneworthy.units.curve import curved
+from tuneworthy.units.failures import failed_arms
 from tuneworthy.units.plan import Plan, Question, Stage
 from tuneworthy.units.seconds_ahead import seconds_ahead
 from tuneworthy.verdict.words import fewer_rows, stopped
@@ -42,16 +43,22 @@ def run_untuned(plan: Plan, course: Course) -> Plan:
         course.run("untuned", plan.stage("untuned").units)
         return plan
     tuned = [*tuned_items(plan, course), *curve_items(plan, course)]
-    items = untuned_items(stage, course.budget)
+    items = untuned_items(stage, course, course.budget)
     course.tell([*items, *tuned], "estimated before anything ran")
-    done: list[Unit] = []
-    for place, item in enumerate(items):
-        if not course.wanted(item, [*items[place + 1 :], *tuned]):
+    done, job = list[Unit](), course.job
+    while items:
+        item, *items = items
+        wanted = course.wanted(item, [*items, *tuned])
+        if item.kind == "search":  # of the arm that comes next
+            job = course.job if wanted else without_search(course.job)
+            items = with_search(items, item) if wanted else items
             continue
-        part = Plan(stages=(Stage(name="untuned", units=item.units),))
-        units = course.search(part, "untuned").stage("untuned").units
-        course.run("untuned", units)
-        done += units
+        if wanted:
+            part = Plan(stages=(Stage(name="untuned", units=item.units),))
+            units = course.search(part, "untuned", job).stage("untuned").units
+            course.run("untuned", units)
+            done += units
+        job = course.job
     course.tell(tuned, "with the speed seen so far")
     return with_units(plan, "untuned", done)
 
@@ -93,23 +100,25 @@ def _tuned(plan: Plan, course: Course, curves: Sequence[Item]) -> list[Unit]:
     if course.watch is not None and items:
         declare(course, course.watch, items)
     job, done = course.job, list[Unit]()
-    for place, item in enumerate(items):
-        later = [*items[place + 1 :], *curves]
+    while items:
+        item, *items = items
         if item.kind == "seed":
             begun = {(unit.method, unit.fold) for unit in done}
             there = tuple(unit for unit in item.units if (unit.method, unit.fold) in begun)
             item = replace(item, units=there)
-        stopped_arm = course.watch is not None and not course.watch.goes_on(item.method)
-        asked = bool(item.units) and not stopped_arm
-        if asked and not course.wanted(item, later):
-            job = without_search(job) if item.kind == "search" else job
-        elif asked and item.kind != "search":  # which goes with each fold
+        ended = course.watch is not None and not course.watch.goes_on(item.method)
+        asked = item.units and not ended and item.method not in failed_arms(done, course.folder.path)
+        wanted = bool(asked) and course.wanted(item, [*items, *curves])
+        if item.kind == "search":  # which goes with each fold
+            job = job if wanted else without_search(job)
+            items = with_search(items, item) if wanted else items
+        elif wanted:
             part = course.search(Plan(stages=(Stage(name="tuned", units=item.units),)), "tuned", job)
             course.run("tuned", part.stage("tuned").units)
             done += part.stage("tuned").units
             if course.watch is not None:
                 course.watch.saw(item.method, item.number)
-        ends = place + 1 == len(items) or items[place + 1].number != item.number
+        ends = not items or items[0].number != item.number
         if course.watch is not None and ends and done:
             ordered = with_units(plan, "tuned", done).stage("tuned").units
             for stop in course.watch.look(arm_outputs(ordered, course.folder.path)):
@@ -145,15 +154,26 @@ def declare(course: Course, watch: Watch, items: Sequence[Item]) -> None:
                 course.budget.refuse(item)
 
 
-def untuned_items(stage: Stage, budget: Budget) -> list[Item]:
-    """Constant answers and classifiers as one item, then each prompting arm, the cheapest first."""
+def untuned_items(stage: Stage, course: Course, budget: Budget) -> list[Item]:
+    """Constant answers and classifiers as one item, then each prompting arm, the cheapest first.
+
+    The search for a prompt's settings comes right before it. Where there are prompts alone the cheapest is
+    needed: something has to be compared.
+    """
     prompts = {unit.method for unit in stage.units if METHODS.get(unit.method).kind == "prompt"}
     needed = tuple(unit for unit in stage.units if unit.method not in prompts)
     found = [Item("needed", "classifiers", "", needed)] if needed else []
     asked = [
         Item("prompt", arm, arm, tuple(unit for unit in stage.units if unit.method == arm)) for arm in prompts
     ]
-    return [*found, *sorted(asked, key=lambda item: (budget.of_item(item), item.name))]
+    for item in sorted(asked, key=lambda item: (budget.of_item(item), item.name)):
+        trial, count = foreseen_trials(item.units[0], course.job, course.split, course.rows, course.models)
+        if count:
+            fits = count * budget.of_unit(trial) / max(budget.of_unit(item.units[0]), 1e-9)
+            found.append(Item("search", f"the search for {item.method}", item.method, item.units, fits=fits))
+        needs = all(one.kind == "search" for one in found)
+        found.append(replace(item, kind="needed") if needs else item)
+    return found
 
 
 def tuned_items(plan: Plan, course: Course) -> list[Item]:
@@ -191,14 +211,21 @@ def tuned_items(plan: Plan, course: Course) -> list[Item]:
 def fold_rounds(course: Course, units: Sequence[Unit]) -> list[tuple[int, ...]]:
     """The folds that are run together: as many as run side by side, and at most half of them.
 
-    Those of a sequential test's first start stay, whatever the machine it goes on.
+    Those of the first start stay, whatever the machine it goes on: a sequential test's, and a budget's, whose
+    decisions are about them.
     """
     folds = len(course.split.folds)
     if course.watch is not None and course.folder.exists(WATCHED):
         return [tuple(own) for own in course.folder.read(WATCHED)["rounds"].values()]
+    if course.budget is not None and course.budget.rounds:
+        return course.budget.rounds
     room = course.job.at_a_time or course.cores // max((unit.threads for unit in units), default=1)
     together = max(1, min(room, folds // 2))
-    return [tuple(range(at, min(at + together, folds))) for at in range(0, folds, together)]
+    found = [tuple(range(at, min(at + together, folds))) for at in range(0, folds, together)]
+    if course.budget is not None and units:
+        course.budget.rounds = found
+        course.budget.write()
+    return found
 
 
 def curve_items(plan: Plan, course: Course) -> list[Item]:
@@ -294,11 +321,6 @@ def certainty(
         names = ", ".join(grouped(course.dropped, len(course.split.folds)))
         told.append(f"The budget of {brief(course.budget.seconds)} left out: {names}.")
         course.folder.emit("note", text=told[0])
-    if course.budget is not None and course.budget.spent() - course.budget.before_s > course.budget.seconds:
-        course.folder.emit(
-            "note",
-            text="The budget was exceeded: something took longer than was foreseen, or is never left out.",
-        )
     every = len(course.split.test_ids)
     fewest = min((len(output.predictions) for output in tuned), default=every)
     if fewest == every:
@@ -311,6 +333,18 @@ def certainty(
         and (course.watch is None or course.watch.goes_on(output.method))  # the others have said why
     ]
     return power_of(fewest), tuple(told)
+
+
+def tell_exceeded(course: Course) -> None:
+    """Says at the end of a run whether it has taken more than its budget, and keeps the time spent."""
+    if course.budget is None:
+        return
+    course.budget.write()
+    if course.budget.spent() - course.budget.before_s > course.budget.seconds:
+        course.folder.emit(
+            "note",
+            text="The budget was exceeded: something took longer than was foreseen, or is never left out.",
+        )
 
 
 def without_search(job: Job) -> Job:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import tuneworthy as tw
 from toy import FILLER, toy_rows, write_csv
 from tuneworthy import budgeting
 from tuneworthy.core.errors import JobError
+from tuneworthy.engine import trainee
 
 UNIT_S = 100.0  # what the clock of these tests says a unit takes
 ARMS = ["majority", "tfidf", "lora"]
@@ -67,6 +69,7 @@ def runs(
                 "arms": ARMS,
                 "lora": {"max_steps": 3},
                 "curve": {"arms": []},
+                "forgetting": False,
                 **({} if budget is None else {"budget": budget}),
                 **more,
             }
@@ -85,7 +88,7 @@ def runs(
             run("10h", more_events.append),
             more_events,
             run(None, None),
-            run("1s", listen),
+            run("1s", listen, lora={"max_steps": 4}),  # which no run before it has done
             run("450s", listen, seeds=2, curve={"arms": ["tfidf"], "shares": [0.45, 0.6, 0.8]}),
             run("1s", listen, **reading),
             run("10h", listen, **reading),
@@ -173,6 +176,68 @@ def test_no_time_at_all_leaves_the_classifiers_and_says_so(runs: Runs) -> None:
 def test_curves_and_further_seeds_go_before_any_fold_does(runs: Runs) -> None:
     assert rows_of(runs.seeds, "lora") == 64
     assert "left out: seed 2 of lora, the learning curve of tfidf" in " ".join(runs.seeds.verdict.reasons)
+
+
+SEARCH = {"trials": 2, "fewest_rows": 10}
+
+
+def units_of(run: tw.Run) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text(encoding="utf-8")) for file in run.path.glob("units/*/unit.json")]
+
+
+def test_further_seeds_share_the_search_of_the_first(toy_csv: Path, quick: dict[str, Any]) -> None:
+    settings = {**quick, "arms": ["majority", "lora"], "seeds": 2, "search": SEARCH, "lora": {"max_steps": 2}}
+    run = tw.run(toy_csv, budget="10h", **settings)
+    lora = [unit for unit in units_of(run) if unit["method"] == "lora"]
+    seeds = [
+        {unit["seed"] for unit in lora if unit["purpose"] == purpose} for purpose in ("trial", "evaluate")
+    ]
+    assert [len(own) for own in seeds] == [1, 2]
+
+
+def test_the_search_for_a_prompt_is_given_up_before_the_prompt_is(
+    toy_csv: Path, quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budgeting, "clock", lambda: 0.0)
+    settings = {**quick, "arms": ["majority", "few_shot"], "search": {**SEARCH, "trials": 8}}
+    run = tw.run(toy_csv, budget="25s", **settings)
+    assert {unit["purpose"] for unit in units_of(run) if unit["method"] == "few_shot"} == {"evaluate"}
+    assert "left out: the search for few_shot." in " ".join(run.verdict.reasons)
+
+
+def test_of_prompts_alone_the_cheapest_is_run_however_little_time_there_is(
+    toy_csv: Path, quick: dict[str, Any]
+) -> None:
+    run = tw.run(toy_csv, budget="1s", **{**quick, "arms": ["zero_shot", "few_shot"]})
+    assert {one.method for one in run.estimates} == {"zero_shot"}
+
+
+def test_an_arm_that_has_failed_is_fitted_no_further_and_is_not_said_to_lack_time(
+    toy_csv: Path, quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, events = [0.0], list[dict[str, Any]]()
+
+    def hungry(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    def listen(event: dict[str, Any]) -> None:
+        events.append(event)
+        now[0] += 4000.0 * (event.get("title") == "lora fold 1" and event["event"] == "unit_finished")
+
+    monkeypatch.setattr(budgeting, "clock", lambda: now[0])
+    monkeypatch.setattr(trainee, "supervised_loss", hungry)
+    settings = {**quick, "arms": ["majority", "encoder", "lora"], "protocol": "crossfit", "folds": 2}
+    run = tw.run(toy_csv, listener=listen, budget="1h", train_anyway=True, **settings)
+    assert {unit["fold"] for unit in units_of(run) if unit["method"] == "lora"} == {0}
+    evidence = read(run, "evidence.json")
+    assert evidence["fine_tuning"] == "failed"
+    assert [" ".join(one.split()[:6]) for one in evidence["left_out"]] == [
+        "The budget of 1.0 h left",
+        "lora is left out: 'lora fold",
+    ]
+    # What has been exceeded is known at the end alone.
+    told = [str(event.get("text", event.get("stage"))) for event in events]
+    assert told.index("refit") < next(i for i, text in enumerate(told) if "was exceeded" in text)
 
 
 def test_a_budget_that_is_no_time_is_one_sentence(toy_csv: Path, quick: dict[str, Any]) -> None:

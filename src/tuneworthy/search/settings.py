@@ -34,6 +34,7 @@ KEPT = (1.0, 0.5, 0.25)  # shares of the trials that reach each rung; together 4
 AT_FIRST = 0.5  # share of the trials proposed before any has a score
 FOLDER, JOURNAL = "search", "optuna.journal"
 Models = dict[ModelRole, Path]
+Values = dict[tuple[str, int | None], dict[str, Any]]  # by arm and fold
 
 
 def searched(
@@ -45,19 +46,23 @@ def searched(
     folder: RunFolder,
     executor: Executor,
     models: Models,
+    found: Values | None = None,
 ) -> Plan:
     """The plan with the settings that the search found for a stage's units; studies go to `search/`.
 
     Every fold has a search of its own, on its own training and validation rows: no row helps to choose the
-    settings of the model that predicts it. Units that differ in their seed alone share one.
+    settings of the model that predicts it. Units that differ in their seed alone share one, so what is
+    `found` already is not searched again, and what is found here is added.
     """
     by_id = {row.id: row for row in rows}
-    found: dict[tuple[str, int | None], dict[str, Any]] = {}
+    found = {} if found is None else found
     units = plan.stage(stage).units
     if starved := [
         unit
         for unit in units
-        if is_asked(job, unit.method) and len(split.rows(unit.fit)) < job.search.fewest_rows
+        if (unit.method, unit.fold) not in found
+        and is_asked(job, unit.method)
+        and len(split.rows(unit.fit)) < job.search.fewest_rows
     ]:
         arms = ", ".join(dict.fromkeys(unit.method for unit in starved))
         folder.emit(
@@ -113,6 +118,18 @@ def foreseen_fits(job: Job, arm: str, rows: int) -> float:
     going_on = [spec.trials, *(max(2, round(kept * spec.trials)) for kept in KEPT[1:])]
     shares = [after - before for before, after in pairwise((0.0, *RUNGS))]
     return min(spec.budget, sum(count * share for count, share in zip(going_on, shares, strict=True)))
+
+
+def foreseen_trials(
+    unit: Unit, job: Job, split: Split, rows: Sequence[Example], models: Models
+) -> tuple[Unit, int]:
+    """One trial of the search for a prompting arm's settings, and how many there are at most; 0 for none."""
+    search = search_of(unit, job, split, {row.id: row for row in rows}, models)
+    if search is None or search.trains:
+        return unit, 0
+    sizes = [math.inf if isinstance(within, Range) else len(within) for within in search.space.values()]
+    search.trials[0] = Trial(number=0, values=search.values)
+    return search.trial_unit(0, 1.0), int(min(search.spec.trials, math.prod(sizes)))
 
 
 def is_asked(job: Job, arm: str) -> bool:

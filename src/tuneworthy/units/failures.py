@@ -78,8 +78,8 @@ def failed_arms(units: Sequence[Unit], run: Path) -> dict[str, str]:
 
 def require_one(outputs: Sequence[object], units: Sequence[Unit], run: Path) -> None:
     """Raises ModelError where every arm is left out: there is nothing to compare."""
-    failures = sentences(failed_arms(units, run)) if not outputs else ()
-    if failures:
+    if not outputs:
+        failures = sentences(failed_arms(units, run)) or ("None was run.",)
         raise ModelError(f"no arm without training came to an end. {' '.join(failures)}")
 
 

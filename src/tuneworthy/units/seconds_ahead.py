@@ -34,6 +34,8 @@ LOADED_S = 3.0  # until a model stands in memory
 REQUEST_S = 1.0  # of an endpoint
 UNKNOWN_S = 60.0  # of a fit of which nothing can be foreseen
 VALIDATION = 0.15  # of a fine-tune's training, spent on looking how it does twice an epoch (ours)
+GENERAL = (9000.0, 480.0)  # tokens of `capabilities` that a model reads, and writes at most
+GENERAL_LENGTH = 100.0  # of its texts
 WRITING = 6.0  # a token that is written takes the time of so many that are read together (ours)
 
 
@@ -68,6 +70,8 @@ class Foresight:
     def _seconds(self, unit: Unit) -> float:
         if unit.purpose == "adapt":
             return LOADED_S + self._read_on(unit)
+        if unit.purpose == "forgetting":
+            return LOADED_S + self._general(unit)
         method, name = METHODS.get(unit.method), unit.method
         if isinstance(method, Adapting):
             name = str(unit.parameters["then"])
@@ -121,6 +125,16 @@ class Foresight:
         fits = list(reading_fits(self.reading, shape, self._on_threads(unit)))
         minutes = [fit.minutes for fit in fits if fit.minutes is not None]
         return 60 * min(minutes) if minutes else UNKNOWN_S
+
+    def _general(self, unit: Unit) -> float:
+        """Seconds of measuring what a model can do besides the task."""
+        if (shape := self.shapes.get("decoder")) is None:
+            return UNKNOWN_S
+        read, written = (
+            operations(shape, Way("nothing", "float32"), Load(tokens, tokens * GENERAL_LENGTH, tokens))
+            for tokens in GENERAL
+        )
+        return (read + WRITING * written) / self._rate(unit, "float32")
 
     def _fit(self, method: str, unit: Unit, shape: Shape) -> float | None:
         """Seconds of training, or of reading and fitting a classifier; None where that cannot be planned."""
