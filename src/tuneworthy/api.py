@@ -139,6 +139,7 @@ def run(
     blank_means_none: bool = False,
     output: str | os.PathLike[str] | None = None,
     listener: Listener | None = None,
+    overrides: Sequence[str] = (),
     **settings: Any,
 ) -> Run:
     """Runs the main job and returns the finished `Run`.
@@ -152,6 +153,7 @@ def run(
         blank_means_none: rows with a blank target are ones with nothing to find, not unlabelled.
         output: the run folder.
         listener: told every event as a dict.
+        overrides: `section.key=value` texts, as on the command line.
         settings: any field of a job, and a dict per method: `arms=["tfidf", "lora"]`, `lora={"rank": 16}`.
 
     Raises:
@@ -166,7 +168,7 @@ def run(
         "test": None if test is None else os.fspath(test),
         "blank_means_none": blank_means_none,
     }
-    job, table = make_job(data, columns, settings)
+    job, table = make_job(data, columns, settings, overrides)
     return Run(pipeline.run(job, None if output is None else Path(output), table, listener))
 
 
@@ -183,6 +185,7 @@ def rank_models(
     domain: str | None = None,
     language: str | None = None,
     memory: str | None = None,
+    overrides: Sequence[str] = (),
     **settings: Any,
 ) -> Ranking:
     """Ranks base models by what they know of the labels before any fine-tuning; reads training rows only.
@@ -193,6 +196,7 @@ def rank_models(
         target, input, group, test: as for `run`.
         commercial, licence, domain, language: conditions on models of the catalogue.
         memory: of a GPU that is to fine-tune them, such as "16GiB"; default: this machine.
+        overrides: `section.key=value` texts, as on the command line.
         settings: any field of a job, such as `seed=1`.
 
     Raises:
@@ -208,7 +212,7 @@ def rank_models(
         "group": group,
         "test": None if test is None else os.fspath(test),
     }
-    job, table = make_job(data, columns, settings)
+    job, table = make_job(data, columns, settings, overrides)
     asked = {"licence": licence, "domain": domain, "language": language, "commercial": commercial}
     machine = None if memory is None else machine_with(memory)
     return rank(job, table, candidates, Wanted.model_validate({**asked, "machine": machine}))

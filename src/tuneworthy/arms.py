@@ -39,10 +39,27 @@ def with_arms(job: Job, task: Task, rows: Sequence[Example]) -> Job:
     usual = [m.name for m in methods if not lacks_weights(job, m) and not unsuited(m, task, rows)]
     arms = job.arms or tuple(usual)
     if not job.tune:
-        arms = tuple(arm for arm in arms if METHODS.get(arm).kind != "tuned")
+        left_out = {arm for arm in arms if METHODS.get(arm).kind == "tuned"}
+        arms = tuple(arm for arm in arms if arm not in left_out)
         if not arms:
             raise JobError("no untuned arm is left: name at least one, for example --arms tfidf,zero_shot.")
+        job = _without(job, left_out)
     return job.model_copy(update={"arms": arms})
+
+
+def _without(job: Job, left_out: set[str]) -> Job:
+    """The job without a search or a learning curve of these arms."""
+    searched = tuple(arm for arm in job.search.arms if arm not in left_out)
+    search = {"arms": searched} if searched or not job.search.arms else {"arms": (), "trials": 0}
+    curve = {
+        "arms": None if job.curve.arms is None else tuple(a for a in job.curve.arms if a not in left_out)
+    }
+    return job.model_copy(
+        update={
+            "search": job.search.model_copy(update=search),
+            "curve": job.curve.model_copy(update=curve),
+        }
+    )
 
 
 def unsuited(method: Method, task: Task, rows: Sequence[Example]) -> str:

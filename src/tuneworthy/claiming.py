@@ -11,6 +11,7 @@ from tuneworthy.data.jobfile import dump_job
 from tuneworthy.data.loading import Loaded
 from tuneworthy.runfolder import checksums
 from tuneworthy.runfolder.folder import EVENTS, OWNER, RunFolder
+from tuneworthy.runfolder.workspace import workspace
 from tuneworthy.tasks._prompted import read_prompt
 from tuneworthy.units.execute import OWN_METRIC
 
@@ -42,8 +43,8 @@ def job_identity(job: Job, data: Loaded) -> str:
 
 
 def default_folder(job: Job, data: Loaded) -> Path:
-    """`runs/<name>-<hash>`: the same job on the same data is the same folder."""
-    return Path("runs") / f"{data.dataset.name}-{job_identity(job, data)[:8]}"
+    """`<name>-<hash>` in the workspace: the same job on the same data is the same folder."""
+    return workspace() / f"{data.dataset.name}-{job_identity(job, data)[:8]}"
 
 
 def claim(folder: RunFolder, job: Job, data: Loaded, asked: Job) -> list[str]:

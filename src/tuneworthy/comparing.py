@@ -53,10 +53,18 @@ def compare_runs(a: Path, b: Path) -> RunPair:
     first, second = _read(a), _read(b)
     shared, note = _shared(first, second)
     names = [name for name in second.arms if name in first.arms]
-    found = [_difference(first, second, name, name, shared) for name in names] if shared else []
-    paired = dict(zip(names, adjust(found), strict=True)) if found else {}
+    rows = {name: _answered(first, second, name, name, shared) for name in names}
+    found = {
+        name: _difference(first, second, name, name, own)
+        for name, own in rows.items()
+        if len(own) >= FEWEST_ROWS
+    }
+    paired = dict(zip(found, adjust(list(found.values())), strict=True))
+    if fewer := [f"{name} on {len(own)}" for name, own in rows.items() if len(own) < len(shared)]:
+        note += f" Not every arm answered all of them in both runs: {', '.join(fewer)}."
     ours, theirs = first.verdict["recommended_method"], second.verdict["recommended_method"]
-    best = _difference(first, second, ours, theirs, shared) if shared else None
+    both = _answered(first, second, ours, theirs, shared)
+    best = _difference(first, second, ours, theirs, both) if len(both) >= FEWEST_ROWS else None
     pairs = [
         ArmPair(
             method=name,
@@ -101,7 +109,7 @@ def _read(run: Path) -> _Side:
             }
             for repeat in range(seeds)
         ]
-    predicted = next(iter(answers.values()))[0].keys() if answers else set()
+    predicted = {row for repeats in answers.values() for row in repeats[0]}
     return _Side(
         folder=folder,
         evidence=evidence,
@@ -169,8 +177,14 @@ def _shared(a: _Side, b: _Side) -> tuple[list[str], str]:
     return shared, f"Differences are paired, over {rows}; p after Holm's correction.{learned}"
 
 
+def _answered(a: _Side, b: _Side, ours: str, theirs: str, shared: Sequence[str]) -> list[str]:
+    """The shared rows that both arms answered, on every seed: an arm that was stopped early has fewer."""
+    answers = [*a.answers.get(ours, [{}]), *b.answers.get(theirs, [{}])]
+    return [row for row in shared if all(row in repeat for repeat in answers)]
+
+
 def _difference(a: _Side, b: _Side, ours: str, theirs: str, shared: Sequence[str]) -> Comparison:
-    """The arm `theirs` of `b` minus the arm `ours` of `a`, over the shared rows."""
+    """The arm `theirs` of `b` minus the arm `ours` of `a`, over rows that both answered."""
     examples = [a.rows[row] for row in shared]
     answers = [
         [[repeat[row] for row in shared] for repeat in side.answers[name]]

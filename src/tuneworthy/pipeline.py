@@ -23,7 +23,7 @@ from tuneworthy.core.evidence import Evidence
 from tuneworthy.core.job import Job, is_own_metric
 from tuneworthy.course import Course
 from tuneworthy.data.loading import load
-from tuneworthy.data.lockbox import Lockbox, ledger_path
+from tuneworthy.data.lockbox import Lockbox, check_ledger, ledger_path
 from tuneworthy.data.splits import choose_protocol, make_split
 from tuneworthy.data.table import Table
 from tuneworthy.evaluation.assemble import score_arms
@@ -45,7 +45,7 @@ from tuneworthy.tasks import TASKS, form_of
 from tuneworthy.tracking import Trackers, check_tracking
 from tuneworthy.units.adaptation import STAGE, adapted
 from tuneworthy.units.collect import arm_outputs
-from tuneworthy.units.curve import check_curve, draw_parts
+from tuneworthy.units.curve import check_curve, draw_parts, why_none
 from tuneworthy.units.executors import executor_for
 from tuneworthy.units.failures import failed_arms, require_one, sentences
 from tuneworthy.units.memory_ahead import memory_ahead
@@ -63,8 +63,8 @@ def run(
 
     Args:
         job: what to do.
-        output: the run folder; default `runs/<name>-<hash of job and data>`, so that the same command again
-            continues the same run.
+        output: the run folder; default `<name>-<hash of job and data>` in the workspace, so that the same
+            command again continues the same run.
         table: rows in memory, in place of `job.data.path`.
         listener: told every event, for a progress display.
 
@@ -96,8 +96,8 @@ def run(
     parts = draw_parts(job, split, rows)  # of the training rows, for learning curves
     split = parts.split
     judging.check_judge(job, task)
-    check_search(job)
-    check_curve(job)
+    check_search(asked)
+    check_curve(asked)
     check_tracking(job)
 
     # 2. Bring the models; everything from here on is kept in the run folder.
@@ -107,6 +107,7 @@ def run(
         job, question, rows, data.test is not None, models, task.open, texts.documents
     )
     dtype, cores = steps.hardware()
+    check_ledger(ledger_path())
     with (
         RunFolder(output or claiming.default_folder(job, data)) as folder,
         Trackers(job.tracking) as trackers,
@@ -135,7 +136,7 @@ def run(
         frozen = rounds.frozen_address(plan, job)
         steps.write_plan(folder, plan, job, data, split, rows)
         folder.emit("planned", stages={one.name: [unit.title for unit in one.units] for one in plan.stages})
-        for text in foreseen:
+        for text in (*foreseen, *why_none(job, parts)):
             folder.emit("note", text=text)
         deciding = METRICS.get(question.metric)
         whole = whole_of(deciding, task, rows)

@@ -111,6 +111,7 @@ def _decisions(checked: Checked, review: Path, safe: Sequence[Change]) -> list[C
         if not decision:
             continue
         number, column = (line["row"] or "").strip(), line["column"] or ""
+        column = column if column in table.columns else plain(column)
         row = int(number) if number.isdecimal() else 0
         if row not in at:
             raise DataError(f"{asked.name} speaks of row '{number}', which {table.name} does not have.")
@@ -244,6 +245,7 @@ def _text_of(checked: Checked, index: int) -> str:
 
 
 def _write_table(table: Table, changes: Sequence[Change], path: Path) -> None:
+    """The table with the changes; what a label or a text says is not altered for a spreadsheet's sake."""
     new = {(change.row, change.column): change.after for change in changes if change.column}
     gone = {change.row for change in changes if not change.column}
     rows = (
@@ -251,7 +253,7 @@ def _write_table(table: Table, changes: Sequence[Change], path: Path) -> None:
         for number, cells in zip(table.numbers, table.rows, strict=True)
         if number not in gone
     )
-    write_text(path, csv_text(table.columns, rows))
+    write_text(path, csv_text(table.columns, rows, as_they_are=True))
 
 
 def _changes_csv(changes: Sequence[Change]) -> str:

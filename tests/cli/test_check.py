@@ -105,11 +105,31 @@ def test_fixing_twice_changes_nothing(table: Path, tmp_path: Path) -> None:
     assert (tmp_path / "b" / "clean.csv").read_bytes() == (tmp_path / "a" / "clean.csv").read_bytes()
 
 
-def test_no_cell_is_written_that_a_spreadsheet_would_execute(table: Path, tmp_path: Path) -> None:
+def test_no_cell_for_a_person_to_read_is_one_that_a_spreadsheet_would_execute(
+    table: Path, tmp_path: Path
+) -> None:
     check(table, "--fix", "--output", tmp_path / "out")
-    for name in ("clean.csv", "changes.csv", "review.csv"):
+    for name in ("changes.csv", "review.csv"):
         for row in read(tmp_path / "out" / name):
             assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row.values() if cell)
+
+
+def test_labels_and_texts_that_look_like_formulas_are_the_same_in_the_tables_that_are_trained_on(
+    tmp_path: Path,
+) -> None:
+    signs = {"refund": "+", "delivery": "-", "account": "=login"}
+    rows = [{"@text": f"=1+1 {row['text']}", "+sign": signs[row["label"]]} for row in toy_rows(30)]
+    clash = {**rows[4], "+sign": "=login"}
+    table = write_csv(tmp_path / "t.csv", [*rows, clash])
+    columns = ("--target", "+sign", "--input", "@text")
+    check(table, "--fix", "--output", tmp_path / "out", *columns)
+    assert read(tmp_path / "out" / "clean.csv") == [*rows, clash]
+    review = read(tmp_path / "out" / "review.csv")
+    next(line for line in review if line["code"] == "TW002")["decision"] = "label:+"
+    filled = write_csv(tmp_path / "filled.csv", review)
+    check(table, "--apply", filled, "--output", tmp_path / "out", *columns)
+    result = read(tmp_path / "out" / "reviewed.csv")
+    assert [row["+sign"] for row in (result[4], result[-1])] == ["+", "=login"]
 
 
 def test_a_filled_in_review_is_applied_on_top_of_the_safe_repairs(table: Path, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, embedder_folder: Path) -> Pat
 
         run("majority", table, ["majority"])
         run("both", table, ["majority", "tfidf"])
-        run("crossfit", table, ["majority"], "crossfit", folds=3)
+        run("crossfit", table, ["majority", "tfidf"], "crossfit", folds=3)
         run("other", fewer, ["majority"])
         run("tested", table, ["majority"], test=test)
         run("tested_fewer", fewer, ["majority"], test=test)
@@ -107,6 +107,21 @@ def test_runs_that_share_some_test_rows_are_paired_on_those(runs: Path) -> None:
     assert pair.shared_rows == 15
     assert "of 15 and 60" in pair.note
     assert pair.arms[0].difference is not None and pair.arms[0].difference.n == 15
+
+
+def test_an_arm_that_answered_fewer_rows_is_paired_on_those_and_it_is_said(
+    runs: Path, tmp_path: Path
+) -> None:
+    for left, differences in ((40, [60, 40]), (0, [60, None])):
+        stopped = Path(shutil.copytree(runs / "crossfit", tmp_path / f"stopped{left}"))
+        plan = RunFolder(stopped).read("plan.json")
+        for stage in plan["stages"]:
+            stage["units"] = [u for u in stage["units"] if u["method"] != "tfidf" or u["fold"] < left / 20]
+        RunFolder(stopped).write("plan.json", plan)
+        pair = compare_runs(runs / "crossfit", stopped)
+        found = {arm.method: arm.difference for arm in pair.arms}
+        assert [one and one.n for one in (found["majority"], found["tfidf"])] == differences
+        assert f"tfidf on {left}" in pair.note and "majority on" not in pair.note
 
 
 def test_other_data_is_side_by_side_and_said_not_to_be_comparable(runs: Path, tmp_path: Path) -> None:

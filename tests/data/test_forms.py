@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from toy import toy_rows, write_csv
+from tuneworthy import pipeline
 from tuneworthy.core.errors import DataError, JobError
 from tuneworthy.core.job import DataSpec, Job
 from tuneworthy.data.columns import Columns, choose_columns
@@ -185,6 +186,20 @@ def test_table_and_test_file_are_read_alike(held: str, wanted: set[str], tmp_pat
     path, test = with_labels(tmp_path / "t.csv", ["1.0", "2.0"]), with_labels(tmp_path / "h.csv", [held, "2"])
     data = load(Job(data=DataSpec(path=str(path), test=str(test), target="label", input=("text",))))
     assert labels_of(data) == wanted
+
+
+@pytest.mark.parametrize("accept", [(), ("TW005",)])
+def test_a_test_file_of_which_no_row_can_be_scored_is_refused_and_not_replaced_by_other_rows(
+    accept: tuple[str, ...], tmp_path: Path
+) -> None:
+    rows = [{**row, "label": row["label"].upper(), "text": f"{row['text']} again"} for row in toy_rows(30)]
+    spec = DataSpec(
+        path=str(write_csv(tmp_path / "t.csv", toy_rows(30))),
+        test=str(write_csv(tmp_path / "h.csv", rows)),
+    )
+    with pytest.raises(DataError, match=r"^no row of h\.csv has a label that t\.csv can teach"):
+        pipeline.run(Job(data=spec, accept=accept), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_open_targets_keep_their_fractions() -> None:

@@ -2,8 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
+from toy import toy_rows, write_csv
+from tuneworthy import pipeline
+from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.example import Example
-from tuneworthy.data.lockbox import Lockbox
+from tuneworthy.core.job import DataSpec, Job
+from tuneworthy.data.lockbox import Lockbox, read_openings, record
 
 ROWS = [Example(id=f"r{i}", input=f"text {i}", target="a") for i in range(4)]
 
@@ -39,3 +45,28 @@ def test_a_torn_last_line_does_not_lose_the_others(tmp_path: Path) -> None:
     with ledger.open("a") as file:
         file.write('{"time": "20')
     assert len(Lockbox(ROWS, ledger).openings()) == 1
+
+
+def test_an_opening_after_a_torn_line_is_counted_and_so_is_one_from_elsewhere(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    for plan in ("first", "second"):
+        with ledger.open("a") as file:
+            file.write('{"time": "20')
+        Lockbox(ROWS, ledger).open(plan, ["tfidf"], [], "run")
+    with ledger.open("a") as file:
+        file.write('{"time": "20')
+    elsewhere = read_openings(ledger)[0].model_copy(update={"plan": "third"})
+    assert record(ledger, [elsewhere]) == 1
+    assert [one.plan for one in Lockbox(ROWS, ledger).openings()] == ["first", "second", "third"]
+
+
+def test_a_workspace_that_cannot_be_written_is_said_before_anything_is_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs").write_text("a file")
+    monkeypatch.setenv("TUNEWORTHY_WORKSPACE", str(tmp_path / "runs"))
+    table = write_csv(tmp_path / "t.csv", toy_rows(30))
+    job = Job(data=DataSpec(path=str(table)), arms=("majority", "tfidf"))
+    with pytest.raises(RunFolderError, match="TUNEWORTHY_WORKSPACE"):
+        pipeline.run(job, tmp_path / "elsewhere")
+    assert not (tmp_path / "elsewhere").exists()

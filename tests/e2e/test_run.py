@@ -9,7 +9,10 @@ import pytest
 import tuneworthy as tw
 from tiny_models import save_embedder
 from toy import toy_rows, write_csv
+from tuneworthy.claiming import default_folder
 from tuneworthy.core.errors import DataError, JobError, RunFolderError
+from tuneworthy.core.job import DataSpec, Job
+from tuneworthy.data.loading import load
 from tuneworthy.tasks import TASKS
 
 
@@ -216,6 +219,39 @@ def test_the_stored_job_keeps_the_arms_that_a_blocking_finding_held_back(
     rows = [*toy_rows(60), *({**row, "label": "delivery"} for row in toy_rows(12)[::3])]
     run = tw.run(write_csv(workspace / "bad.csv", rows), **{**quick, "arms": ["majority", "lora"]})
     assert "lora" in (run.path / "job.yaml").read_text().split("base_model")[0]
+
+
+@pytest.mark.parametrize("section", ["search", "curve"])
+def test_a_search_or_a_curve_of_a_fine_tune_stands_in_the_way_of_no_run_without_it(
+    section: str, workspace: Path, quick: dict[str, Any]
+) -> None:
+    settings = {**quick, "arms": ["majority", "lora"], section: {"arms": ["lora"]}}
+    rows = [*toy_rows(60), *({**row, "label": "delivery"} for row in toy_rows(12)[::3])]
+    blocked = tw.run(write_csv(workspace / "bad.csv", rows), **settings)
+    assert blocked.verdict.decision == "fix_data"
+    untuned = tw.run(write_csv(workspace / "good.csv", toy_rows(60)), **settings, tune=False)
+    assert {one.method for one in untuned.estimates} == {"majority"}
+    wrong = {**settings, section: {"arms": ["probe"]}}
+    with pytest.raises(JobError, match=rf"^{section}\.arms names probe, which is not compared"):
+        tw.run(workspace / "good.csv", **wrong, tune=False)
+
+
+def test_a_run_without_an_output_is_kept_in_the_workspace(
+    toy_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(data=DataSpec(path=str(toy_csv)))
+    assert default_folder(job, load(job)).parent == Path("runs")
+    monkeypatch.setenv("TUNEWORTHY_WORKSPACE", str(tmp_path / "kept"))
+    assert default_folder(job, load(job)).parent == tmp_path / "kept"
+
+
+def test_single_values_of_a_job_file_can_be_overridden_in_python(toy_csv: Path, workspace: Path) -> None:
+    (workspace / "job.yaml").write_text(f"data: {{path: {toy_csv}}}\narms: [majority, tfidf]\n")
+    with pytest.raises(JobError, match="use overrides"):
+        tw.run(workspace / "job.yaml", seed=1)
+    for verb in (tw.run, tw.rank_models):
+        with pytest.raises(JobError, match="folds"):
+            verb(workspace / "job.yaml", overrides=["folds=zero"])
 
 
 def test_a_test_label_whose_training_rows_are_all_in_the_test_file_blocks(

@@ -9,7 +9,7 @@ from tuneworthy.core.errors import JobError
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import CurveSpec, DataSpec, Job
 from tuneworthy.data.splits import Split, make_split
-from tuneworthy.units.curve import Parts, check_curve, draw_parts, has_curve
+from tuneworthy.units.curve import Parts, check_curve, draw_parts, has_curve, why_none
 
 
 def rows(count: int, groups: int = 0) -> list[Example]:
@@ -71,6 +71,20 @@ def test_holdout_draws_as_many_parts_of_a_size_as_a_crossfit_has_folds() -> None
 def test_too_few_rows_have_no_curve() -> None:
     assert parts(60)[1].parts == ()
     assert parts(100)[1].parts != ()
+
+
+def test_too_few_rows_for_a_curve_are_said_where_an_arm_would_have_one() -> None:
+    asked = job().model_copy(update={"arms": ("majority", "tfidf", "lora")})
+    (said,) = why_none(asked, parts(60)[1])
+    assert said.startswith("No learning curve of tfidf: there are too few rows")
+    assert why_none(asked, parts(100)[1]) == []
+    assert why_none(asked.model_copy(update={"curve": CurveSpec(arms=())}), parts(60)[1]) == []
+
+
+def test_fewer_parts_than_a_curve_has_unknowns_are_refused() -> None:
+    with pytest.raises(JobError, match=r"^curve\.shares names 2 parts"):
+        check_curve(job(shares=(0.25, 0.5)))
+    check_curve(job(shares=(0.25, 0.5), arms=()))
 
 
 def test_cheap_classifiers_have_a_curve_and_others_where_the_job_names_them() -> None:

@@ -35,7 +35,10 @@ Test = Annotated[
     Path | None, typer.Option("--test", help="A test file of your own, same columns.", metavar="FILE")
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", help="The run folder; default runs/<name>-<hash>.", metavar="DIR")
+    Path | None,
+    typer.Option(
+        "--output", help="The run folder; default <name>-<hash> in the workspace (runs).", metavar="DIR"
+    ),
 ]
 Arms = Annotated[
     str | None,

@@ -137,7 +137,7 @@ class CurveSpec(Frozen):
     )
     shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (0.125, 0.1875, 0.25, 0.375, 0.5, 0.75),
-        description="parts of the training rows that are learned from; a fine-tune has 0.25 and 0.5 alone",
+        description="three or more parts of the training rows to learn from; for a fine-tune 0.25 and 0.5",
     )
 
 

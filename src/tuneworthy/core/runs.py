@@ -21,7 +21,8 @@ class RunPair(Frozen):
         metrics: by which each was judged.
         verdicts: what each recommends, and why, in a sentence.
         data: the name of each run's data, its rows and its fingerprint.
-        shared_rows: test rows that both predicted; the differences are over these.
+        shared_rows: test rows that both predicted; the differences are over these, or over those of them that
+            an arm answered in both, as `note` says.
         arms: those of both runs first; of these the highest score of `b` first.
         recommended: `b`'s recommended arm minus `a`'s, where they can be paired.
         note: on what the differences rest, or why there are none.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tuneworthy.core.errors import JobError
+from tuneworthy.core.errors import DataError, JobError
 from tuneworthy.core.example import Dataset, Example, label_counts
 from tuneworthy.core.job import Job
 from tuneworthy.data.columns import Columns, choose_columns
@@ -54,12 +54,21 @@ class Loaded:
 
     def scorable_test(self) -> list[Example]:
         """The test rows whose label a trainable row has (the others were accepted as left out); where targets
-        are open, all of them.
+        are open, all of them. None where there is no test file.
+
+        Raises:
+            DataError: there is a test file, and no row of it can be scored.
         """
         if self.open:
             return list(self.test_rows)
         known = label_counts(self.trainable())
-        return [row for row in self.test_rows if row.target in known]
+        found = [row for row in self.test_rows if row.target in known]
+        if self.test_rows and known and not found:
+            raise DataError(
+                f"no row of {self.test_source} has a label that {self.source} can teach: correct the labels "
+                "of one of the two (tuneworthy check lists them), or leave the test file out."
+            )
+        return found
 
 
 def load(job: Job, table: Table | None = None, form: Form = PLAIN) -> Loaded:

@@ -8,10 +8,12 @@ set, and copied into the run.
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from os import SEEK_END
 from pathlib import Path
 
 from filelock import FileLock
 
+from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.example import Example
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.hashing import address
@@ -49,9 +51,31 @@ def record(ledger: Path, openings: Sequence[Opening]) -> int:
     with FileLock(ledger.with_suffix(".lock")):
         known = {(one.fingerprint, one.plan) for one in read_openings(ledger)}
         new = [one for one in openings if (one.fingerprint, one.plan) not in known]
-        with ledger.open("a", encoding="utf-8") as file:
-            file.writelines(f"{one.model_dump_json()}\n" for one in new)
+        _append(ledger, new)
     return len(new)
+
+
+def check_ledger(ledger: Path) -> None:
+    """Raises RunFolderError where openings could not be written down, before anything is fitted for one."""
+    try:
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(ledger.with_suffix(".lock")):
+            _append(ledger, ())
+    except OSError as error:
+        raise RunFolderError(
+            f"{ledger}, which counts how often test rows are used, cannot be written "
+            f"({error.strerror or error}): name a folder that can be in TUNEWORTHY_WORKSPACE."
+        ) from error
+
+
+def _append(ledger: Path, openings: Sequence[Opening]) -> None:
+    """Adds openings to a locked ledger, on lines of their own: one that a crash tore is ended first."""
+    with ledger.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.writelines(f"{one.model_dump_json()}\n".encode() for one in openings)
 
 
 def read_openings(ledger: Path) -> list[Opening]:
@@ -86,8 +110,7 @@ class Lockbox:
                     tuned=tuple(tuned),
                     run=run,
                 )
-                with self._ledger.open("a", encoding="utf-8") as file:
-                    file.write(opening.model_dump_json() + "\n")
+                _append(self._ledger, [opening])
         return dict(self._rows)
 
     def openings(self) -> list[Opening]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.hashing import address
 from tuneworthy.core.job import Job
 from tuneworthy.core.unit import ModelRole, Unit
@@ -76,11 +77,20 @@ def _started(fit: Unit, method: Method, start: str, job: Job) -> Unit:
 
 
 def starting_models(unit: Unit, run: Path, models: dict[ModelRole, Path]) -> dict[ModelRole, Path]:
-    """Folders of the models that a unit starts from: the base models, or what text has made of one."""
+    """Folders of the models that a unit starts from: the base models, or what text has made of one.
+
+    Raises:
+        RunFolderError: the unit that read the text is not there; whether it kept its model is not known then.
+    """
     if unit.start is None:
         return models
-    folder = run / "units" / unit.start / "model"
-    return dict.fromkeys(unit.models, folder) if (folder / "config.json").exists() else models
+    folder = run / "units" / unit.start
+    if not folder.exists():
+        raise RunFolderError(
+            f"{folder}, whose model '{unit.title}' starts from, is missing: run the same command again."
+        )
+    kept = (folder / "model" / "config.json").exists()
+    return dict.fromkeys(unit.models, folder / "model") if kept else models
 
 
 def told(start: str, run: Path) -> str:

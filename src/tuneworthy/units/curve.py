@@ -111,12 +111,28 @@ def curved(plan: Plan, parts: Parts, job: Job) -> Plan:
 
 
 def check_curve(job: Job) -> None:
-    """Raises JobError for an arm that is not compared, or that learns from no rows."""
+    """Raises JobError for an arm that is not compared, or that learns from no rows, or for too few parts."""
+    if job.curve.arms != () and len(set(job.curve.shares)) < FEWEST_SIZES:
+        raise JobError(
+            f"curve.shares names {len(set(job.curve.shares))} parts of the rows, and a learning curve needs "
+            f"{FEWEST_SIZES}: name more, or no arms (curve.arms=[])."
+        )
     for arm in job.curve.arms or ():
         if arm not in job.arms:
             raise JobError(f"curve.arms names {arm}, which is not compared: {', '.join(job.arms)}.")
         if METHODS.get(arm).kind not in ("classifier", "tuned"):
             raise JobError(f"curve.arms names {arm}, which is fitted on no rows: name a classifier or lora.")
+
+
+def why_none(job: Job, parts: Parts) -> list[str]:
+    """Why the arms that would have a learning curve have none, in a sentence; empty where they have one."""
+    arms = [arm for arm in job.arms if has_curve(arm, job)]
+    if parts.parts or not arms:
+        return []
+    return [
+        f"No learning curve of {', '.join(arms)}: there are too few rows, since fewer than {FEWEST_SIZES} of "
+        f"curve.shares leave {FEWEST_ROWS} rows to learn from."
+    ]
 
 
 def has_curve(arm: str, job: Job) -> bool:

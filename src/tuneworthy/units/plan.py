@@ -5,7 +5,7 @@ them says how large a difference the rows can show.
 """
 
 from collections.abc import Sequence
-from statistics import median
+from statistics import median, median_low
 from typing import Any
 
 from tuneworthy.core.errors import JobError
@@ -204,6 +204,7 @@ def refit_unit(units: Sequence[Unit], facts: Sequence[dict[str, Any]], split: Sp
         threads: of the refit, which runs alone.
     """
     method = METHODS.get(units[0].method)
+    units, facts = _alike(units, facts)
     parameters = method.Parameters.model_validate(units[0].parameters)
     rows = [len(split.rows(unit.fit)) for unit in units]
     frozen = method.freeze(parameters, facts, rows, len(split.rows(split.everything)))
@@ -219,3 +220,20 @@ def refit_unit(units: Sequence[Unit], facts: Sequence[dict[str, Any]], split: Sp
             "threads": threads,
         }
     )
+
+
+def _alike(
+    units: Sequence[Unit], facts: Sequence[dict[str, Any]]
+) -> tuple[Sequence[Unit], Sequence[dict[str, Any]]]:
+    """The units that ran with the settings of the refit, with their facts; all where nothing was searched.
+
+    After a search each fold has its own. Settings are never mixed, since a rate that suits one rank need not
+    suit another: taken is the setting whose learning rate is the (lower) median, or that of most units.
+    """
+    settings = [address([unit.parameters, unit.instruction]) for unit in units]
+    chosen = max(settings, key=settings.count)
+    if len(set(settings)) > 1 and all("learning_rate" in fact for fact in facts):
+        rates = [fact["learning_rate"] for fact in facts]
+        chosen = settings[rates.index(median_low(rates))]
+    places = [place for place, one in enumerate(settings) if one == chosen]
+    return [units[place] for place in places], [facts[place] for place in places]

@@ -4,22 +4,29 @@ import io
 import secrets
 import shutil
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tuneworthy.core.errors import RunFolderError
 from tuneworthy.core.unit import Unit
-from tuneworthy.runfolder.unit_output import is_finished, reveal
+from tuneworthy.runfolder.unit_output import is_finished, read_unit_file, reveal
 from tuneworthy.units.execute import OWN_METRIC
 
 INPUTS = ("rows.jsonl", "split.json", OWN_METRIC)
 
 
 def packed_inputs(run: Path, units: Sequence[Unit]) -> bytes:
-    """The files of the run that these units read: rows, split, own metric, and the fits they start from."""
+    """The files of the run that these units read: rows, split, own metric, and the units they start from."""
     names = [name for name in INPUTS if (run / name).exists()]
-    starts = sorted({f"units/{unit.start}" for unit in units if unit.start is not None})
+    starts = sorted({f"units/{start}" for unit in units for start in _starts(run, unit)})
     return _packed(run, [*names, *starts])
+
+
+def _starts(run: Path, unit: Unit) -> Iterator[str]:
+    """The unit that a unit starts from, and what that one started from itself."""
+    while unit.start is not None:
+        yield unit.start
+        unit = read_unit_file(run / "units" / unit.start)
 
 
 def packed_output(run: Path, unit: Unit) -> bytes:
