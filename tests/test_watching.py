@@ -167,6 +167,7 @@ def test_a_round_whose_last_arm_was_stopped_before_still_ends_with_a_look(
         ("Stage", lambda **_: None),
         ("with_units", lambda *_: plan),
         ("arm_outputs", lambda *_: []),
+        ("failed_arms", lambda *_: {}),
     ):
         monkeypatch.setattr(rounds, name, stub)
     rounds._tuned(plan, course, ())

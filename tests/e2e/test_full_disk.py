@@ -88,8 +88,9 @@ def test_a_quota_that_is_used_up_is_one_sentence_whoever_writes(
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(
-    small: Path, toy_csv: Path, settings: dict[str, Any]
+    small: Path, toy_csv: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("TUNEWORTHY_WORKSPACE", str(tmp_path / "workspace"))  # where the ledger can be written
     subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
     with pytest.raises(RunFolderError, match=r"Read-only .* name another --output"):
         tw.run(toy_csv, output=small / "a", **settings)
