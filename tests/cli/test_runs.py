@@ -81,6 +81,8 @@ def test_runs_are_chosen_and_sorted(runs: Path) -> None:
     assert names("--sort", "score")[0] == "both"
     assert names("--sort", "rows")[-2:] == ["tested_fewer", "other"]
     assert names("--where", "state=running") == []
+    assert names("--where", "state=Finished") == names("--where", "state=finished") != []
+    assert names("--where", "task=Text classification") == names()
     assert "and 4 more runs" in call(runs, "--limit", "2")
     assert call(runs / "nowhere") == f"No runs in {runs / 'nowhere'}.\n"
     for wrong in (["--sort", "scores"], ["--where", "datum=x"], ["--where", "data"]):

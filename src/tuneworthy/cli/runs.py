@@ -77,7 +77,7 @@ def chosen(runs: "list[RunSummary]", where: "list[str] | tuple[()]", sort: str) 
     from tuneworthy.core.errors import JobError
     from tuneworthy.core.registry import did_you_mean
 
-    fields = {"verdict": "decision", "score": "value"} | {
+    fields = {"verdict": "decision", "score": "value", "run": "name", "use": "method"} | {
         name: name
         for name in ("when", "name", "data", "rows", "task", "minutes", "state", "method", "metric")
     }
@@ -92,9 +92,14 @@ def chosen(runs: "list[RunSummary]", where: "list[str] | tuple[()]", sort: str) 
         if not equals:
             raise JobError(f"--where {condition}: write FIELD=VALUE, for example task=multi-label.")
         key = field(name.strip())
-        runs = [run for run in runs if str(getattr(run, key)) == value.strip()]
+        runs = [run for run in runs if _said(getattr(run, key)) == _said(value)]
     key = field(sort)
     down = key in ("when", "value", "rows", "minutes")  # the latest, the most; names from a to z
     known = [run for run in runs if getattr(run, key) is not None]
     unknown = [run for run in runs if getattr(run, key) is None]
     return sorted(known, key=lambda run: getattr(run, key), reverse=down) + unknown
+
+
+def _said(value: object) -> str:
+    """A value as it is compared: case, spaces and hyphens are those of the screen or of the file."""
+    return str(value).strip().casefold().replace(" ", "_").replace("-", "_")

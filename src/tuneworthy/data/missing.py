@@ -43,13 +43,14 @@ def _nearby(path: Path, suffixes: Sequence[str]) -> str:
     if not path.parent.is_dir():
         return f": the folder {path.parent} does not exist; check the path."
     names = _files(path.parent, suffixes)
+    there = "this folder" if path.parent == Path() else path.parent
     close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
     if close:
         return f"; did you mean {' or '.join(close)}?"
     if not names:
-        return f", and {path.parent} holds no {'/'.join(suffixes)} file; check the path."
+        return f", and {there} holds no {'/'.join(suffixes)} file; check the path."
     more = ", ..." if len(names) > _NAMES_SHOWN else ""
-    return f"; {path.parent} holds {', '.join(names[:_NAMES_SHOWN])}{more}."
+    return f"; {there} holds {', '.join(names[:_NAMES_SHOWN])}{more}."
 
 
 def _files(folder: Path, suffixes: Sequence[str]) -> list[str]:

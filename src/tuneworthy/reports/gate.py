@@ -16,7 +16,10 @@ def gate_lines(parity: Parity) -> Iterator[str]:
     if parity.expected is not None and parity.found is not None:
         ours, theirs = (formats.metric_value(parity.metric, v) for v in (parity.expected, parity.found))
         title = formats.metric_title(parity.metric)
-        yield f"  {title} of the fit {ours}, of the export {theirs} (drop allowed: {_allowed(parity)})"
+        yield (
+            f"  {title} of the fit {ours}, of the export {theirs}, on rows that it may have learned from "
+            f"(drop allowed: {_allowed(parity)})"
+        )
     if parity.nats is not None:
         limit = "reported only" if parity.most_nats is None else f"{parity.most_nats:g} allowed"
         yield f"  log-probabilities {parity.nats:.3g} nats apart on average ({limit}, {parity.precision})"

@@ -41,7 +41,7 @@ def fix_data(evidence: Evidence) -> Verdict | None:
             *(f"Also: {words.clause(message)}." for message in evidence.blocking[1:]),
             "No score computed from these rows would mean what it seems to mean.",
         ),
-        next_action="Mend what the findings name, or accept a finding by its code, and run again.",
+        next_action="Mend what the findings name, or accept a finding by its code (--accept), and run again.",
     )
 
 
