@@ -75,7 +75,7 @@ def test_a_table_that_a_run_would_not_take_is_examined_and_exits_with_1(
 ) -> None:
     table = write_csv(tmp_path / "t.csv", rows)
     done = CliRunner().invoke(app, ["check", str(table), "--target", "label", "--json"])
-    assert done.exit_code == 1 and f"A run would not begin with this table: {told}" in done.stderr
+    assert done.exit_code == 1 and f"A run would not begin with the table as it came: {told}" in done.stderr
     assert json.loads(done.stdout)
 
 

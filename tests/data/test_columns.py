@@ -231,3 +231,8 @@ def test_a_table_without_any_whole_row_is_an_error() -> None:
 def test_an_unknown_group_column_is_an_error() -> None:
     with pytest.raises(JobError, match="no column 'autor': did you mean 'author'"):
         to_dataset(table(2, text=["a", "b"], label=["x", "y"], author=["p"]), ONE, "autor", "toy")
+
+
+def test_white_space_around_a_value_is_seen_where_columns_are_listed() -> None:
+    said = unclear(table(60, review=prose(), rating=[*["+", "-"] * 29, "+", " +"]))
+    assert "+, -, ' +'" in said

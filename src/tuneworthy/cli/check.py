@@ -108,7 +108,7 @@ def command(
             err=json,
         )
     if checked.refused is not None:
-        typer.echo(f"A run would not begin with this table: {checked.refused}", err=True)
+        typer.echo(f"A run would not begin with the table as it came: {checked.refused}", err=True)
     if checked.blocking or checked.refused is not None:
         raise typer.Exit(BLOCKED)
 

@@ -120,7 +120,10 @@ class _Profile:
             return f"always {_shown(next(iter(self.counts)))}"
         if self.is_text:
             return f"{self.distinct} distinct texts, about {round(self.words)} words each"
-        common = ", ".join(_shown(value) for value, _ in self.counts.most_common(3))
+        common = ", ".join(
+            _shown(value) if value == value.strip() else repr(value[:_SHOWN])  # white space is seen in quotes
+            for value, _ in self.counts.most_common(3)
+        )
         ellipsis = ", ..." if self.distinct > 3 else ""
         return f"{self.distinct} distinct values: {common}{ellipsis}"
 
