@@ -19,11 +19,10 @@ import numpy as np
 
 from bank import ARMS, ONCE, SETS, WHOLE
 from common import closing_line, figure, kept, parser_of
-from job_rules import decided
+from job_rules import decided_on
 from one_arm import Measured, drawn_job, one_arm
-from tuneworthy.core.example import Example, RowSet
+from tuneworthy.core.example import RowSet
 from tuneworthy.core.job import Job
-from tuneworthy.core.prediction import Prediction
 from tuneworthy.data.loading import load
 from tuneworthy.data.splits import Split, make_split
 
@@ -92,21 +91,14 @@ def bits(known: Any) -> str:
 def ruled(one: Row) -> Row:
     """The verdict on the crossfitted answers, the true scores and the regret, in points."""
     names = list(one["arms"])
-    rows = [Example(id=f"{i:04d}", input="", target="yes") for i in range(one["count"])]
-    given = {
-        arm: [
-            Prediction(example_id=row.id, value="yes" if known == "1" else "no")
-            for row, known in zip(rows, one["arms"][arm]["inside"], strict=True)
-        ]
-        for arm in names
-    }
+    right = {arm: [bit == "1" for bit in one["arms"][arm]["inside"]] for arm in names}
     minutes = {arm: one["arms"][arm]["minutes"] for arm in names}
-    verdict = decided("accuracy", rows, given, ("no", "yes"), minutes, one["count"])
+    verdict = decided_on(right, minutes, one["count"])
     truth = {
         arm: float(np.mean([[bit == "1" for bit in fold] for fold in one["arms"][arm]["outside"]]))
         for arm in names
     }
-    measured = {arm: one["arms"][arm]["inside"].count("1") / one["count"] for arm in names}
+    measured = {arm: float(np.mean(right[arm])) for arm in names}
     return {
         "decision": verdict.decision,
         "recommended": verdict.recommended_method,

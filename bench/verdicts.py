@@ -31,10 +31,8 @@ from numpy.typing import NDArray
 
 from bank import ONCE, RESULTS, cell_file
 from common import closing_line, figure
-from job_rules import KINDS, decided
+from job_rules import KINDS, decided_on
 from tuneworthy.core.evidence import Thresholds, Verdict
-from tuneworthy.core.example import Example
-from tuneworthy.core.prediction import Prediction
 
 POLICIES = ("tfidf", "probe", "lora")
 MARGIN = Thresholds().smallest_gain_worth_having
@@ -91,17 +89,8 @@ def cells() -> list[Cell]:
 
 def verdict_of(cell: Cell, right: Right) -> Verdict:
     """The job's verdict on rows [n, arms] of right and wrong."""
-    rows = [Example(id=f"{i:04d}", input="", target="yes") for i in range(len(right))]
-    given = {
-        arm: [
-            Prediction(example_id=row.id, value="yes" if known else "no")
-            for row, known in zip(rows, column, strict=True)
-        ]
-        for arm, column in zip(cell.arms, right.T, strict=True)
-    }
-    return decided(
-        "accuracy", rows, given, ("no", "yes"), dict(zip(cell.arms, cell.minutes, strict=True)), cell.count
-    )
+    answers = dict(zip(cell.arms, right.T, strict=True))
+    return decided_on(answers, dict(zip(cell.arms, cell.minutes, strict=True)), cell.count)
 
 
 def outcome(cell: Cell, rng: np.random.Generator) -> Outcome:

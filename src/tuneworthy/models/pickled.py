@@ -8,15 +8,12 @@ import json
 import shutil
 import subprocess
 import sys
-import tempfile
 from hashlib import sha256
 from pathlib import Path
 
-from filelock import FileLock
-
 from tuneworthy.core.errors import ModelError
 from tuneworthy.core.hashing import remembered_digest
-from tuneworthy.models.cache import model_folder
+from tuneworthy.models.cache import made_once, model_folder
 
 _CONVERT = """
 import sys, torch
@@ -44,24 +41,12 @@ def pickles_of(folder: Path) -> list[Path]:
 def converted(folder: Path) -> Path:
     """A copy of the folder in the cache with safetensors in place of its pickles; made when absent.
 
-    Two processes may ask at once: one works, the other waits. A refused pickle leaves nothing behind.
+    A refused pickle leaves nothing behind.
 
     Raises:
         ModelError: a pickle holds anything but tensors.
     """
-    target = converted_folder(folder)
-    if (target / "config.json").exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):
-        if (target / "config.json").exists():
-            return target
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            finished = Path(scratch) / "finished"
-            _convert(folder, finished)
-            shutil.rmtree(target, ignore_errors=True)
-            finished.rename(target)
-    return target
+    return made_once(converted_folder(folder), lambda target, _: _convert(folder, target))
 
 
 def converted_folder(folder: Path) -> Path:
