@@ -44,7 +44,6 @@ SHAPE: dict[str, Any] = {
 DECODERS: dict[str, Any] = {
     "llama": lambda: LlamaConfig(**SHAPE),
     "llama_wide": lambda: LlamaConfig(**{**SHAPE, "hidden_size": 64, "intermediate_size": 128}),
-    "llama_wider": lambda: LlamaConfig(**{**SHAPE, "hidden_size": 512, "intermediate_size": 1024}),
     "qwen2": lambda: Qwen2Config(**SHAPE),
     "qwen3": lambda: Qwen3Config(**SHAPE),
     "gpt2": lambda: GPT2Config(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 import tuneworthy as tw
 from tiny_models import save_decoder
@@ -64,7 +65,10 @@ def test_an_arm_for_which_memory_runs_out_is_left_out_and_tried_again_the_next_t
 def test_a_learning_rate_far_too_high_is_rolled_back_reported_and_never_recommended(
     toy_csv: Path, settings: dict[str, Any], arm: str
 ) -> None:
-    rate = {"max_steps": 24, "learning_rate": {"lora": 1e20, "encoder": 1.0}[arm]}
+    rate = {
+        "max_steps": 24,
+        "learning_rate": {"lora": 1e20, "encoder": 1.0}[arm],
+    }
     run = tw.run(toy_csv, **{**settings, "arms": ["majority", "tfidf", arm], arm: rate})
     assert run.verdict.recommended_method != arm
     assert run.verdict.decision != "fine_tune"
@@ -137,7 +141,10 @@ tw.run(sys.argv[1], output="runs/a", listener=limit, **settings)
 
 def test_a_fit_under_ulimit_v_fails_alone(toy_csv: Path, settings: dict[str, Any], tmp_path: Path) -> None:
     # Adapters of rank 512 with their gradients and their optimiser are 100 MiB: 48 do not hold them.
-    settings |= {"base_model": str(save_decoder(tmp_path / "wider", "llama_wider"))}
+    folder = save_decoder(tmp_path / "wide")
+    wide = AutoConfig.from_pretrained(folder, hidden_size=512, intermediate_size=1024)
+    AutoModelForCausalLM.from_config(wide).save_pretrained(folder)
+    settings |= {"base_model": str(folder)}
     settings |= {"lora": {"max_steps": 4, "rank": 512}}
     # Blocks from 64 KiB on are mapped one by one: nothing that an earlier fit gave back is at hand.
     mapped = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}

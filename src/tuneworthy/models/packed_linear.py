@@ -18,7 +18,8 @@ CLOSE = 1e-2  # relative, on a trial in bfloat16; float32 comes within 1e-6
 def pack_weights(model: Any) -> int:
     """Replaces the weights of every frozen linear layer on a CPU in place; returns how many there were.
 
-    Left alone: other devices and types, a torch without oneDNN, and layers whose packed form does not pass a
+    Left alone: other devices and types, a torch without oneDNN, bfloat16 on a processor that oneDNN does not
+    multiply it on, and layers whose packed form does not pass a
     trial. What others read too keeps its weight beside the packed form: weights that modules share, and the
     output head, of which scoring reads single labels' rows.
     """
@@ -40,12 +41,17 @@ def pack_weights(model: Any) -> int:
     return count
 
 
+def packs_bfloat16() -> bool:
+    """Whether oneDNN lays out bfloat16 on this processor: it needs AVX-512 or AVX-NE-CONVERT."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def _can_be_packed(layer: torch.nn.Linear) -> bool:
     weight = layer.weight
     return (
         not weight.requires_grad
         and weight.device.type == "cpu"
-        and weight.dtype in (torch.float32, torch.bfloat16)
+        and (weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and packs_bfloat16()))
         and weight.numel() > 0
         and "forward" not in vars(layer)
     )
