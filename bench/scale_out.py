@@ -8,7 +8,8 @@ losses   the driver killed with -9, or a node removed, in the middle, by turns: 
          same predictions, and no unit that was finished runs twice
 units    simulated units that sleep half a second, on 2, 4 and 8 nodes of one CPU: the share of the ideal
          speed-up, the overhead of a unit, the projection to 10,000 units, and a plot in bench/results/
-predict  a million short rows by the probe arm: memory, and a kill -9 half way
+predict  a million short rows by the probe arm, and 200,000 by one that computes nothing (majority, so that
+         reading and writing are all there is): memory, and a kill -9 half way
 
 Nodes are processes of this machine (Ray's own test cluster): units that compute share its cores, so `jobs`
 shows overhead and not speed-up; units that sleep share nothing, so `units` shows scheduling alone.
@@ -232,31 +233,33 @@ def measured_losses(place: Path, options: argparse.Namespace) -> Figures:
     }
 
 
-def measured_predict(place: Path, options: argparse.Namespace) -> Figures:
+def measured_predict(place: Path, options: argparse.Namespace, arm: str, many: int) -> Figures:
     """A long file in a process of its own, killed half way, and its memory."""
-    settings = {**settings_of(options), "arms": ["probe"], "tune": False, "protocol": "holdout"}
+    place.mkdir()
+    settings = {**settings_of(options), "arms": [arm], "tune": False, "protocol": "holdout"}
     run = place / "run"
     finish(begin(table_of(place / "train.csv", 240), run, settings))
-    data, output = table_of(place / "new.csv", options.many, 1, ("id", "text")), place / "out.csv"
+    data, output = table_of(place / "new.csv", many, 1, ("id", "text")), place / "out.csv"
     command = [sys.executable, "-m", "tuneworthy.cli.main", "predict", str(run), str(data), "-o", str(output)]
     started = time.perf_counter()
-    first = followed(command, output, until=options.many // 2)
+    first = followed(command, output, until=many // 2)
     kept = progress_of(output)
     second = followed(command, output, until=None)
     seconds = time.perf_counter() - started
     with output.open(newline="", encoding="utf-8") as file:
         ids = [row["id"] for row in csv.DictReader(file)]
-    right = ids == [str(number) for number in range(options.many)]
-    memory = {share: first[rows] for share, rows in near(first, options.many).items()}
-    print(f"predict: killed at {kept} rows; resident GiB by share of the rows: {memory}; whole {right}")
+    right = ids == [str(number) for number in range(many)]
+    memory = {share: first[rows] for share, rows in near(first, many).items()}
+    print(
+        f"predict, {arm}: killed at {kept} rows; resident GiB by share of the rows: {memory}; whole {right}"
+    )
     tail = max(second.values(), default=0.0)
     early = min(memory.values())
     return {
-        "predict: rows": figure(options.many, "rows", 1_000_000),
-        "predict: every row once, in order, after a kill": figure(float(right), "share", 1.0),
-        "predict: peak memory at the end": figure(tail, "GiB"),
-        "predict: growth of peak memory": figure(tail / early - 1, "share", 0.1, True),
-        "predict: rows a second": figure(options.many / seconds, "rows/s"),
+        f"predict, {arm}: every row once, in order, after a kill": figure(float(right), "share", 1.0, n=many),
+        f"predict, {arm}: peak memory at the end": figure(tail, "GiB"),
+        f"predict, {arm}: growth of peak memory": figure(tail / early - 1, "share", 0.1, True),
+        f"predict, {arm}: rows a second": figure(many / seconds, "rows/s"),
     }
 
 
@@ -314,7 +317,9 @@ def options_of() -> argparse.Namespace:
     parser.add_argument("--times", type=int, default=20, help="losses")
     parser.add_argument("--units", type=int, default=1000)
     parser.add_argument("--nodes", type=int, nargs="+", default=[2, 4, 8])
-    parser.add_argument("--many", type=int, default=1_000_000, help="rows to predict")
+    parser.add_argument(
+        "--many", type=int, default=1_000_000, help="rows to predict by probe; a fifth of them by majority"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.quick:
@@ -339,7 +344,8 @@ def main() -> None:
                         with cluster_of(nodes) as cluster:
                             figures |= measured_units(Path(place), cluster.address, nodes, options.units)
                 case "predict":
-                    figures |= measured_predict(Path(place), options)
+                    figures |= measured_predict(Path(place) / "probe", options, "probe", options.many)
+                    figures |= measured_predict(Path(place) / "stub", options, "majority", options.many // 5)
     if "units" in options.only:
         from scale_out_units import drawn
 

@@ -113,9 +113,7 @@ def test_the_seeds_of_a_fit_share_one_reading(
 def test_the_folds_of_a_crossfit_share_one_reading(
     toy_csv: Path, quick: dict[str, Any], masked: Path, notes: Path
 ) -> None:
-    run = tw.run(
-        toy_csv, **{**settings(quick, masked, notes), "protocol": "crossfit", "folds": 2, "workers": 2}
-    )
+    run = tw.run(toy_csv, **{**settings(quick, masked, notes), "protocol": "crossfit", "folds": 2})
     assert len(units(run, "adapt")) == 1
     assert len({unit["start"] for _, unit in units(run, "evaluate")}) == 1
     assert len(units(run, "evaluate")) == 2

@@ -43,7 +43,7 @@ def test_two_workers_give_the_bytes_of_one(toy_csv: Path, quick: dict[str, Any])
     assert one.verdict == two.verdict
 
 
-@pytest.mark.parametrize(("workers", "said"), [(1, 0), (2, 1)])
+@pytest.mark.parametrize(("workers", "said"), [pytest.param(1, 0, marks=pytest.mark.slow), (2, 1)])
 def test_workers_whose_threads_outnumber_the_cores_are_said_to_slow_each_other(
     toy_csv: Path, quick: dict[str, Any], workers: int, said: int
 ) -> None:
@@ -110,6 +110,7 @@ def test_a_killed_run_continues_redoes_no_finished_unit_and_ends_in_the_same_ver
 ) -> None:
     quick = {
         **quick,
+        "arms": ["majority", "tfidf", "zero_shot", "lora"],
         "protocol": "crossfit",
         "folds": 3,
         "workers": 2,

@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from tuneworthy.checks import Examined, say
+from tuneworthy.core.example import Example
 from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.runfolder.disk import writing
 
@@ -25,16 +26,7 @@ class Languages:
 
     def examine(self, data: Examined) -> Finding:
         """A tip when a second language has a share that counts."""
-        from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
-
-        with writing(Path(gettempdir())):  # it unpacks its model there
-            identifier = LanguageIdentifier.from_modelpath(MODEL_DIR / MODEL_FILE, norm_probs=True)
-        found = {}
-        for row in data.examples:
-            if len(row.input) >= SHORTEST:
-                language, chance = identifier.classify(row.input)
-                if chance >= SURE:
-                    found[row.row] = language
+        found = _recognised([row for row in data.examples if len(row.input) >= SHORTEST])
         counts = Counter(found.values()).most_common()
         others = [(name, n) for name, n in counts[1:] if n >= max(FEWEST, SHARE * len(found))]
         if not counts:
@@ -53,6 +45,18 @@ class Languages:
                 if language in dict(others)
             ],
         )
+
+
+def _recognised(rows: list[Example]) -> dict[int, str]:
+    """The language by row, where it is clear. The model is half a second to load: not for no row."""
+    if not rows:
+        return {}
+    from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
+
+    with writing(Path(gettempdir())):  # it unpacks its model there
+        identifier = LanguageIdentifier.from_modelpath(MODEL_DIR / MODEL_FILE, norm_probs=True)
+    judged = [(row.row, *identifier.classify(row.input)) for row in rows]
+    return {row: language for row, language, chance in judged if chance >= SURE}
 
 
 PLUGIN = Languages()
