@@ -138,12 +138,20 @@ class _Batch:
     def collect(self) -> None:
         """Returns when every unit has its output in the run folder."""
         while self._tasks:
-            with contextlib.suppress(queue.Empty):
-                unit, future = self._ended.get(timeout=POLL_S)
-                self._look()  # before its end is told
+            ended = self._taken()
+            if ended or time.monotonic() - self._looked >= POLL_S:
+                self._look()  # before their end is told
+            for unit, future in ended:
                 self._settle(unit, future)
-            if time.monotonic() - self._looked >= POLL_S:
-                self._look()
+
+    def _taken(self) -> "list[tuple[Unit, Future[dict[str, Any]]]]":
+        """The tasks that have ended since the last call: after the first one, all that are there."""
+        taken = []
+        with contextlib.suppress(queue.Empty):
+            taken.append(self._ended.get(timeout=POLL_S))
+            while True:
+                taken.append(self._ended.get_nowait())
+        return taken
 
     def cancel(self) -> None:
         """Ends what still runs."""
