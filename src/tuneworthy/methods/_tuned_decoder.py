@@ -230,15 +230,21 @@ def reopened(
 def with_adapter(base: Path, four_bits: bool, adapter: Path) -> Decoder:
     """A base that multiplies in float32, with a saved adapter: near-ties flip in bfloat16.
 
-    Where several processes hold the model together, each gets a part.
+    Where several processes hold the model together, each gets its part.
     """
-    if joined() is None:
-        decoder = base_for_adapter(base, "float32", four_bits)
-        load_adapter(decoder, adapter)
-        return decoder
+    if joined() is not None:
+        return split_decoder(base, adapter)
+    decoder = base_for_adapter(base, "float32", four_bits)
+    load_adapter(decoder, adapter)
+    return decoder
+
+
+def split_decoder(base: Path, adapter: Path | None = None) -> Decoder:
+    """This process's part of a base that multiplies in float32, with a saved adapter where there is one."""
     with in_turn():
         decoder = load_decoder(base, "float32", stays=True)
-        load_adapter(decoder, adapter, packed=False)
+        if adapter is not None:
+            load_adapter(decoder, adapter, packed=False)
         shard(decoder)
     return decoder
 

@@ -58,7 +58,7 @@ class LoraParameters(DecoderParameters):
         ge=1,
         le=64,
         description="processes that hold the frozen weights together, each a part, for a base model that one "
-        "GPU does not hold: as many GPUs, or shares of the CPU's threads (FSDP2; not for qlora)",
+        "GPU does not hold: as many GPUs, or shares of the CPU's threads (FSDP2)",
     )
 
 
