@@ -7,7 +7,7 @@ so that optimiser, clipping, checkpoints and saving are what they are without pr
 computes a part of a piece's rows, and gradients are added up; in answering all compute the same.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,24 +21,41 @@ from tuneworthy.engine.encoding import EncodedRow
 from tuneworthy.engine.trainee import Writer
 from tuneworthy.models.decoder import Decoder
 from tuneworthy.models.hardware import device
-from tuneworthy.models.process_group import ProcessGroup, joined
+from tuneworthy.models.process_group import ProcessGroup, in_turn, joined
 
 ADAPTER = ".lora_"  # in the name of every parameter of an adapter
 
 
-def shard(decoder: Decoder) -> None:
-    """Splits the frozen weights of a decoder's layers over the processes of the group, in place.
+def split(load: Callable[[], Decoder]) -> Decoder:
+    """This process's part of the decoder that `load` brings into the host's memory; all of it, when alone.
 
-    Every process has to call it with the same weights, in the host's memory; a layer at a time goes to the
-    device. The wrapped type is checked: on a CPU accelerate's way to the same end silently ends in something
-    else. Nothing happens in a process that is in no group.
+    Processes load one after the other, so that the host holds one whole model at a time.
 
     Raises:
         ModelError: the model's layers are not to be found.
     """
     group = joined()
     if group is None:
-        return
+        return load()
+    with in_turn():
+        decoder = load()
+        layers = shard(decoder, group)
+    for layer in layers:  # buffers that came to be in inference mode could be filled in no other
+        layer.unshard()
+        layer.reshard()
+    return decoder
+
+
+def shard(decoder: Decoder, group: ProcessGroup) -> list[FSDPModule]:
+    """Keeps a process's part of the frozen weights of a decoder's layers, in place; the wrapped layers.
+
+    Every process has to call it with the same weights, in the host's memory; a layer at a time goes to the
+    device. The wrapped type is checked: on a CPU accelerate's way to the same end silently ends in something
+    else.
+
+    Raises:
+        ModelError: the model's layers are not to be found.
+    """
     layers = list(_layers(decoder.model))
     if not layers:
         raise ModelError(
@@ -48,15 +65,17 @@ def shard(decoder: Decoder) -> None:
     adapters = {p for name, p in decoder.model.named_parameters() if ADAPTER in name}
     for layer in layers:
         fully_shard(layer, mesh=group.mesh, ignored_params=adapters)
-    split = {p for layer in layers for p in layer.parameters()} - adapters
-    whole = set(decoder.model.parameters()) - split
+    parts = {p for layer in layers for p in layer.parameters()} - adapters
+    whole = set(decoder.model.parameters()) - parts
     decoder.device = device()
     for parameter in whole:
         parameter.data = parameter.data.to(decoder.device)
     fully_shard(decoder.model, mesh=group.mesh, ignored_params=whole)  # so that layers are fetched ahead
-    assert all(isinstance(module, FSDPModule) for module in (*layers, decoder.model))
-    assert split and all(isinstance(parameter, DTensor) for parameter in split)
+    wrapped = [module for module in layers if isinstance(module, FSDPModule)]
+    assert len(wrapped) == len(layers) and isinstance(decoder.model, FSDPModule)
+    assert parts and all(isinstance(parameter, DTensor) for parameter in parts)
     decoder.model.register_forward_hook(_as_the_first)
+    return wrapped
 
 
 def _layers(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
@@ -78,7 +97,7 @@ def _as_the_first(model: Any, inputs: Any, output: Any) -> None:
         distributed.broadcast(output.logits, 0)
 
 
-def split_over_processes(writer: Writer) -> "Writer | ShardedWriter":
+def shared_out(writer: Writer) -> "Writer | ShardedWriter":
     """The writer, and where its model is split, what has each process compute a part of the rows."""
     group = joined()
     return writer if group is None else ShardedWriter(writer, group)

@@ -23,7 +23,7 @@ from tuneworthy.engine.encoding import cut_input, encode_labels, encode_prompt, 
 from tuneworthy.engine.loss import supervised_loss
 from tuneworthy.engine.recipe import Optimizer, Recipe, default_epochs, default_steps, warmup_steps
 from tuneworthy.engine.scoring import score_labels
-from tuneworthy.engine.sharded import shard, split_over_processes
+from tuneworthy.engine.sharded import shared_out, split
 from tuneworthy.engine.trainee import Writer
 from tuneworthy.engine.training import ValidationScore
 from tuneworthy.engine.training import train as run_training
@@ -41,7 +41,7 @@ from tuneworthy.methods._tuning import (
 from tuneworthy.methods._writing import longest_answer, write_answers
 from tuneworthy.models.adapters import load_adapter, save_adapter
 from tuneworthy.models.decoder import Decoder, base_for_adapter, load_decoder, save_decoder
-from tuneworthy.models.process_group import in_turn, joined
+from tuneworthy.models.process_group import joined
 from tuneworthy.tasks import Schema
 
 WRITTEN = 32  # validation rows for which texts are written; each is hundreds of forward passes
@@ -201,7 +201,7 @@ def fit_decoder(
     lengths = [row.length for row in rows]
     mixed = setting.dtype if decoder.model.dtype == torch.float32 else None
     outcome = run_training(
-        split_over_processes(Writer(decoder, method, mixed)),
+        shared_out(Writer(decoder, method, mixed)),
         rows,
         recipe,
         evaluate=(lambda: _validate(fitted, judged)) if judged else None,
@@ -241,12 +241,14 @@ def with_adapter(base: Path, four_bits: bool, adapter: Path) -> Decoder:
 
 def split_decoder(base: Path, adapter: Path | None = None) -> Decoder:
     """This process's part of a base that multiplies in float32, with a saved adapter where there is one."""
-    with in_turn():
+
+    def load() -> Decoder:
         decoder = load_decoder(base, "float32", stays=True)
         if adapter is not None:
             load_adapter(decoder, adapter, packed=False)
-        shard(decoder)
-    return decoder
+        return decoder
+
+    return split(load)
 
 
 def frozen(parameters: P, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int) -> P:

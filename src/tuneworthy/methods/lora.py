@@ -12,7 +12,7 @@ from pydantic import Field
 from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.engine.recipe import default_epochs, default_learning_rate
-from tuneworthy.engine.sharded import shard
+from tuneworthy.engine.sharded import split
 from tuneworthy.methods import Answers, Setting, Space
 from tuneworthy.methods._options import lettered
 from tuneworthy.methods._tuned_decoder import (
@@ -28,7 +28,7 @@ from tuneworthy.models.adapters import add_lora, save_adapter
 from tuneworthy.models.configuration import hidden_size
 from tuneworthy.models.decoder import Decoder, load_decoder
 from tuneworthy.models.four_bits import has_four_bits
-from tuneworthy.models.process_group import in_turn, joined
+from tuneworthy.models.process_group import joined
 from tuneworthy.tasks import Task
 
 LABEL_RANK, TEXT_RANK = 8, 16
@@ -93,11 +93,14 @@ class Lora:
         """Trains the adapters; scores with them on the base multiplied in float32 afterwards."""
         setting = asked(setting, parameters)
         rank = usual_rank(setting, parameters)
-        with in_turn():
-            stays = joined() is not None
+        stays = joined() is not None
+
+        def load() -> Decoder:
             decoder = load_decoder(setting.models["decoder"], setting.dtype, self.four_bits, stays)
             add_lora(decoder, rank, parameters.alpha or 2 * rank, parameters.dropout, setting.seed)
-            shard(decoder)
+            return decoder
+
+        decoder = split(load)
         rate = default_learning_rate(decoder.hidden_size, len(train))
         fitted = fit_decoder(self.name, setting, parameters, decoder, rate, train, validation)
         fitted.facts["rank"] = rank
