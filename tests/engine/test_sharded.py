@@ -53,6 +53,10 @@ with join(rank, size, meeting) if size > 1 else nullcontext():
         "held": sum(p.to_local().numel() for p in layers if isinstance(p, DTensor)),
         "all": sum(p.numel() for p in layers),
     }
+    for parameter in model.parameters():  # a bit more or less in one process alone
+        if rank and not isinstance(parameter, DTensor):
+            parameter.data += 0.1
+    found["moved"] = [answer.model_dump(mode="json") for answer in fitted.predict(asked)]
     Path(f"{meeting}.{rank}.json").write_text(json.dumps(found))
 """
 
@@ -89,8 +93,9 @@ def test_two_processes_that_share_the_weights_see_the_losses_of_one(tmp_path: Pa
         assert process["validation"] == pytest.approx(one["validation"], rel=1e-4)
         assert [a["value"] for a in process["answers"]] == [a["value"] for a in one["answers"]]
         assert process["answers"] == both[0]["answers"]
-        assert process["wrapped"] == ["FSDPLlamaDecoderLayer", "FSDPPeftModelForCausalLM"]
+        assert process["wrapped"] == ["FSDPLlamaDecoderLayer", "FSDPLlamaForCausalLM"]
         assert 0.45 < process["held"] / process["all"] < 0.55
+        assert process["moved"] == both[0]["moved"], "one would go on where another has ended"
     for ours, theirs in zip(both[0]["answers"], one["answers"], strict=True):
         assert ours["log_scores"] == pytest.approx(theirs["log_scores"], abs=1e-3)
 
@@ -139,8 +144,9 @@ def test_frozen_layers_are_split_and_all_else_is_whole(tmp_path: Path, kind: str
     named = {name for name, _ in decoder.model.named_parameters()}
     assert parts == {name for name in named if ".layers." in name and ".lora_" not in name}
     wrapped = [type(module).__name__ for module in decoder.model.modules() if isinstance(module, FSDPModule)]
-    layer = {"llama": "FSDPLlamaDecoderLayer", "gemma2": "FSDPGemma2DecoderLayer"}[kind]
-    assert sorted(wrapped) == [layer, layer, "FSDPPeftModelForCausalLM"]
+    family = {"llama": "Llama", "gemma2": "Gemma2"}[kind]
+    layer = f"FSDP{family}DecoderLayer"
+    assert sorted(wrapped) == [layer, layer, f"FSDP{family}ForCausalLM"]
 
 
 @pytest.mark.parametrize("kind", ["llama", "gemma2"])

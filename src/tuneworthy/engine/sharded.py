@@ -70,11 +70,12 @@ def shard(decoder: Decoder, group: ProcessGroup) -> list[FSDPModule]:
     decoder.device = device()
     for parameter in whole:
         parameter.data = parameter.data.to(decoder.device)
-    fully_shard(decoder.model, mesh=group.mesh, ignored_params=whole)  # so that layers are fetched ahead
-    wrapped = [module for module in layers if isinstance(module, FSDPModule)]
-    assert len(wrapped) == len(layers) and isinstance(decoder.model, FSDPModule)
+    root = decoder.model.get_base_model() if decoder.adapted else decoder.model  # `generate` calls no other
+    fully_shard(root, mesh=group.mesh, ignored_params=whole)  # so that layers are fetched ahead
+    root.register_forward_hook(_as_the_first)
+    wrapped: list[FSDPModule] = [module for module in layers if isinstance(module, FSDPModule)]
+    assert len(wrapped) == len(layers) and isinstance(root, FSDPModule)
     assert parts and all(isinstance(parameter, DTensor) for parameter in parts)
-    decoder.model.register_forward_hook(_as_the_first)
     return wrapped
 
 
@@ -94,6 +95,7 @@ def _as_the_first(model: Any, inputs: Any, output: Any) -> None:
     one would wait for the other for ever.
     """
     if not torch.is_grad_enabled():
+        output.logits = output.logits.contiguous()
         distributed.broadcast(output.logits, 0)
 
 

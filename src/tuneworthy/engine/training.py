@@ -32,7 +32,7 @@ from tuneworthy.engine.memory_probe import fitting_tokens, out_of_memory
 from tuneworthy.engine.optimizer import make_optimizer
 from tuneworthy.engine.recipe import Recipe, rate_at
 from tuneworthy.engine.trainee import Trainee
-from tuneworthy.models.process_group import add_up, anyone, joined, leads, least
+from tuneworthy.models.process_group import add_up, anyone, joined, least
 
 CLEARLY = 2.0  # standard errors: the luckiest of a dozen validations is one above the others by chance
 

@@ -160,7 +160,7 @@ def _hear(rank: int, process: subprocess.Popen[str], messages: "queue.Queue[tupl
 
 
 def _raise(last: Sequence[Message], unit: Unit) -> None:
-    """Raises what is most likely the reason: a mistake, then a death, then an error that may follow from it."""
+    """Raises what is most likely the reason: a mistake, then a death, then an error that may follow."""
     for message in (said for said in last if said["kind"] == "refused"):
         try:
             raise_failure(message, "")
@@ -173,7 +173,8 @@ def _raise(last: Sequence[Message], unit: Unit) -> None:
             raise Ended(f"a process of '{unit.title}' was stopped")
         raise RunFolderError(
             f"one of the {unit.processes} processes of '{unit.title}' ended (code {code}, no memory left?), "
-            "and so did the others: finished units are kept, and the same command goes on from its checkpoint."
+            "and so did the others: finished units are kept, and the same command goes on from its last "
+            "checkpoint."
         )
     for message in last:
         raise_failure(message, f"a process of '{unit.title}'")
