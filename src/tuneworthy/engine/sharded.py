@@ -68,8 +68,8 @@ def shard(decoder: Decoder, group: ProcessGroup) -> list[FSDPModule]:
     parts = {p for layer in layers for p in layer.parameters()} - adapters
     whole = set(decoder.model.parameters()) - parts
     decoder.device = device()
-    for parameter in whole:
-        parameter.data = parameter.data.to(decoder.device)
+    for parameter in whole:  # copied also where they are: a part of a mapped file keeps all of it mapped
+        parameter.data = parameter.data.to(decoder.device, copy=True)
     root = decoder.model.get_base_model() if decoder.adapted else decoder.model  # `generate` calls no other
     fully_shard(root, mesh=group.mesh, ignored_params=whole)  # so that layers are fetched ahead
     root.register_forward_hook(_as_the_first)

@@ -27,6 +27,8 @@ from tuneworthy.units.executors.lines import raise_failure
 
 LAST_WORDS_S = 5.0  # for the others, when one has failed: the reason may be theirs
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# glibc keeps freed memory of its heap for later; larger pieces, as layers that come and go, are given back.
+AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
 
 Report = Callable[[int, int, dict[str, float]], None]
 Message = dict[str, Any]
@@ -96,7 +98,7 @@ def _started(unit: Unit, run: Path, request: Message) -> Iterator[list[subproces
                     stderr=log,
                     text=True,
                     encoding="utf-8",
-                    env=os.environ | threads,
+                    env=AT_ONCE | os.environ | threads,
                 )
                 processes.append(one)
                 assert one.stdin is not None
