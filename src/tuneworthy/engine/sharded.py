@@ -9,12 +9,10 @@ computes a part of a piece's rows, and gradients are added up; in answering all 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import distributed
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor
 
 from tuneworthy.core.errors import ModelError
 from tuneworthy.engine.encoding import EncodedRow
@@ -22,6 +20,9 @@ from tuneworthy.engine.trainee import Writer
 from tuneworthy.models.decoder import Decoder
 from tuneworthy.models.hardware import device
 from tuneworthy.models.process_group import ProcessGroup, in_turn, joined
+
+if TYPE_CHECKING:  # imports that take a second, for those alone who split
+    from torch.distributed.fsdp import FSDPModule
 
 ADAPTER = ".lora_"  # in the name of every parameter of an adapter
 
@@ -46,7 +47,7 @@ def split(load: Callable[[], Decoder]) -> Decoder:
     return decoder
 
 
-def shard(decoder: Decoder, group: ProcessGroup) -> list[FSDPModule]:
+def shard(decoder: Decoder, group: ProcessGroup) -> "list[FSDPModule]":
     """Keeps a process's part of the frozen weights of a decoder's layers, in place; the wrapped layers.
 
     Every process has to call it with the same weights, in the host's memory; a layer at a time goes to the
@@ -56,6 +57,9 @@ def shard(decoder: Decoder, group: ProcessGroup) -> list[FSDPModule]:
     Raises:
         ModelError: the model's layers are not to be found.
     """
+    from torch.distributed.fsdp import FSDPModule, fully_shard
+    from torch.distributed.tensor import DTensor
+
     layers = list(_layers(decoder.model))
     if not layers:
         raise ModelError(
