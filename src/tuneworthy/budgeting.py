@@ -220,7 +220,8 @@ class Budget:
             return final
         base = fit.models["decoder"]
         each = self.of_unit(capability_unit(base, threads, fit.method, fit.address))
-        return final + each * (1 if self._at_hand(capability_unit(base, threads)) else 2)
+        untuned = capability_unit(base, threads, processes=fit.processes)
+        return final + each * (1 if self._at_hand(untuned) else 2)
 
     def forecast(self, items: Sequence[Item]) -> tuple[float, list[Item]]:
         """Seconds that all items would take, and which of them would have to go as things stand now."""

@@ -76,7 +76,10 @@ def _measured(
     if verdict.recommended_method == arm.method:
         address, which = str(folder.read("model.json")["unit"]), "its final fit on all rows"
     base = refs["decoder"]
-    units = [capability_unit(base, threads), capability_unit(base, threads, arm.method, address)]
+    units = [
+        capability_unit(base, threads, processes=fit.processes),
+        capability_unit(base, threads, arm.method, address, fit.processes),
+    ]
     folder.emit("stage_started", stage=STAGE, units=[unit.title for unit in units])
     try:
         for unit in units:  # one after the other: each has all cores

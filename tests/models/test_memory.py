@@ -171,3 +171,13 @@ class _Softmax:
         output = self.model.weight.softmax(-1)
         self.output = weakref.ref(output)
         return output.square().sum()
+
+
+def test_of_a_split_model_a_process_holds_its_part_and_the_layers_that_are_together() -> None:
+    one = Pass(tokens=1024, supervised=16, pieces=8)
+    whole = peak(LLAMA_8B, Way("adapters", "bfloat16", rank=16), one, "cuda")
+    part = peak(LLAMA_8B, Way("adapters", "bfloat16", rank=16, processes=8), one, "cuda")
+    layers, outside = 6_979_321_856, 8_030_261_248 - 6_979_321_856  # 32 x (2 x 4096 x (4096 + 1024) + ...)
+    assert whole.weights == 2 * (layers + outside)
+    assert part.weights == 2 * (layers / 8 + 3 * layers / 32 + outside)
+    assert part.adapters == whole.adapters and part.activations == whole.activations

@@ -19,6 +19,7 @@ class PlannedFit(Frozen):
         moment: when the peak is.
         fits: whether the machine holds it.
         minutes: of all the job's fits, training alone; None where nothing is known of the machine's speed.
+        processes: that hold the model together; memory is that of each.
     """
 
     method: str
@@ -32,6 +33,7 @@ class PlannedFit(Frozen):
     moment: str
     fits: bool
     minutes: float | None
+    processes: int = 1
 
     def made_of(self, count: int) -> str:
         """The largest parts of the peak: 'weights 0.50, runtime 0.45'."""

@@ -93,6 +93,14 @@ class Unit(Frozen):
         return address(self.model_dump(mode="json", exclude={name for name in unsaid if unsaid[name]}))
 
     @property
+    def processes(self) -> int:
+        """How many processes hold its model together; its threads are shared out among them."""
+        if self.purpose == "adapt":  # the reading itself; `settings` are of the method that follows
+            return 1
+        settings = self.parameters.get("settings") or self.parameters
+        return int(settings.get("processes", 1))
+
+    @property
     def title(self) -> str:
         """What the progress display calls it."""
         fold = "" if self.fold is None else f" fold {self.fold + 1}"

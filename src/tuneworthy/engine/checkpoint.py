@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from tuneworthy.core.hashing import file_digest
+from tuneworthy.models.process_group import leads
 
 State = dict[str, torch.Tensor]
 
@@ -58,8 +59,11 @@ def save_checkpoint(
 ) -> None:
     """Writes adapter, optimiser, kept states and progress as one file, atomically, named by its sha256.
 
-    `good` is the state to go back to should it diverge: step, model, optimiser; where it is another one.
+    `good` is the state to go back to should it diverge: step, model, optimiser; where it is another one. Of
+    several processes that hold the model one writes, for all.
     """
+    if not leads():
+        return
     folder.mkdir(parents=True, exist_ok=True)
     earlier = [*folder.glob("state*")]
     partial = folder / f"state.{secrets.token_hex(4)}.partial"  # two machines may share the folder

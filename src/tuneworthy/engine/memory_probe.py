@@ -13,6 +13,7 @@ from tuneworthy.engine.batches import R
 from tuneworthy.engine.loss import WIDTH_MULTIPLE
 from tuneworthy.engine.trainee import Trainee
 from tuneworthy.models.hardware import free_memory
+from tuneworthy.models.process_group import sharers
 
 SHARE = 0.5  # of the free memory; the rest is for gradients, optimiser, temporaries and fragmentation
 FEWEST = 64
@@ -23,7 +24,8 @@ SAYS_MEMORY = ("can't allocate memory", "not enough memory", "std::bad_alloc", "
 def fitting_tokens(trainee: Trainee[R], rows: Sequence[R], wanted: int) -> int:
     """`wanted` tokens, halved until what backward keeps of them fits into `SHARE` of the free memory."""
     try:
-        room = SHARE * free_memory(trainee.device) / kept_per_token(trainee, rows)
+        free = free_memory(trainee.device) / sharers(trainee.device)
+        room = SHARE * free / kept_per_token(trainee, rows)
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
@@ -42,13 +44,15 @@ def kept_per_token(trainee: Trainee[R], rows: Sequence[R]) -> float:
 
 def kept_bytes(trainee: Trainee[R], piece: Sequence[R]) -> int:
     """Bytes that one forward pass keeps for its backward pass, parameters not counted."""
-    counted = {p.untyped_storage().data_ptr() for p in trainee.model.parameters()}
+    own = [p for p in trainee.model.parameters() if not hasattr(p, "to_local")]  # not of a split layer
+    counted = {p.untyped_storage().data_ptr() for p in own}
     kept = 0
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
         nonlocal kept
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in counted:
+        fetched = isinstance(tensor, torch.nn.Parameter)  # of a split layer, and gone after it
+        if not fetched and storage.data_ptr() not in counted:
             counted.add(storage.data_ptr())
             kept += storage.nbytes()
         return tensor.detach()  # a node that held its own output would hold itself, and the graph, for good

@@ -32,6 +32,7 @@ from tuneworthy.engine.memory_probe import fitting_tokens, out_of_memory
 from tuneworthy.engine.optimizer import make_optimizer
 from tuneworthy.engine.recipe import Recipe, rate_at
 from tuneworthy.engine.trainee import Trainee
+from tuneworthy.models.process_group import add_up, anyone, joined, least
 
 CLEARLY = 2.0  # standard errors: the luckiest of a dozen validations is one above the others by chance
 
@@ -118,19 +119,19 @@ def train(
         progress, kept, last_good = resumed
     if progress.tokens_per_batch is None:
         model.train()
-        progress.tokens_per_batch = fitting_tokens(trainee, rows, recipe.tokens_per_batch)
+        progress.tokens_per_batch = least(fitting_tokens(trainee, rows, recipe.tokens_per_batch))
     before, started = progress.seconds, time.perf_counter()
     good = GoodState(*last_good) if last_good else GoodState.of(progress.step, model, optimizer)
     stopped = _out_of_patience(progress.validation, recipe)
     model.train()
     pause = max(1, round(until * recipe.steps))
     while progress.step < pause and not stopped:
-        if (end := asked()) is not None:
+        if anyone(asked() is not None):
             if checkpoint is not None:
                 progress.seconds = before + time.perf_counter() - started
                 last_good = None if good.step == progress.step else (good.step, good.model, good.optimizer)
                 save_checkpoint(checkpoint, model, optimizer, kept, progress, last_good)
-            raise Ended(end)
+            raise Ended(asked() or "another process of the fit was stopped")
         progress.step += 1
         batch = [rows[i] for i in batch_rows(len(rows), recipe, progress.step)]
         facts = update(trainee, accelerator, optimizer, parameters, batch, recipe, progress)
@@ -214,7 +215,8 @@ def _gradients(
 ) -> float:
     """Backward through the batch in pieces; the mean loss over its supervised tokens however it is cut.
 
-    When memory runs out the pieces are halved and the batch starts over: the update stays what it was.
+    When memory runs out the pieces are halved and the batch starts over: the update stays what it was. Where
+    processes hold the model together that is the end: the others wait in the middle of a layer.
 
     Raises:
         ModelError: a single row does not fit.
@@ -234,6 +236,11 @@ def _gradients(
             if not out_of_memory(error):
                 raise
             optimizer.zero_grad(set_to_none=True)
+            if joined() is not None:
+                raise ModelError(
+                    f"memory ran out in one of the processes that hold the model: lower {trainee.method}."
+                    f"tokens_per_batch (now {limit}), or raise {trainee.method}.processes."
+                ) from error
             if len(pieces) == len(batch):
                 longest = max(row.length for row in batch)
                 raise ModelError(
@@ -242,6 +249,7 @@ def _gradients(
                 ) from error
             progress.tokens_per_batch = limit // 2
             continue
+        add_up([p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None])
         return total
 
 

@@ -23,6 +23,7 @@ from tuneworthy.engine.encoding import cut_input, encode_labels, encode_prompt, 
 from tuneworthy.engine.loss import supervised_loss
 from tuneworthy.engine.recipe import Optimizer, Recipe, default_epochs, default_steps, warmup_steps
 from tuneworthy.engine.scoring import score_labels
+from tuneworthy.engine.sharded import shared_out, split
 from tuneworthy.engine.trainee import Writer
 from tuneworthy.engine.training import ValidationScore
 from tuneworthy.engine.training import train as run_training
@@ -39,7 +40,8 @@ from tuneworthy.methods._tuning import (
 )
 from tuneworthy.methods._writing import longest_answer, write_answers
 from tuneworthy.models.adapters import load_adapter, save_adapter
-from tuneworthy.models.decoder import Decoder, base_for_adapter, save_decoder
+from tuneworthy.models.decoder import Decoder, base_for_adapter, load_decoder, save_decoder
+from tuneworthy.models.process_group import joined
 from tuneworthy.tasks import Schema
 
 WRITTEN = 32  # validation rows for which texts are written; each is hundreds of forward passes
@@ -199,7 +201,7 @@ def fit_decoder(
     lengths = [row.length for row in rows]
     mixed = setting.dtype if decoder.model.dtype == torch.float32 else None
     outcome = run_training(
-        Writer(decoder, method, mixed),
+        shared_out(Writer(decoder, method, mixed)),
         rows,
         recipe,
         evaluate=(lambda: _validate(fitted, judged)) if judged else None,
@@ -226,10 +228,27 @@ def reopened(
 
 
 def with_adapter(base: Path, four_bits: bool, adapter: Path) -> Decoder:
-    """A base that multiplies in float32, with a saved adapter: near-ties flip in bfloat16."""
+    """A base that multiplies in float32, with a saved adapter: near-ties flip in bfloat16.
+
+    Where several processes hold the model together, each gets its part.
+    """
+    if joined() is not None:
+        return split_decoder(base, adapter)
     decoder = base_for_adapter(base, "float32", four_bits)
     load_adapter(decoder, adapter)
     return decoder
+
+
+def split_decoder(base: Path, adapter: Path | None = None) -> Decoder:
+    """This process's part of a base that multiplies in float32, with a saved adapter where there is one."""
+
+    def load() -> Decoder:
+        decoder = load_decoder(base, "float32", stays=True)
+        if adapter is not None:
+            load_adapter(decoder, adapter, packed=False)
+        return decoder
+
+    return split(load)
 
 
 def frozen(parameters: P, facts: Sequence[dict[str, Any]], rows: Sequence[int], all_rows: int) -> P:

@@ -12,6 +12,7 @@ from pydantic import Field
 from tuneworthy.core.example import Example
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.engine.recipe import default_epochs, default_learning_rate
+from tuneworthy.engine.sharded import split
 from tuneworthy.methods import Answers, Setting, Space
 from tuneworthy.methods._options import lettered
 from tuneworthy.methods._tuned_decoder import (
@@ -27,6 +28,7 @@ from tuneworthy.models.adapters import add_lora, save_adapter
 from tuneworthy.models.configuration import hidden_size
 from tuneworthy.models.decoder import Decoder, load_decoder
 from tuneworthy.models.four_bits import has_four_bits
+from tuneworthy.models.process_group import joined
 from tuneworthy.tasks import Task
 
 LABEL_RANK, TEXT_RANK = 8, 16
@@ -50,6 +52,13 @@ class LoraParameters(DecoderParameters):
     )
     learning_rate: float | None = Field(
         None, gt=0, description="peak; default 5e-4 x (2000/hidden)^0.781, halved below 500 rows (Tinker)"
+    )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="processes that hold the frozen weights together, each a part, for a base model that one "
+        "GPU does not hold: as many GPUs, or shares of the CPU's threads (FSDP2)",
     )
 
 
@@ -83,9 +92,15 @@ class Lora:
     ) -> FittedDecoder:
         """Trains the adapters; scores with them on the base multiplied in float32 afterwards."""
         setting = asked(setting, parameters)
-        decoder = load_decoder(setting.models["decoder"], setting.dtype, self.four_bits)
         rank = usual_rank(setting, parameters)
-        add_lora(decoder, rank, parameters.alpha or 2 * rank, parameters.dropout, setting.seed)
+        stays = joined() is not None
+
+        def load() -> Decoder:
+            decoder = load_decoder(setting.models["decoder"], setting.dtype, self.four_bits, stays)
+            add_lora(decoder, rank, parameters.alpha or 2 * rank, parameters.dropout, setting.seed)
+            return decoder
+
+        decoder = split(load)
         rate = default_learning_rate(decoder.hidden_size, len(train))
         fitted = fit_decoder(self.name, setting, parameters, decoder, rate, train, validation)
         fitted.facts["rank"] = rank

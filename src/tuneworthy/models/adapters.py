@@ -47,8 +47,10 @@ def save_adapter(decoder: Decoder, folder: Path) -> None:
     file.write_text(json.dumps(ordered, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def load_adapter(decoder: Decoder, folder: Path) -> None:
+def load_adapter(decoder: Decoder, folder: Path, packed: bool = True) -> None:
     """Puts a saved adapter on a freshly loaded decoder, in place; it scores from then on, and trains no more.
+
+    `packed` lays frozen weights out for the processor, see `packed_linear`; others cannot read them then.
 
     Raises:
         ModelError: the folder holds no PEFT adapter.
@@ -59,7 +61,8 @@ def load_adapter(decoder: Decoder, folder: Path) -> None:
         raise ModelError(f"{folder} holds no adapter (adapter_model.safetensors is missing).")
     decoder.model = PeftModel.from_pretrained(decoder.model, str(folder), is_trainable=False).eval()
     quicken(decoder.model)
-    pack_weights(decoder.model)
+    if packed:
+        pack_weights(decoder.model)
 
 
 def merged(decoder: Decoder) -> Decoder:

@@ -192,11 +192,12 @@ class Decoder:
         return [*self.encode(answer), stop]
 
 
-def load_decoder(folder: Path, dtype: str, four_bits: bool = False) -> Decoder:
+def load_decoder(folder: Path, dtype: str, four_bits: bool = False, stays: bool = False) -> Decoder:
     """Loads a decoder from a local folder, no remote code, safetensors only.
 
     With `four_bits` its linear layers are packed as they are read (NF4, double quantisation; Dettmers et al.
-    2023, arXiv:2305.14314) and multiply in `dtype`; the whole model is never in memory at 16 bits.
+    2023, arXiv:2305.14314) and multiply in `dtype`; the whole model is never in memory at 16 bits. A model
+    that `stays` in the host's memory is one that no device holds: see `engine.sharded`.
 
     Attention is plain matrix products (transformers' "eager", by blocks where the mask has some): it takes 4D
     masks on every device, and on a CPU its bfloat16 backward pass is faster than the fused kernel's.
@@ -224,10 +225,11 @@ def load_decoder(folder: Path, dtype: str, four_bits: bool = False) -> Decoder:
         raise ModelError(f"the tokenizer of {folder} has no end-of-sequence token.")
     if tokenizer.chat_template is None:
         tokenizer.chat_template = PLAIN_TEMPLATE
-    model = (model if four_bits else model.to(where)).eval()
+    model = (model if four_bits or stays else model.to(where)).eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)  # an arm says what learns
-    quicken_norms(model)
+    if where.type == "cpu":
+        quicken_norms(model)
     return Decoder(model=model, tokenizer=tokenizer, folder=folder, device=where)
 
 

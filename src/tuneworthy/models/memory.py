@@ -60,6 +60,7 @@ WEIGHED = 2  # tensors of attention weights that plain attention has at a time: 
 RUNTIME: dict[Device, float] = {"cpu": 0.45 * GIB, "cuda": 0.6 * GIB}
 
 
+FETCHED = 3  # layers that a process has whole: the one that computes, the next, and what it is copied from
 SPARE = 0.05  # of the machine's memory: what allocators lose between tensors
 
 
@@ -112,6 +113,15 @@ def weight_bytes(shape: Shape, base: Precision, width: int) -> float:
     return shape.parameters * (FLOAT if base == "float32" else HALF)
 
 
+def held_bytes(shape: Shape, way: Way, base: Precision, width: int) -> float:
+    """The weights that one process holds: all, or its part of the layers and those that are together now."""
+    whole = weight_bytes(shape, base, width)
+    if way.processes == 1:
+        return whole
+    layers = shape.linear * (FLOAT if base == "float32" else HALF)
+    return whole - layers + layers / way.processes + FETCHED * layers / shape.layers
+
+
 def peak(shape: Shape, way: Way, one: Pass, device: Device) -> Split:
     """The split at the largest moment of a fit.
 
@@ -146,7 +156,7 @@ def _training(shape: Shape, way: Way, one: Pass, device: Device) -> list[Split]:
         moment: Moment, gradients: float, activations: float, logits: float = 0, copying: float = 0
     ) -> Split:
         return Split(
-            weights=weight_bytes(shape, way.base, way.width),
+            weights=held_bytes(shape, way, way.base, way.width),
             adapters=trained * FLOAT if adapted else 0,
             gradients=gradients,
             optimiser=trained * MOMENTS[way.optimizer],
@@ -176,9 +186,9 @@ def _logits(shape: Shape, way: Way, one: Pass) -> float:
 
 def _scoring(shape: Shape, way: Way, device: Device) -> Split:
     """A float32 model in place of the one that was trained; on a CPU its head is laid out a second time."""
-    again = shape.head * FLOAT if device == "cpu" else 0
+    again = shape.head * FLOAT if device == "cpu" and way.processes == 1 else 0
     return Split(
-        weights=weight_bytes(shape, "nf4" if way.base == "nf4" else "float32", FLOAT) + again,
+        weights=held_bytes(shape, way, "nf4" if way.base == "nf4" else "float32", FLOAT) + again,
         adapters=shape.adapters(way.rank) * FLOAT,
         gradients=0,
         optimiser=0,

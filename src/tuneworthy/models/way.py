@@ -24,6 +24,7 @@ class Way:
         layers: the last so many learn, and what comes after them; None is all of the model.
         returns: whether states to go back to are kept, as the training loop does.
         rescored: whether the fit ends with a second model in its place, which multiplies in float32.
+        processes: that hold the layers' weights together; what is planned is one of them.
     """
 
     trains: Trains
@@ -35,6 +36,7 @@ class Way:
     layers: int | None = None
     returns: bool = True
     rescored: bool = False
+    processes: int = 1
 
     @property
     def width(self) -> int:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tuneworthy.core.errors import RunFolderError
+from tuneworthy.core.errors import ModelError, RunFolderError
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRole, Unit
@@ -23,6 +23,7 @@ from tuneworthy.runfolder.unit_output import UnitWriter
 from tuneworthy.tasks import TASKS, as_answered
 from tuneworthy.tasks._prompted import with_prompt
 from tuneworthy.units.adaptation import starting_models, told
+from tuneworthy.units.executors.processes import run_in_processes, threads_each
 from tuneworthy.units.failures import failure, raise_for_memory
 from tuneworthy.units.forgetting import measured
 from tuneworthy.units.plan import NOTHING
@@ -51,17 +52,37 @@ def setting_of(unit: Unit, models: dict[ModelRole, Path], checkpoint: Path | Non
     )
 
 
-def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report) -> None:
+def execute(
+    unit: Unit,
+    run: Path,
+    models: dict[ModelRole, Path],
+    report: Report,
+    output: Path | None = None,
+) -> None:
     """Fits, predicts and writes `units/<address>/`, whole or not at all.
+
+    A unit of several processes is run by those, each of which comes here again.
+
+    Args:
+        unit: what to run.
+        run: the run folder.
+        models: folders of base models by role.
+        report: told done, total and facts.
+        output: in place of the unit's folder, for a process whose output nobody needs.
 
     Raises:
         TuneworthyError: the user's mistake, or no space.
     """
     import torch
 
-    torch.set_num_threads(unit.threads)
+    from tuneworthy.models.process_group import joined
+
+    if unit.processes > 1 and joined() is None:
+        _spread(unit, run, models, report)
+        return
+    torch.set_num_threads(threads_each(unit))
     reset_peak_memory()
-    with writing(run), UnitWriter(run / "units" / unit.address) as writer:
+    with writing(run), UnitWriter(output or run / "units" / unit.address) as writer:
         try:
             (_measure if unit.purpose == "forgetting" else _fit)(unit, run, models, report, writer)
         except Exception as error:
@@ -69,6 +90,17 @@ def execute(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report
             if facts is None:
                 raise_for_memory(unit, error)
                 raise
+            writer.finish(unit, [], {"cost": {}, "facts": facts})
+
+
+def _spread(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report) -> None:
+    """Has the unit's processes run it; keeps why it failed where the one that writes could not."""
+    try:
+        run_in_processes(unit, run, models, report)
+    except ModelError as error:
+        if (facts := failure(unit, error)) is None:
+            raise
+        with writing(run), UnitWriter(run / "units" / unit.address) as writer:
             writer.finish(unit, [], {"cost": {}, "facts": facts})
 
 
@@ -82,6 +114,7 @@ def _fit(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report, w
     from threadpoolctl import threadpool_limits
 
     from tuneworthy.models.embedder import remembered_embeddings
+    from tuneworthy.models.process_group import leads
 
     rows, row_sets = run_rows(str(run))
     checkpoint = run / "checkpoints" / unit.model_copy(update={"until": 1.0}).address
@@ -106,7 +139,7 @@ def _fit(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report, w
     asked = [rows[row].without_target() for row in row_sets[unit.predict]]
     frozen = unit.purpose == "curve" and method.kind == "classifier"
     reused = remembered_embeddings(models.get("embedder") if frozen else None)
-    with threadpool_limits(limits=unit.threads), reused:
+    with threadpool_limits(limits=threads_each(unit)), reused:
         started = time.perf_counter()
         if unit.purpose == "adapt":
             assert isinstance(method, Adapting)
@@ -135,7 +168,7 @@ def _fit(unit: Unit, run: Path, models: dict[ModelRole, Path], report: Report, w
         **{key: fitted.facts[key] for key in ASKED if key in fitted.facts},
     }
     writer.finish(unit, predictions, {"cost": cost, "facts": fitted.facts | _free_validity(predictions)})
-    if unit.until == 1.0:
+    if unit.until == 1.0 and leads():
         _remove(checkpoint)
 
 
@@ -145,7 +178,7 @@ def _measure(
     """Runs a unit that measures what a model can do besides the task; no row of the run has a part in it."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=unit.threads):
+    with threadpool_limits(limits=threads_each(unit)):
         predictions, seconds = measured(unit, run, models, report)
     cost = {
         "predict_s": round(seconds, 4),

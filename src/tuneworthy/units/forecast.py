@@ -78,7 +78,7 @@ class Planner:
         given = self.parameters(method)
         _, one = next(self._passes(method, given, shape, machine.device))
         variants = ways(method, given, machine.precision, self.writes)
-        return any(peak(shape, way, one, machine.device).fits(machine.memory) for way in variants)
+        return any(peak(shape, way, one, machine.device).fits(_room(machine, way)) for way in variants)
 
     def parameters(self, method: str) -> dict[str, Any]:
         """The method's own in this job."""
@@ -216,9 +216,15 @@ def planned_fit(
         total_gib=round(split.total / GIB, 3),
         beside_gib=round(split.beside / GIB, 3),
         moment=split.moment,
-        fits=split.fits(machine.memory),
+        fits=split.fits(_room(machine, way)),
         minutes=minutes,
+        processes=way.processes,
     )
+
+
+def _room(machine: Machine, way: Way) -> float:
+    """Bytes that a process may take: those of its own GPU, or its share of the host's."""
+    return machine.memory if machine.device == "cuda" else machine.memory / way.processes
 
 
 def minutes_of(flop: float, passes: float, way: Way, shape: Shape, machine: Machine) -> float | None:
@@ -254,7 +260,8 @@ def ways(method: str, given: dict[str, Any], precision: str, writes: bool) -> It
         yield Way(trains, "float32", computes, layers=given.get("layers"), returns=method != PAIRED)
         return
     rank = int(given.get("rank") or (TEXT_RANK if writes else LABEL_RANK))
-    way = replace(way_of(decoder, precision == "bfloat16", rank), layers=given.get("layers"))
+    way = way_of(decoder, precision == "bfloat16", rank)
+    way = replace(way, layers=given.get("layers"), processes=int(given.get("processes", 1)))
     # Moments of adapters are few: eight bits gain next to nothing, so that they are planned where asked for.
     optimizers: tuple[Optimizer, ...] = get_args(Optimizer) if method == "full" else (given["optimizer"],)
     for optimizer in optimizers:

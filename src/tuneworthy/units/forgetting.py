@@ -30,7 +30,9 @@ def tunes_decoder(fit: Unit) -> bool:
     return isinstance(METHODS.get(_last(fit)), TunesDecoder)
 
 
-def capability_unit(base: ModelRef, threads: int, method: str = BASE, fit: str | None = None) -> Unit:
+def capability_unit(
+    base: ModelRef, threads: int, method: str = BASE, fit: str | None = None, processes: int = 1
+) -> Unit:
     """The unit that measures a base model, or a fit of it.
 
     Args:
@@ -38,10 +40,11 @@ def capability_unit(base: ModelRef, threads: int, method: str = BASE, fit: str |
         threads: of the unit, which runs alone.
         method: the arm whose fit is measured.
         fit: address of that fit, whose model is saved; None for the base model itself.
+        processes: that hold the model together, as the fit's did.
     """
     return Unit(
         method=method,
-        parameters={},
+        parameters={"processes": processes} if processes > 1 else {},
         task="",
         labels=(),
         instruction="",
@@ -74,11 +77,12 @@ def measured(
 
 def _decoder(unit: Unit, run: Path, models: dict[ModelRole, Path]) -> "Decoder":
     """The base model, or that of the fit."""
-    from tuneworthy.methods._tuned_decoder import TunesDecoder
+    from tuneworthy.methods._tuned_decoder import TunesDecoder, split_decoder
     from tuneworthy.models.decoder import let_go, shared_decoder
+    from tuneworthy.models.process_group import joined
 
     if unit.start is None:
-        return shared_decoder(models["decoder"], "float32")
+        return split_decoder(models["decoder"]) if joined() else shared_decoder(models["decoder"], "float32")
     let_go()  # memory holds one of the two, not both
     folder = run / "units" / unit.start
     fit = read_unit_file(folder)

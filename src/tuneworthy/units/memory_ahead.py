@@ -75,7 +75,7 @@ def memory_ahead(
             packed = planner.fits("qlora", name, shape, machine) if arm == "lora" else ()
             raise _refusal(fits[0], machine.memory, _remedy(job, [*every, *packed]))
         sentences.append(_sentence(fits))
-        least[arm] = min(fit.total_gib for fit in fits)
+        least[arm] = min(_taken(fit) for fit in fits)
     return sentences, least
 
 
@@ -100,7 +100,8 @@ def _refusal(least: PlannedFit, memory: float, remedy: str) -> ModelError:
     """That a fit takes too much, and what to do."""
     rows = "one row" if least.rows_per_pass == 1 else f"{least.rows_per_pass} rows"
     return ModelError(
-        f"{least.method} on {least.model} takes {least.total_gib:.1f} GiB even with {rows} at a time, and "
+        f"{least.method} on {least.model} takes {least.total_gib:.1f} GiB{_each(least)} even with {rows} at "
+        "a time, and "
         f"this machine has {memory / GIB:.1f}: {remedy}."
     )
 
@@ -120,13 +121,22 @@ def _remedy(job: Job, others: Sequence[PlannedFit]) -> str:
     return f"type {' '.join(typed)}{missing}, which takes {found.total_gib:.1f}"
 
 
+def _taken(fit: PlannedFit) -> float:
+    """GiB that a fit takes of one memory, by all of its processes that share it."""
+    return fit.total_gib * (fit.processes if device().type == "cpu" else 1)
+
+
+def _each(fit: PlannedFit) -> str:
+    return f" in each of {fit.processes} processes" if fit.processes > 1 else ""
+
+
 def _sentence(fits: Sequence[PlannedFit]) -> str:
     """The peak with the most rows at a time that fit, and what it is made of."""
     most = max((fit for fit in fits if fit.fits), key=lambda fit: fit.rows_per_pass)
     parts = most.made_of(SHOWN)
     what = f"the reading of {READS}" if most.method == READS else f"a fit of {most.method}"
-    told = f"Memory: {what} peaks at about {most.total_gib:.2f} GiB ({parts})"
+    told = f"Memory: {what} peaks at about {most.total_gib:.2f} GiB{_each(most)} ({parts})"
     free = free_memory(device()) / GIB
-    if most.total_gib > free:
+    if _taken(most) > free:
         return f"{told}, and {free:.1f} are free now: close other programs if it stops."
     return f"{told}; {free:.1f} are free."

@@ -71,7 +71,7 @@ class LocalExecutor:
 
     def _room(self, units: Sequence[Unit], folder: RunFolder) -> int:
         """How many units there are cores and memory for."""
-        room = max(1, self._cores // max(unit.threads for unit in units))
+        room = max(1, self._cores // max(max(unit.threads, unit.processes) for unit in units))
         if room == 1 or not any(unit.models for unit in units):
             return room
         from tuneworthy.models.hardware import device, free_memory

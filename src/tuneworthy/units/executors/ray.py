@@ -206,14 +206,17 @@ class _Batch:
 def needs(unit: Unit, cpus: float, gpus: float) -> dict[str, float]:
     """What a unit reserves: a CPU a thread, and a whole GPU where it uses a model and nodes have some.
 
+    Of several processes each has a GPU, all on one node.
+
     Args:
         unit: to run.
         cpus, gpus: of the best equipped node. A unit that wants more CPUs takes all of a node's, as it would
             on one machine; to reserve what no node has is to wait for ever.
     """
+    wanted = max(unit.threads, unit.processes)
     return {
-        "num_cpus": min(unit.threads, cpus) if cpus else unit.threads,
-        "num_gpus": 1 if gpus >= 1 and unit.models else 0,
+        "num_cpus": min(wanted, cpus) if cpus else wanted,
+        "num_gpus": min(unit.processes, gpus) if gpus >= 1 and unit.models else 0,
     }
 
 
