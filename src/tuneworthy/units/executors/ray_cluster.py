@@ -16,6 +16,9 @@ LOCAL = "ray"  # a job's `workers` that asks for a cluster of this machine alone
 CLIENT = "ray://"
 STORE_BYTES = 256 * 2**20  # the local cluster's object store: outputs go to the run folder, not through it
 RETRIES = 3  # of a unit whose node or process is lost; one that kills its process every time has to end
+# Seconds that a worker is kept for this run's next unit. Ray's own half second is over before a unit ends;
+# and to ask the scheduler for a worker again costs 59 ms a unit; a hand-over 4 (bench/scale_out.py).
+KEPT_S = 60
 # Characters of the local cluster's folder: Ray's own part of a socket's path takes 64 of the 103 that macOS
 # allows (Linux: 107).
 LONGEST_FOLDER, PREFIX = 39, "tuneworthy-ray-"
@@ -34,6 +37,7 @@ def connect(address: str, cores: int) -> tuple[Any, Callable[[], None]]:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_task_oom_retries", f"{RETRIES}")  # Ray's own number is without end
+    os.environ.setdefault("RAY_worker_lease_timeout_milliseconds", f"{1000 * KEPT_S}")
     try:
         import ray
     except ImportError as error:
