@@ -7,7 +7,7 @@ jobs     one job in process, on a Ray cluster of this machine, and on a test clu
 losses   the driver killed with -9, or a node removed, in the middle, by turns: every run finishes with the
          same predictions, and no unit that was finished runs twice
 units    simulated units that sleep half a second, on 2, 4 and 8 nodes of one CPU: the share of the ideal
-         speed-up, the overhead of a unit, the projection to 10,000 units, and a plot in bench/results/
+         speed-up, the overhead of a unit, the projection to 10,000 units, and a plot in docs/images/
 predict  a million short rows by the probe arm, and 200,000 by one that computes nothing (majority, so that
          reading and writing are all there is): memory, and a kill -9 half way
 

@@ -13,7 +13,7 @@ from tuneworthy.units.executors.ray import RayExecutor
 
 UNIT_S = 0.5
 PROJECTED = 10_000
-PLOT = Path(__file__).parent / "results" / "scale_out" / "speed_up.svg"
+PLOT = Path(__file__).parents[1] / "docs" / "images" / "speed_up.svg"
 UNIT = Unit(
     method="majority",
     parameters={},
