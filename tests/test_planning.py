@@ -23,7 +23,7 @@ from tuneworthy.core.unit import ModelRole
 from tuneworthy.data.loading import load
 from tuneworthy.engine.passes import packed_pass
 from tuneworthy.models.catalogue import catalogue
-from tuneworthy.models.machines import machine_with, read_market
+from tuneworthy.models.machines import machine_of, machine_with, read_market
 from tuneworthy.models.shape import shape_named
 from tuneworthy.models.way import Pass
 from tuneworthy.reports.formats import roughly
@@ -324,6 +324,20 @@ def test_a_base_that_fits_in_four_bits_alone_is_told_what_to_type(
     rows = data.trainable()
     question = ask(job, TASKS.get(job.task), rows)
     with pytest.raises(ModelError, match=r"this machine has 16\.0: type --arms tfidf,qlora, which takes"):
+        memory_ahead(job, question, rows, False, {"decoder": Path(billions[1])}, False)
+
+
+def test_a_base_that_one_gpu_does_not_hold_is_split_over_as_many_as_it_takes(
+    toy_csv: Path, quick: dict[str, Any], billions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = machine_of(read_market().card("RTX 3090"))
+    monkeypatch.setattr("tuneworthy.units.memory_ahead.this_machine", lambda: card)
+    monkeypatch.setattr("tuneworthy.units.memory_ahead.gpus", lambda: 4)
+    job, table = make_job(toy_csv, {}, {**quick, "base_model": billions[1], "arms": ["tfidf", "lora"]})
+    rows = load(job, table, form_of(TASKS.get(job.task))).trainable()
+    question = ask(job, TASKS.get(job.task), rows)
+    told = r"type --set lora\.processes=2, which takes [\d.]+ in each of 2 processes\.$"
+    with pytest.raises(ModelError, match=told):
         memory_ahead(job, question, rows, False, {"decoder": Path(billions[1])}, False)
 
 

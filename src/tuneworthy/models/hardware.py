@@ -19,6 +19,11 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def gpus() -> int:
+    """How many CUDA devices this process may use."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def training_dtype() -> str:
     """ "bfloat16" where the hardware multiplies it natively (AVX512_BF16, AMX, Ampere on), else "float32"."""
     if torch.cuda.is_available():

@@ -1,6 +1,7 @@
 """What the fits of a run will take of this machine's memory, said before the first one starts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from tuneworthy.core.job import Job
 from tuneworthy.core.unit import ModelRole
 from tuneworthy.methods import METHODS
 from tuneworthy.models.four_bits import has_four_bits
-from tuneworthy.models.hardware import device, free_memory
+from tuneworthy.models.hardware import device, free_memory, gpus
 from tuneworthy.models.machines import this_machine
 from tuneworthy.models.memory import GIB
 from tuneworthy.models.shape import shape_of_folder
@@ -72,8 +73,11 @@ def memory_ahead(
             every, options = list(planner.fits(arm, name, shape, machine)), _options(planner.parameters(arm))
         fits = [fit for fit in every if fit.options == options]
         if not any(fit.fits for fit in fits):
-            packed = planner.fits("qlora", name, shape, machine) if arm == "lora" else ()
-            raise _refusal(fits[0], machine.memory, _remedy(job, [*every, *packed]))
+            for other in _split(planner, gpus()) if arm == "lora" else ():
+                every += other.fits("lora", name, shape, machine)
+            if arm == "lora":
+                every += planner.fits("qlora", name, shape, machine)
+            raise _refusal(fits[0], machine.memory, _remedy(job, every))
         sentences.append(_sentence(fits))
         least[arm] = min(_taken(fit) for fit in fits)
     return sentences, least
@@ -88,6 +92,14 @@ def _planned(job: Job, reading: Reading | None) -> list[str]:
         elif arm in PLANNED and METHODS.get(arm).kind == "tuned":
             found[arm] = None
     return list(found)
+
+
+def _split(planner: Planner, most: int) -> Iterator[Planner]:
+    """The plans of `lora` over more processes, each with a GPU of its own, as far as there are some."""
+    for processes in range(planner.parameters("lora")["processes"] + 1, most + 1):
+        given = planner.job.methods.get("lora", {}) | {"processes": processes}
+        methods = {**planner.job.methods, "lora": given}
+        yield replace(planner, job=planner.job.model_copy(update={"methods": methods}))
 
 
 def _options(given: dict[str, Any]) -> tuple[str, ...]:
@@ -114,11 +126,13 @@ def _remedy(job: Job, others: Sequence[PlannedFit]) -> str:
         return f"choose a smaller base model (tuneworthy plan says what fits), or leave {arm} out of --arms"
     settings = {"adamw_8bit": "optimizer=adamw_8bit", "checkpointing": "gradient_checkpointing=true"}
     typed = [f"--set {found.method}.{settings[option]}" for option in found.options]
+    if found.processes > others[0].processes:
+        typed.insert(0, f"--set {found.method}.processes={found.processes}")
     if found.method != others[0].method:
         arms = (found.method if arm == others[0].method else arm for arm in job.arms)
         typed.insert(0, f"--arms {','.join(dict.fromkeys(arms))}")
     missing = "" if found.method != "qlora" or has_four_bits() else " (and pip install 'tuneworthy[qlora]')"
-    return f"type {' '.join(typed)}{missing}, which takes {found.total_gib:.1f}"
+    return f"type {' '.join(typed)}{missing}, which takes {found.total_gib:.1f}{_each(found)}"
 
 
 def _taken(fit: PlannedFit) -> float:
