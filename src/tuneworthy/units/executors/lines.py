@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from tuneworthy.core import errors
+from tuneworthy.core.ending import EXIT_CODE, Ended, ended_by_sigterm
 
 Answer = Callable[[dict[str, Any], IO[str]], None]
 
@@ -47,6 +48,15 @@ def converse(answer: Answer) -> None:
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
     while True:
         answer(json.loads(requests.get()), answers)
+
+
+def converse_until_stopped(answer: Answer) -> None:
+    """The same for requests that are units: one asked to end keeps where it is, and the process ends."""
+    try:
+        with ended_by_sigterm(insisting=False):
+            converse(answer)
+    except Ended:
+        os._exit(EXIT_CODE)
 
 
 def _read(requests: "queue.Queue[str]") -> None:

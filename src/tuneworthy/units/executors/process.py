@@ -1,13 +1,12 @@
 """One of the processes that hold a unit's model together: takes its request as a JSON line on stdin."""
 
 import json
-import os
 from pathlib import Path
 from typing import IO, Any
 
-from tuneworthy.core.ending import EXIT_CODE, Ended, ended_by_sigterm
+from tuneworthy.core.ending import Ended
 from tuneworthy.core.unit import Unit
-from tuneworthy.units.executors.lines import converse, failed
+from tuneworthy.units.executors.lines import converse_until_stopped, failed
 
 
 def _serve(request: dict[str, Any], answers: IO[str]) -> None:
@@ -52,11 +51,7 @@ def _explained(error: BaseException) -> dict[str, Any]:
 
 def main() -> None:
     """Runs units until stdin ends."""
-    try:
-        with ended_by_sigterm(insisting=False):
-            converse(_serve)
-    except Ended:
-        os._exit(EXIT_CODE)
+    converse_until_stopped(_serve)
 
 
 if __name__ == "__main__":

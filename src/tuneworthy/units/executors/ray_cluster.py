@@ -17,7 +17,7 @@ CLIENT = "ray://"
 STORE_BYTES = 256 * 2**20  # the local cluster's object store: outputs go to the run folder, not through it
 RETRIES = 3  # of a unit whose node or process is lost; one that kills its process every time has to end
 # Seconds that a worker is kept for this run's next unit. Ray's own half second is over before a unit ends;
-# and to ask the scheduler for a worker again costs 59 ms a unit; a hand-over 4 (bench/scale_out.py).
+# to ask the scheduler for a worker again costs 51 to 95 ms a unit, a hand-over 5 to 7 (bench/scale_out.py).
 KEPT_S = 60
 # Characters of the local cluster's folder: Ray's own part of a socket's path takes 64 of the 103 that macOS
 # allows (Linux: 107).

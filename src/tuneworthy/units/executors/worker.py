@@ -1,14 +1,13 @@
 """A worker process: takes units as JSON lines on stdin, tells progress as JSON lines on stdout."""
 
 import json
-import os
 from pathlib import Path
 from typing import IO, Any
 
-from tuneworthy.core.ending import EXIT_CODE, Ended, ended_by_sigterm
+from tuneworthy.core.ending import Ended
 from tuneworthy.core.unit import Unit
 from tuneworthy.units.executors.giving_back import give_back_memory
-from tuneworthy.units.executors.lines import converse, failed
+from tuneworthy.units.executors.lines import converse_until_stopped, failed
 
 
 def _serve(request: dict[str, Any], answers: IO[str]) -> None:
@@ -37,11 +36,7 @@ def _serve(request: dict[str, Any], answers: IO[str]) -> None:
 
 def main() -> None:
     """Runs units until stdin ends."""
-    try:
-        with ended_by_sigterm(insisting=False):
-            converse(_serve)
-    except Ended:
-        os._exit(EXIT_CODE)
+    converse_until_stopped(_serve)
 
 
 if __name__ == "__main__":
