@@ -14,6 +14,7 @@ kept (`bench/cheap_draws.py`), so that a run that was stopped goes on; each set 
 | learning curve | fitted on half of the rows and less, predicting the crossfit score on all |
 | growth | what that curve foresees from half of the rows to all, against the growth on the test file |
 | verdict | true score of the best arm minus that of the recommended arm, and of what policies would take |
+| interval | draws of training rows whose 95% interval of a crossfit score holds the true one |
 """
 
 import argparse
@@ -31,6 +32,7 @@ from job_rules import decided
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.assemble import ArmOutput
+from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.learning_curve import learning_curve
 from tuneworthy.metrics import METRICS
 from tuneworthy.models.embedder import remembered_embeddings
@@ -130,6 +132,11 @@ def judged(name: str, data: Path, found: Row, rows: list[Example], test: list[Ex
     }
     verdict = decided(found["metric"], rows, given, labels, MINUTES, len(rows), resamples=1000)
     measured = {arm: score(found["metric"], told, rows, labels) for arm, told in values.items()}
+    metric = METRICS.get(found["metric"])
+    estimates = {
+        arm: estimate(metric, told, rows, labels, method=arm, constant=arm == "majority", resamples=1000)
+        for arm, told in given.items()
+    }
     followed = {
         "the verdict": verdict.recommended_method,
         "highest score": max(measured, key=lambda arm: measured[arm]),
@@ -140,6 +147,7 @@ def judged(name: str, data: Path, found: Row, rows: list[Example], test: list[Ex
         "decision": verdict.decision,
         "recommended": verdict.recommended_method,
         "arms": {arm: [measured[arm], truth[arm]] for arm in values},
+        "intervals": {arm: [one.low, one.high] for arm, one in estimates.items()},
         "regret": {policy: max(truth.values()) - truth[arm] for policy, arm in followed.items()},
     }
 
@@ -189,6 +197,22 @@ def curve_figures(where: str, cells: list[Row]) -> Row:
     }
 
 
+def interval_figures(where: str, cells: list[Row]) -> Row:
+    """How often an interval of an arm holds the mean score of its folds' models, where one is given."""
+    told: Row = {}
+    for arm in FITTED:
+        given = [
+            cell["intervals"][arm][0] <= cell["arms"][arm][1] <= cell["intervals"][arm][1]
+            for cell in cells
+            if cell["intervals"][arm][0] is not None
+        ]
+        if given:
+            told[f"intervals of {arm} cover{where}"] = figure(
+                100 * float(np.mean(given)), "%", 91.0, n=len(given)
+            )
+    return told
+
+
 def verdict_figures(where: str, cells: list[Row]) -> Row:
     """Regret of the verdict and of the policies with intervals that resample whole sets' draws; decisions."""
     rng = np.random.default_rng(7)
@@ -225,10 +249,11 @@ def main() -> None:
         for name in options.only
     ]
     cells = [cell for result in results for cell in result["cells"]]
-    figures = curve_figures("", cells) | verdict_figures("", cells)
+    figures = curve_figures("", cells) | verdict_figures("", cells) | interval_figures("", cells)
     for count in sorted({cell["rows"] for cell in cells}):
         some = [cell for cell in cells if cell["rows"] == count]
-        figures |= curve_figures(f", {count} rows", some) | verdict_figures(f", {count} rows", some)
+        where = f", {count} rows"
+        figures |= curve_figures(where, some) | verdict_figures(where, some) | interval_figures(where, some)
     print(closing_line(figures))
 
 

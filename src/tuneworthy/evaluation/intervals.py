@@ -55,7 +55,7 @@ def estimate(
     With `repeats`, the answers of fits on other seeds, the mean over seeds, and an interval that covers the
     draw of the seeds too (`seeds.resampled_means`).
 
-    Wilson's interval for right-or-wrong metrics whose rows are independent; else a percentile bootstrap, of
+    Wilson's interval for right-or-wrong metrics whose rows are independent; else a BCa bootstrap, of
     whole groups where rows share one. The interval is absent, with the reason, when there are fewer than
     five units to resample, when a rare label decides a macro average, when too many resamples score the best
     or the worst possible, or when they do not vary. `n` counts rows. `constant` says that the arm's answers
