@@ -23,7 +23,7 @@ from tuneworthy.rounds import fold_rounds
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import UnitWriter
 
-ROUNDS = [((0, 1), 0.4), ((2, 3), 0.8), ((4,), 1.0)]
+ROUNDS = [((0, 1), 0.0), ((2, 3), 0.4), ((4,), 0.8)]
 SECONDS = {"classifiers": 20.0, "zero_shot": 10.0, "few_shot": 30.0, "knn_shot": 200.0}
 
 
@@ -33,7 +33,7 @@ def item(kind: str, name: str, method: str = "", **more: object) -> Item:
 
 def folds(arm: str) -> list[Item]:
     return [
-        item("fold", budgeting.named_folds(arm, own), arm, folds=own, until=until) for own, until in ROUNDS
+        item("fold", budgeting.named_folds(arm, own), arm, folds=own, before=share) for own, share in ROUNDS
     ]
 
 
@@ -44,6 +44,7 @@ def everything() -> tuple[list[Item], dict[str, float]]:
     items += [item("search", "the search"), *folds("lora"), *folds("encoder")]
     items += [item("seed", "seed 2 of lora", "lora")]
     items += [item("curve", "curve of tfidf", "tfidf"), item("tuned_curve", "curve of lora", "lora")]
+    items += [item("ending", budgeting.FINAL), item("ending", budgeting.FORGETTING)]
     seconds = {one.name: SECONDS.get(one.name, 60.0 if one.method == "lora" else 20.0) for one in items}
     return items, seconds
 
@@ -66,6 +67,8 @@ def test_what_no_rule_reads_goes_first_and_classifiers_never_go() -> None:
         "folds 3 and 4 of lora",  # the dearer fine-tune
         "folds 1 and 2 of lora",
         "zero_shot",
+        budgeting.FORGETTING,
+        budgeting.FINAL,
         "folds 3 and 4 of encoder",
         "folds 1 and 2 of encoder",
     ]
@@ -83,12 +86,24 @@ def test_no_more_goes_than_has_to_so_that_the_rest_fits() -> None:
         gone = given_up(items, seconds, room)
         left = whole - sum(seconds[one.name] for one in gone)
         assert left <= room
-        assert all(left + seconds[one.name] > room for one in gone), room
+        tuned = any(one.kind == "fold" and one not in gone for one in items)
+        fitting = [one for one in gone if left + seconds[one.name] <= room]
+        assert all(one.kind == "ending" and not tuned for one in fitting), room
 
 
 def test_a_small_thing_that_fits_again_once_a_large_one_is_gone_stays() -> None:
     items = [item("curve", "small"), item("prompt", "large")]
     assert names(given_up(items, {"small": 1.0, "large": 100.0}, 50.0)) == ["large"]
+
+
+def test_the_fit_on_all_rows_needs_a_fine_tune_that_is_measured() -> None:
+    items, seconds = [*folds("lora"), item("ending", budgeting.FINAL)], {budgeting.FINAL: 30.0}
+    seconds |= {one.name: 60.0 for one in items[:-1]}
+    measured = {items[0].name}
+    assert set(names(items)) - set(names(given_up(items, seconds, 70.0))) == measured
+    assert set(names(items)) - set(names(given_up(items, seconds, 90.0))) == measured | {budgeting.FINAL}
+    assert set(names(items)) == set(names(given_up(items, seconds, 40.0)))
+    assert items[-1] not in given_up(items, seconds, 40.0, measured=True)
 
 
 def test_what_is_done_already_never_goes() -> None:
@@ -150,21 +165,38 @@ def a_budget(folder: RunFolder, seconds: float, each: float, **more: object) -> 
     return Budget(seconds, Foreseen(each), folder, 1, 1, budgeting.clock(), **more)  # type: ignore[arg-type]
 
 
-def test_the_final_fit_is_set_aside_before_the_only_fold_is_decided(tmp_path: Path) -> None:
+def test_a_measured_fold_is_worth_more_than_the_fit_on_all_rows(tmp_path: Path) -> None:
+    only = Item("fold", "fold 1 of lora", "lora", (fit(),))
     with RunFolder(tmp_path / "run") as folder:
-        only = Item("fold", "fold 1 of lora", "lora", (fit(),))
-        assert a_budget(folder, 700.0, 300.0).offer(only, [])
-        found = a_budget(folder, 400.0, 300.0)
-        assert names(found.forecast([only])[1]) == names([only])
-        assert not found.offer(only, [])
+        for seconds, gone in ((700.0, []), (400.0, [budgeting.FINAL]), (300.0, [budgeting.FINAL, only.name])):
+            found = a_budget(folder, seconds, 300.0)
+            assert names(found.forecast([only])[1]) == gone, seconds
+            assert found.offer(only, []) == (only.name not in gone), seconds
+
+
+def test_the_fit_on_all_rows_may_exceed_the_budget_by_a_tenth_and_what_is_decided_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(budgeting, "clock", lambda: now[0])
+    for spent, made in ((724.0, True), (726.0, False)):
+        with RunFolder(tmp_path / str(spent)) as folder:
+            now[0] = 0.0
+            found = a_budget(folder, 1000.0, 360.0)
+            found.known, found.measured = {"it": fit()}, {fit().address: 360.0}
+            now[0] = spent
+            assert found.ends_with(budgeting.FINAL) == made
+            now[0] = 10_000.0 * made  # stopped, and on again
+            assert found.ends_with(budgeting.FINAL) == made
 
 
 def test_what_a_fine_tune_has_forgotten_is_paid_for_too(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run") as folder:
         only = Item("fold", "fold 1 of lora", "lora", (fit(),))
         with_it, without = (a_budget(folder, 700.0, 10.0, forgetting=said) for said in (True, False))
-        # The base model and the fit.
-        assert with_it.at_the_end([only]) == without.at_the_end([only]) + 20.0
+        assert names(without.endings([only])) == [budgeting.FINAL]
+        found = {one.name: one.seconds for one in with_it.endings([only])}
+        assert found == {budgeting.FINAL: 10.0, budgeting.FORGETTING: 20.0}  # the base model and the fit
 
 
 def test_a_search_that_is_kept_is_paid_for_in_the_folds_that_it_goes_with(tmp_path: Path) -> None:

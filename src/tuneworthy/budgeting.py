@@ -28,8 +28,11 @@ KEPT_EVERY_S = 30.0  # how much of the time spent a killed run may lose
 START_S = 5.0  # until worker processes stand ready for an item
 OTHERS = (0.5, 3.0)  # how far another model's pace may change what is foreseen (ours)
 NEEDED = 0.5  # share of the rows of which fine-tunes are measured before other things are given up for more
+GRACE = 0.1  # share of the budget by which what ends a run may exceed it rather than be left out (ours)
+FINAL = "the fit on all rows"
+FORGETTING = "what fine-tuning makes a model forget"
 
-ItemKind = Literal["needed", "prompt", "search", "fold", "seed", "curve", "tuned_curve"]
+ItemKind = Literal["needed", "prompt", "search", "fold", "seed", "curve", "tuned_curve", "ending"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,10 @@ class Item:
         units: what it runs.
         number: of a round of folds.
         folds: those of a round, from 0.
-        until: of a fold, the share of the rows on which its arm is measured once it is done.
+        before: of folds, the share of the rows on which their arm is measured by the rounds before.
         fits: what it takes in fits of each unit: of a search what its trials do, of an arm with one that too.
         first: what its units start from: the reading of unlabelled text.
+        seconds: of an ending, which has no units yet: it is for the fine-tune that turns out to be the best.
     """
 
     kind: ItemKind
@@ -54,9 +58,10 @@ class Item:
     units: tuple[Unit, ...]
     number: int = -1
     folds: tuple[int, ...] = ()
-    until: float = 1.0
+    before: float = 0.0
     fits: float = 1.0
     first: tuple[Unit, ...] = ()
+    seconds: float = 0.0
 
 
 def order_of_sacrifice(items: Sequence[Item], seconds: dict[str, float]) -> list[Item]:
@@ -65,8 +70,9 @@ def order_of_sacrifice(items: Sequence[Item], seconds: dict[str, float]) -> list
     1. Learning curves of fine-tunes: no rule of the verdict reads them. 2. The search: defaults are fitted to
     the number of rows already. 3. Further seeds: each fold has one of its own. 4. Learning curves of the
     classifiers. 5. Prompts that take longer than a round of folds, the dearest first. 6. Folds beyond half of
-    the rows, the last first. 7. Fine-tuned arms but the cheapest, the dearest first. 8. Other prompts. 9. The
-    rest of fine-tuning. Constant answers and classifiers stay.
+    the rows, the last first. 7. Fine-tuned arms but the cheapest, the dearest first. 8. Other prompts.
+    9. What fine-tuning makes a model forget: a reason, and no decision. 10. The fit on all rows: that of a
+    fold can take its place. 11. The rest of fine-tuning. Constant answers and classifiers stay.
 
     Args:
         items: all that is not decided yet.
@@ -83,8 +89,10 @@ def order_of_sacrifice(items: Sequence[Item], seconds: dict[str, float]) -> list
         if item.kind == "prompt":
             return 5 if seconds[item.name] > round_s else 8
         if item.kind == "fold":
-            enough = item.until - NEEDED > 1e-9 and item.until > _least(item, rounds)
-            return 6 if enough else 9 if item.method == cheapest else 7
+            enough = item.before >= NEEDED - 1e-9
+            return 6 if enough else 11 if item.method == cheapest else 7
+        if item.kind == "ending":
+            return 10 if item.name == FINAL else 9
         return early[item.kind]
 
     going = [item for item in items if item.kind != "needed"]
@@ -92,16 +100,10 @@ def order_of_sacrifice(items: Sequence[Item], seconds: dict[str, float]) -> list
 
     def first(item: Item) -> tuple[int, float, float, int]:
         place = rank(item)
-        late = -item.until if place in (6, 9) else 0.0
+        late = -item.before if place in (6, 11) else 0.0
         return place, late, -seconds[item.name], -places[item.name]
 
     return sorted(going, key=first)
-
-
-def _least(item: Item, rounds: Sequence[Item]) -> float:
-    """The smallest share of the rows at which an arm's folds pass half of them."""
-    shares = [other.until for other in rounds if other.method == item.method and other.until >= NEEDED]
-    return min(shares, default=1.0)
 
 
 def with_search(items: Sequence[Item], search: Item) -> list[Item]:
@@ -115,10 +117,13 @@ def with_search(items: Sequence[Item], search: Item) -> list[Item]:
     ]
 
 
-def given_up(items: Sequence[Item], seconds: dict[str, float], room_s: float) -> list[Item]:
+def given_up(
+    items: Sequence[Item], seconds: dict[str, float], room_s: float, measured: bool = False
+) -> list[Item]:
     """What does not fit, the first to go first; what fits again once larger things are gone stays.
 
-    What takes no time is done already, and never goes.
+    What takes no time is done already, and never goes. An ending needs a fine-tune: one of the folds that
+    stay, or one that is `measured` already.
     """
     total = sum(seconds[item.name] for item in items)
     gone: list[Item] = []
@@ -129,7 +134,8 @@ def given_up(items: Sequence[Item], seconds: dict[str, float], room_s: float) ->
             gone.append(item)
             total -= seconds[item.name]
     for item in reversed(gone[:]):
-        if total + seconds[item.name] <= room_s:
+        tuned = measured or any(one.kind == "fold" and one not in gone for one in items)
+        if total + seconds[item.name] <= room_s and (tuned or item.kind != "ending"):
             gone.remove(item)
             total += seconds[item.name]
     return gone
@@ -185,54 +191,76 @@ class Budget:
         known = self.decisions.get(item.name)
         if known is not None:
             return bool(known["kept"])
-        offered = [item, *later]
+        offered = [item, *later, *self.endings([item, *later])]
         seconds = {one.name: self.of_item(one) for one in offered}
-        kept = item not in given_up(offered, seconds, self.left(offered))
+        gone = given_up(offered, seconds, self.left(), bool(self._measured()))
+        kept = item not in gone
         self.decisions[item.name] = {"kept": kept, "foreseen_s": round(seconds[item.name], 1)}
         self.write()
         return kept
 
+    def ends_with(self, name: str) -> bool:
+        """Whether a run comes to this ending, decided when its turn has come, by the clock, and kept."""
+        ending = next((one for one in self.endings(()) if one.name == name), None)
+        if ending is None:  # nothing was fine-tuned, or it takes no time
+            return True
+        self._keep(ending, ending.seconds <= self.left() + GRACE * self.seconds)
+        self.write()
+        return bool(self.decisions[name]["kept"])
+
     def refuse(self, item: Item) -> None:
         """Leaves an item out, unless that was decided before."""
-        self.decisions.setdefault(item.name, {"kept": False, "foreseen_s": round(self.of_item(item), 1)})
+        self._keep(item, False)
         self.write()
 
-    def left(self, later: Sequence[Item] = ()) -> float:
-        """Seconds left for items: not what comes after them all, the report last."""
-        return self.seconds - self.spent() - REPORT_S - self.at_the_end(later)
+    def _keep(self, item: Item, kept: bool) -> None:
+        self.decisions.setdefault(item.name, {"kept": kept, "foreseen_s": round(self.of_item(item), 1)})
 
-    def at_the_end(self, items: Sequence[Item]) -> float:
-        """Seconds of the fit on all rows, should a fine-tune win, and of what it has forgotten.
+    def left(self) -> float:
+        """Seconds left for items: not the report, which comes after them all."""
+        return self.seconds - self.spent() - REPORT_S
+
+    def endings(self, items: Sequence[Item]) -> list[Item]:
+        """The fit on all rows, should a fine-tune win, and what it has forgotten: the dearest's of each.
 
         Args:
             items: not run yet; with what has run, they say which fine-tunes there are.
         """
         units = [unit for item in items if item.kind == "fold" for unit in item.units[:1]]
-        units += [unit for unit in self.known.values() if unit.purpose == "evaluate"]
-        tuned = {unit.method: unit for unit in units if METHODS.get(unit.method).kind == "tuned"}
-        return max((self._after(unit) for unit in tuned.values()), default=0.0)
-
-    def _after(self, fit: Unit) -> float:
-        """Seconds of an arm's final fit, a fold's on all threads, and of measuring it and its base model."""
+        tuned = {unit.method: unit for unit in [*units, *self._measured()]}.values()
         threads = self.threads or self.cores
-        final = self.of_unit(fit) * fit.threads / threads
+        final = max((self.of_unit(unit) * unit.threads / threads for unit in tuned), default=0.0)
+        forgetting = max((self._forgetting(unit, threads) for unit in tuned), default=0.0)
+        found = {FINAL: final, FORGETTING: forgetting}
+        return [Item("ending", name, "", (), seconds=seconds) for name, seconds in found.items() if seconds]
+
+    def _measured(self) -> list[Unit]:
+        """Fits of fine-tunes that have run."""
+        known = (unit for unit in self.known.values() if unit.purpose == "evaluate")
+        return [unit for unit in known if METHODS.get(unit.method).kind == "tuned"]
+
+    def _forgetting(self, fit: Unit, threads: int) -> float:
+        """Seconds of measuring a fine-tune, and its base model where no run has."""
         if not self.forgetting or not tunes_decoder(fit):
-            return final
+            return 0.0
         base = fit.models["decoder"]
         each = self.of_unit(capability_unit(base, threads, fit.method, fit.address))
         untuned = capability_unit(base, threads, processes=fit.processes)
-        return final + each * (1 if self._at_hand(untuned) else 2)
+        return each * (1 if self._at_hand(untuned) else 2)
 
     def forecast(self, items: Sequence[Item]) -> tuple[float, list[Item]]:
         """Seconds that all items would take, and which of them would have to go as things stand now."""
+        items = [*items, *self.endings(items)]
         seconds = {item.name: self.of_item(item) for item in items}
         undecided = [item for item in items if item.name not in self.decisions]
-        gone = given_up(undecided, seconds, self.left(items))
+        gone = given_up(undecided, seconds, self.left(), bool(self._measured()))
         gone += [item for item in items if not self.decisions.get(item.name, {"kept": True})["kept"]]
         return sum(seconds.values()), gone
 
     def of_item(self, item: Item) -> float:
         """Seconds of an item, its units side by side after what they start from."""
+        if item.kind == "ending":
+            return item.seconds
         before = sum(self.of_unit(unit) for unit in item.first if not self._at_hand(unit))
         searched = item.kind == "search" or item.fits > 1  # with settings that nobody knows yet
         missing = [unit for unit in item.units if searched or not self._at_hand(unit)]

@@ -34,12 +34,14 @@ def with_what_was_forgotten(
     executor: Executor,
     models: dict[ModelRole, Path],
     threads: int,
+    why_not: str | None = None,
 ) -> Verdict:
     """Measures, writes `forgetting.json`, and gives the verdict the reason where something became worse.
 
-    Nothing is written where the job says so or no arm was fine-tuned. The final fit has to be there.
+    Nothing is written where the job says so or no arm was fine-tuned; where there is a reason `why_not`, it
+    is written and nothing is measured. The model that `predict` uses has to be there.
     """
-    found = _measured(verdict, evidence, plan, job, refs, folder, executor, models, threads)
+    found = _measured(verdict, evidence, plan, job, refs, folder, executor, models, threads, why_not)
     if found is None:
         (folder.path / FILE).unlink(missing_ok=True)
         return verdict
@@ -60,6 +62,7 @@ def _measured(
     executor: Executor,
     models: dict[ModelRole, Path],
     threads: int,
+    why_not: str | None,
 ) -> Forgetting | None:
     fits: dict[str, Unit] = {}
     for unit in plan.stage("tuned").units:
@@ -72,9 +75,12 @@ def _measured(
     fit = fits[arm.method]
     if not tunes_decoder(fit):
         return Forgetting(**known, reason="it writes no text, so it can do nothing but its task")
+    if why_not is not None:
+        return Forgetting(**known, reason=why_not)
     address, which = fit.address, _words_for(fit)
-    if verdict.recommended_method == arm.method:
-        address, which = str(folder.read("model.json")["unit"]), "its final fit on all rows"
+    used = str(folder.read("model.json")["unit"])
+    if verdict.recommended_method == arm.method and used != fit.address:
+        address, which = used, "its final fit on all rows"
     base = refs["decoder"]
     units = [
         capability_unit(base, threads, processes=fit.processes),

@@ -247,10 +247,22 @@ def run(
 
         # 8. Refit the recommended method on all rows with the settings its folds chose; what a fine-tune has
         # forgotten is a reason more, and no decision. Then report.
-        threads = job.threads or cores
-        steps.refit(verdict.recommended_method, plan, split, folder, executor, models, threads)
+        threads, method = job.threads or cores, verdict.recommended_method
+        if fold := rounds.in_place_of_the_final_fit(method, plan, course):
+            verdict = steps.keep_fold(fold, verdict, split, folder, models)
+        else:
+            steps.refit(method, plan, split, folder, executor, models, threads)
         verdict = forgetting.with_what_was_forgotten(
-            verdict, evidence, plan, job, refs, folder, executor, models, threads
+            verdict,
+            evidence,
+            plan,
+            job,
+            refs,
+            folder,
+            executor,
+            models,
+            threads,
+            rounds.no_time_to_measure_forgetting(course),
         )
         rounds.tell_exceeded(course)
         steps.report(folder.path)

@@ -7,7 +7,16 @@ as run side by side; what was not run leaves the plan, so that all that follows 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from tuneworthy.budgeting import Budget, Item, budget_of, grouped, named_folds, with_search
+from tuneworthy.budgeting import (
+    FINAL,
+    FORGETTING,
+    Budget,
+    Item,
+    budget_of,
+    grouped,
+    named_folds,
+    with_search,
+)
 from tuneworthy.core.counting import counted
 from tuneworthy.core.duration import brief
 from tuneworthy.core.evidence import Evidence, Power
@@ -193,10 +202,8 @@ def tuned_items(plan: Plan, course: Course) -> list[Item]:
             repeats = seeds[arm] if together else seeds[arm][:1]
             own = tuple(unit for one in repeats for unit in one if (unit.fold or 0) in folds)
             if own:
-                until = sum(
-                    len(course.split.rows(fold.predict)) for fold in course.split.folds[: folds[-1] + 1]
-                )
-                share = until / len(course.split.test_ids)
+                before = sum(len(course.split.rows(one.predict)) for one in course.split.folds[: folds[0]])
+                share = before / len(course.split.test_ids)
                 starts = dict.fromkeys(unit.start for unit in own if unit.start) if number == 0 else ()
                 first = tuple(course.readings[start] for start in starts)
                 found.append(
@@ -333,6 +340,20 @@ def certainty(
         and (course.watch is None or course.watch.goes_on(output.method))  # the others have said why
     ]
     return power_of(fewest), tuple(told)
+
+
+def in_place_of_the_final_fit(method: str, plan: Plan, course: Course) -> Unit | None:
+    """The first fold's fit of an arm, where the budget has no time for one on all rows; else None."""
+    if course.budget is None or METHODS.get(method).kind != "tuned" or course.budget.ends_with(FINAL):
+        return None
+    return next(unit for unit in plan.stage("tuned").units if unit.method == method)
+
+
+def no_time_to_measure_forgetting(course: Course) -> str | None:
+    """Why what a fine-tune has forgotten is not measured, or None."""
+    if course.budget is None or course.budget.ends_with(FORGETTING):
+        return None
+    return f"the budget of {brief(course.budget.seconds)} left no time for it"
 
 
 def tell_exceeded(course: Course) -> None:

@@ -15,7 +15,7 @@ from tuneworthy.core.finding import Finding
 from tuneworthy.core.job import Job, is_own_metric, own_metric
 from tuneworthy.core.judgement import Judgement
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.core.unit import ModelRef, ModelRole
+from tuneworthy.core.unit import ModelRef, ModelRole, Unit
 from tuneworthy.data.loading import Loaded
 from tuneworthy.data.lockbox import Lockbox
 from tuneworthy.data.splits import Split
@@ -44,7 +44,7 @@ from tuneworthy.units.plan import (
 )
 from tuneworthy.unlabelled import NO_TEXT, Unlabelled
 from tuneworthy.verdict.facts import cautious_end, goodness, meet_target
-from tuneworthy.verdict.words import power
+from tuneworthy.verdict.words import no_final_fit, power
 
 Models = dict[ModelRole, Path]
 
@@ -354,8 +354,24 @@ def refit(
     unit = refit_unit(units, facts, split, threads)
     folder.emit("stage_started", stage="refit", units=[unit.title])
     executor.run([unit], folder, models)
+    _use(unit, folder, models)
+
+
+def keep_fold(unit: Unit, verdict: Verdict, split: Split, folder: RunFolder, models: Models) -> Verdict:
+    """Leaves the fit of a fold for `predict`, export and serving; the verdict with a sentence on that."""
+    learned, rows = len(split.rows(unit.fit)), len(split.rows(split.everything))
+    text = no_final_fit(unit.method, unit.fold, learned, rows)
+    folder.emit("note", text=text)
+    verdict = verdict.model_copy(update={"reasons": (*verdict.reasons, text)})
+    folder.write("verdict.json", verdict)
+    _use(unit, folder, models)
+    return verdict
+
+
+def _use(unit: Unit, folder: RunFolder, models: Models) -> None:
+    """Names the fit that `predict`, export and serving use."""
     folders = {role: str(models[role]) for role in unit.models}
-    folder.write("model.json", {"unit": unit.address, "method": method, "folders": folders})
+    folder.write("model.json", {"unit": unit.address, "method": unit.method, "folders": folders})
     shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)
 
 

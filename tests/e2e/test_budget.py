@@ -178,6 +178,34 @@ def test_curves_and_further_seeds_go_before_any_fold_does(runs: Runs) -> None:
     assert "left out: seed 2 of lora, the learning curve of tfidf" in " ".join(runs.seeds.verdict.reasons)
 
 
+def test_a_fold_takes_the_place_of_the_fit_on_all_rows_that_there_is_no_time_for(
+    tmp_path: Path, quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    def listen(event: dict[str, Any]) -> None:
+        now[0] += UNIT_S * (event["event"] == "unit_finished")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(budgeting, "clock", lambda: now[0])
+    monkeypatch.setattr(budgeting, "read_metrics", lambda folder: {"cost": {"fit_s": 100.0, "predict_s": 0}})
+    table = write_csv(Path("rows.csv"), toy_rows(120))
+    settings = {**quick, "protocol": "crossfit", "folds": 3, "workers": 1, "arms": ["majority", "lora"]}
+    settings |= {"lora": {"max_steps": 60, "learning_rate": 0.01}, "forgetting": True, "threads": 1}
+    run = tw.run(table, budget="450s", listener=listen, **settings)
+    assert rows_of(run, "lora") == 40 and run.verdict.recommended_method == "lora"
+    assert not [unit for unit in units_of(run) if unit["purpose"] in ("refit", "forgetting")]
+    told = " ".join(run.verdict.reasons)
+    assert "uses its fit of fold 1, which has learned from" in told
+    assert json.loads((run.path / "model.json").read_text())["method"] == "lora"
+    assert "the budget of 7.5 min left no time for it" in read(run, "forgetting.json")["reason"]
+    text = toy_rows(4)[0]["text"]
+    assert run.predict([text])[0].value
+    more = tw.run(table, budget="10h", **settings)
+    assert "left no time to fit" not in " ".join(more.verdict.reasons)
+    assert {unit["purpose"] for unit in units_of(more)} >= {"refit", "forgetting"}
+
+
 SEARCH = {"trials": 2, "fewest_rows": 10}
 
 

@@ -153,7 +153,7 @@ def fine_tune(evidence: Evidence) -> Verdict | None:
             f"{'lower by ' if evidence.error else ''}at least the "
             f"{words.amount(evidence, facts.margin(evidence))} worth having.",
         ),
-        next_action=f"Use {arm.method}: `tuneworthy predict` labels new rows with its fit on all rows.",
+        next_action=f"Use {arm.method}: `tuneworthy predict` labels new rows with it.",
         would_change=changes.of_a_win(evidence, arm),
     )
 

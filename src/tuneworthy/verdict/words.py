@@ -219,6 +219,15 @@ def fewer_rows(method: str, fewer: Sequence[Power], every: Sequence[Power], shar
     )
 
 
+def no_final_fit(method: str, fold: int | None, learned: int, rows: int) -> str:
+    """One sentence: which fit of an arm is used, since the budget has left no time for one on all rows."""
+    which = "its measured fit" if fold is None else f"its fit of fold {fold + 1}"
+    return (
+        f"The budget left no time to fit {method} on all rows: `tuneworthy predict` uses {which}, which has "
+        f"learned from {learned:,} of {rows:,}; with a larger budget a run takes over what is done."
+    )
+
+
 def stopped(stop: Stop) -> str:
     """One sentence: after how many rows an arm was stopped, why, and at which error rate."""
     why = {
