@@ -1,7 +1,9 @@
-"""Draws of a public set's rows, answered by the cheap arms: crossfitted, and on the test file.
+"""Draws of a public set's rows, answered by the cheap arms: crossfitted, and on rows that no draw has.
 
 What `bench/calibration.py` measures is computed from these answers. They stay in `.bench/calibration`, a file
-a draw, so that a run that was stopped goes on.
+a draw, so that a run that was stopped goes on. Both files of a set are one pool, and drawn from it are the
+rows to learn from and the others: a set's own test file need not be of the same population (that of trec is
+easier), and what an interval says is about rows like those it was computed from.
 """
 
 import json
@@ -27,6 +29,7 @@ from tuneworthy.units.curve import Parts, draw_parts
 PLACE = Path(__file__).parent.parent / ".bench" / "calibration"
 FITTED = ("majority", "tfidf", "probe")  # on the rows of a draw
 ONCE, CORRECTED_ON = "zero_shot", 100  # asked every row of a set once; rows that choose its correction
+MOST = 300  # rows of the largest draw: the others of the pool tell what is true of every draw
 MODELS: dict[str, tuple[ModelRole, str]] = {
     "probe": ("embedder", "minilm"),
     ONCE: ("prompter", "smollm2-135m"),
@@ -35,30 +38,28 @@ Row = dict[str, Any]
 
 
 @cache
-def pool(name: str, data: Path) -> dict[str, list[Example]]:
-    """A set's rows as examples, by part."""
+def pool(name: str, data: Path) -> list[Example]:
+    """The rows of both of a set's files as examples."""
     given = SETS[name]
-    parts: dict[str, list[Example]] = {}
-    for part in ("train", "test"):
-        parts[part] = [
-            Example(
-                id=f"{part}-{i}",
-                input=row[given.input[0]]
-                if len(given.input) == 1
-                else "\n".join(f"{column}: {row[column]}" for column in given.input),
-                target=str(row[given.target]),
-                row=i,
-            )
-            for i, row in enumerate(read(data / name, part))
-        ]
-    return parts
+    rows = [*read(data / name, "train"), *read(data / name, "test")]
+    return [
+        Example(
+            id=f"{i:05d}",
+            input=row[given.input[0]]
+            if len(given.input) == 1
+            else "\n".join(f"{column}: {row[column]}" for column in given.input),
+            target=str(row[given.target]),
+            row=i,
+        )
+        for i, row in enumerate(rows)
+    ]
 
 
-def drawn_rows(name: str, data: Path, count: int, draw: int) -> list[Example]:
-    """So many training rows by the draw's own seed, in the order of the file."""
-    train = pool(name, data)["train"]
-    order = np.random.default_rng(100 + draw).permutation(len(train))
-    return [train[int(i)] for i in sorted(order[:count])]
+def drawn_rows(name: str, data: Path, count: int, draw: int) -> tuple[list[Example], list[Example]]:
+    """So many rows by the draw's own seed, in the order of the files; and those that no size of it has."""
+    rows = pool(name, data)
+    order = np.random.default_rng(100 + draw).permutation(len(rows))
+    return [rows[int(i)] for i in sorted(order[:count])], [rows[int(i)] for i in sorted(order[MOST:])]
 
 
 def answers(
@@ -77,14 +78,14 @@ def outcomes(name: str, data: Path, count: int, draw: int, curve: bool) -> Row:
 
     Returns:
         `arms`: by arm and share of each fold's training rows, crossfitted answers in the order `order`;
-        `test`: by arm and share, a list of answers to the test file for each fold's model; `sizes`: training
+        `test`: by arm and share, a list of answers to the other rows for each fold's model; `sizes`: training
         rows by share; `metric`, `labels`.
     """
     file = PLACE / f"{name}-{count}-{draw}{'-curve' if curve else ''}.json"
     if file.exists():
         stored: Row = json.loads(file.read_text(encoding="utf-8"))
         return stored
-    parts, rows = pool(name, data), drawn_rows(name, data, count, draw)
+    rows, others = drawn_rows(name, data, count, draw)
     task = TASKS.get("text-classification")
     metric, labels = task.primary_metric(rows), task.labels(rows)
     job = Job(data=DataSpec(path=""), seed=draw, curve=CurveSpec())
@@ -96,8 +97,8 @@ def outcomes(name: str, data: Path, count: int, draw: int, curve: bool) -> Row:
     for arm in FITTED:
         shares, tested = inside.setdefault(arm, {}), outside.setdefault(arm, {})
         for number, fold in enumerate(split.folds):
-            asked = [*(by_id[row] for row in split.rows(fold.predict)), *parts["test"]]
-            held = len(asked) - len(parts["test"])
+            asked = [*(by_id[row] for row in split.rows(fold.predict)), *others]
+            held = len(asked) - len(others)
             whole = [(1.0, fold.fit, fold.validation)]
             own = [(p.share, p.fit, p.validation) for p in drawn.parts if p.fold == number]
             for share, fit, validation in [*whole, *(own if arm != "majority" else [])]:
@@ -125,17 +126,16 @@ def asked_once(name: str, data: Path) -> dict[str, dict[str, float]]:
     """Log-probability of each label by row, of every row of a set, by the untrained model alone."""
     file = PLACE / f"{name}-{ONCE}.json"
     if not file.exists():
-        parts = pool(name, data)
+        rows = pool(name, data)
         task, method = TASKS.get("text-classification"), METHODS.get(ONCE)
-        labels = task.labels(parts["train"])
+        labels, metric = task.labels(rows), task.primary_metric(rows)
         role, model = MODELS[ONCE]
-        metric = task.primary_metric(parts["train"])
         setting = replace(
             setting_of("text-classification", labels, metric, 0, {role: resolve(model, print)}),
             instruction=task.instruction(labels),
         )
-        fitted = method.fit(setting, method.Parameters(), drawn_rows(name, data, CORRECTED_ON, 0), [])
-        told = fitted.predict([row.without_target() for row in (*parts["train"], *parts["test"])])
+        fitted = method.fit(setting, method.Parameters(), drawn_rows(name, data, CORRECTED_ON, 0)[0], [])
+        told = fitted.predict([row.without_target() for row in rows])
         PLACE.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({given.example_id: given.scores for given in told}))
     found: dict[str, dict[str, float]] = json.loads(file.read_text(encoding="utf-8"))
