@@ -2,12 +2,12 @@
 
     python bench/calibration.py --data FOLDER [--only SET ...] [--draws 20] [--curves 4] [--counts 50 100]
 
-For every set, N and draw, N rows of both of its files go through the main job's own split, methods, statistics
-and rules. What is true of a draw is what its folds' models score, on average, on the rows of these files that
-no draw of its seed has: 496 to 703. zero_shot is asked every row of a set once. The first draws have curves as well, whose fits are
-most of the work: on one Zen 4 core a draw of 100 rows of six labels takes 7 s without, 50 s with. Answers are
-kept (`bench/cheap_draws.py`), so that a run that was stopped goes on; each set leaves
-`bench/results/calibration/<set>.json`: scores and no text.
+For every set, N and draw, N rows of both of its files go through the main job's own split, methods,
+statistics and rules. What is true of a draw is what its folds' models score, on average, on the rows of these
+files that no size of it has: 496 to 702. zero_shot is asked every row of a set once. The first draws have
+curves as well, whose fits are much of the work: one core takes about 15 minutes for a set of six labels, 20
+draws of four sizes and two with curves. Answers are kept (`bench/cheap_draws.py`), so that a run that was
+stopped goes on; each set leaves `bench/results/calibration/<set>.json`: scores and no text.
 
 | question | how |
 |---|---|

@@ -38,21 +38,28 @@ Row = dict[str, Any]
 
 
 @cache
-def pool(name: str, data: Path) -> list[Example]:
-    """The rows of both of a set's files as examples."""
+def parts(name: str, data: Path) -> dict[str, list[Example]]:
+    """A set's rows as examples, by file."""
     given = SETS[name]
-    rows = [*read(data / name, "train"), *read(data / name, "test")]
-    return [
-        Example(
-            id=f"{i:05d}",
-            input=row[given.input[0]]
-            if len(given.input) == 1
-            else "\n".join(f"{column}: {row[column]}" for column in given.input),
-            target=str(row[given.target]),
-            row=i,
-        )
-        for i, row in enumerate(rows)
-    ]
+    found: dict[str, list[Example]] = {}
+    for part in ("train", "test"):
+        found[part] = [
+            Example(
+                id=f"{part}-{i}",
+                input=row[given.input[0]]
+                if len(given.input) == 1
+                else "\n".join(f"{column}: {row[column]}" for column in given.input),
+                target=str(row[given.target]),
+                row=i,
+            )
+            for i, row in enumerate(read(data / name, part))
+        ]
+    return found
+
+
+def pool(name: str, data: Path) -> list[Example]:
+    """The rows of both files."""
+    return [row for rows in parts(name, data).values() for row in rows]
 
 
 def drawn_rows(name: str, data: Path, count: int, draw: int) -> tuple[list[Example], list[Example]]:

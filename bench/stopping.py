@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from cheap_draws import pool
+from cheap_draws import parts
 from common import closing_line, figure, kept, parser_of, setting_of
 from tuneworthy.core.example import Example
 from tuneworthy.core.hashing import address
@@ -75,12 +75,12 @@ def log_loss(predictions: Sequence[Prediction], rows: Sequence[Example]) -> floa
 
 def measure(name: str, count: int, draw: int, data: Path) -> Row:
     """One fit: every validation with the score on the test rows."""
-    parts = pool(name, data)
+    files = parts(name, data)
     rng = np.random.default_rng([draw, count])
-    drawn = [parts["train"][int(i)] for i in rng.permutation(len(parts["train"]))[:count]]
+    drawn = [files["train"][int(i)] for i in rng.permutation(len(files["train"]))[:count]]
     held = round(HELD_BACK * count)
     validation, train = drawn[:held], drawn[held:]
-    asked = [parts["test"][int(i)] for i in rng.permutation(len(parts["test"]))[:ASKED]]
+    asked = [files["test"][int(i)] for i in rng.permutation(len(files["test"]))[:ASKED]]
     labels = TASKS.get("text-classification").labels(drawn)
     metric, method = METRICS.get("accuracy"), METHODS.get("encoder")
     recorder = Recorder(metric)
