@@ -7,21 +7,23 @@ from types import SimpleNamespace
 import pytest
 
 from tuneworthy import budgeting
-from tuneworthy.budgeting import (
-    Budget,
-    Item,
-    budget_of,
-    given_up,
-    grouped,
-    order_of_sacrifice,
-    with_search,
-)
+from tuneworthy.budgeting import Budget, budget_of
 from tuneworthy.core.duration import seconds_of
 from tuneworthy.core.job import Job
 from tuneworthy.core.unit import ModelRef, Unit
 from tuneworthy.rounds import fold_rounds
 from tuneworthy.runfolder.folder import RunFolder
 from tuneworthy.runfolder.unit_output import UnitWriter
+from tuneworthy.sacrifice import (
+    FINAL,
+    FORGETTING,
+    Item,
+    given_up,
+    grouped,
+    named_folds,
+    order_of_sacrifice,
+    with_search,
+)
 
 ROUNDS = [((0, 1), 0.0), ((2, 3), 0.4), ((4,), 0.8)]
 SECONDS = {"classifiers": 20.0, "zero_shot": 10.0, "few_shot": 30.0, "knn_shot": 200.0}
@@ -32,9 +34,7 @@ def item(kind: str, name: str, method: str = "", **more: object) -> Item:
 
 
 def folds(arm: str) -> list[Item]:
-    return [
-        item("fold", budgeting.named_folds(arm, own), arm, folds=own, before=share) for own, share in ROUNDS
-    ]
+    return [item("fold", named_folds(arm, own), arm, folds=own, before=share) for own, share in ROUNDS]
 
 
 def everything() -> tuple[list[Item], dict[str, float]]:
@@ -44,7 +44,7 @@ def everything() -> tuple[list[Item], dict[str, float]]:
     items += [item("search", "the search"), *folds("lora"), *folds("encoder")]
     items += [item("seed", "seed 2 of lora", "lora")]
     items += [item("curve", "curve of tfidf", "tfidf"), item("tuned_curve", "curve of lora", "lora")]
-    items += [item("ending", budgeting.FINAL), item("ending", budgeting.FORGETTING)]
+    items += [item("ending", FINAL), item("ending", FORGETTING)]
     seconds = {one.name: SECONDS.get(one.name, 60.0 if one.method == "lora" else 20.0) for one in items}
     return items, seconds
 
@@ -67,8 +67,8 @@ def test_what_no_rule_reads_goes_first_and_classifiers_never_go() -> None:
         "folds 3 and 4 of lora",  # the dearer fine-tune
         "folds 1 and 2 of lora",
         "zero_shot",
-        budgeting.FORGETTING,
-        budgeting.FINAL,
+        FORGETTING,
+        FINAL,
         "folds 3 and 4 of encoder",
         "folds 1 and 2 of encoder",
     ]
@@ -97,11 +97,11 @@ def test_a_small_thing_that_fits_again_once_a_large_one_is_gone_stays() -> None:
 
 
 def test_the_fit_on_all_rows_needs_a_fine_tune_that_is_measured() -> None:
-    items, seconds = [*folds("lora"), item("ending", budgeting.FINAL)], {budgeting.FINAL: 30.0}
+    items, seconds = [*folds("lora"), item("ending", FINAL)], {FINAL: 30.0}
     seconds |= {one.name: 60.0 for one in items[:-1]}
     measured = {items[0].name}
     assert set(names(items)) - set(names(given_up(items, seconds, 70.0))) == measured
-    assert set(names(items)) - set(names(given_up(items, seconds, 90.0))) == measured | {budgeting.FINAL}
+    assert set(names(items)) - set(names(given_up(items, seconds, 90.0))) == measured | {FINAL}
     assert set(names(items)) == set(names(given_up(items, seconds, 40.0)))
     assert items[-1] not in given_up(items, seconds, 40.0, measured=True)
 
@@ -168,7 +168,7 @@ def a_budget(folder: RunFolder, seconds: float, each: float, **more: object) -> 
 def test_a_measured_fold_is_worth_more_than_the_fit_on_all_rows(tmp_path: Path) -> None:
     only = Item("fold", "fold 1 of lora", "lora", (fit(),))
     with RunFolder(tmp_path / "run") as folder:
-        for seconds, gone in ((700.0, []), (400.0, [budgeting.FINAL]), (300.0, [budgeting.FINAL, only.name])):
+        for seconds, gone in ((700.0, []), (400.0, [FINAL]), (300.0, [FINAL, only.name])):
             found = a_budget(folder, seconds, 300.0)
             assert names(found.forecast([only])[1]) == gone, seconds
             assert found.offer(only, []) == (only.name not in gone), seconds
@@ -185,18 +185,18 @@ def test_the_fit_on_all_rows_may_exceed_the_budget_by_a_tenth_and_what_is_decide
             found = a_budget(folder, 1000.0, 360.0)
             found.known, found.measured = {"it": fit()}, {fit().address: 360.0}
             now[0] = spent
-            assert found.ends_with(budgeting.FINAL) == made
+            assert found.ends_with(FINAL) == made
             now[0] = 10_000.0 * made  # stopped, and on again
-            assert found.ends_with(budgeting.FINAL) == made
+            assert found.ends_with(FINAL) == made
 
 
 def test_what_a_fine_tune_has_forgotten_is_paid_for_too(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run") as folder:
         only = Item("fold", "fold 1 of lora", "lora", (fit(),))
         with_it, without = (a_budget(folder, 700.0, 10.0, forgetting=said) for said in (True, False))
-        assert names(without.endings([only])) == [budgeting.FINAL]
+        assert names(without.endings([only])) == [FINAL]
         found = {one.name: one.seconds for one in with_it.endings([only])}
-        assert found == {budgeting.FINAL: 10.0, budgeting.FORGETTING: 20.0}  # the base model and the fit
+        assert found == {FINAL: 10.0, FORGETTING: 20.0}  # the base model and the fit
 
 
 def test_a_search_that_is_kept_is_paid_for_in_the_folds_that_it_goes_with(tmp_path: Path) -> None:

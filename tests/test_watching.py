@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tuneworthy import rounds
-from tuneworthy.budgeting import Item
 from tuneworthy.core.evidence import Evidence, Thresholds
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import DataSpec, Job
@@ -16,6 +15,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.assemble import ArmOutput, score_arms
 from tuneworthy.evaluation.looks import Looks
 from tuneworthy.metrics import METRICS
+from tuneworthy.sacrifice import Item
 from tuneworthy.verdict.rules import decide
 from tuneworthy.verdict.words import stopped
 from tuneworthy.watching import Watch

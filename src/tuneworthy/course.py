@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tuneworthy.budgeting import Budget, Item, told_forecast
+from tuneworthy.budgeting import Budget, told_forecast
 from tuneworthy.core.example import Example
 from tuneworthy.core.job import Job
 from tuneworthy.core.unit import ModelRole, Unit
 from tuneworthy.data.splits import Split
 from tuneworthy.runfolder.folder import RunFolder
+from tuneworthy.sacrifice import Item
 from tuneworthy.search.settings import Values, searched
 from tuneworthy.units.curve import Parts
 from tuneworthy.units.executors.local import Executor

@@ -7,16 +7,7 @@ as run side by side; what was not run leaves the plan, so that all that follows 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from tuneworthy.budgeting import (
-    FINAL,
-    FORGETTING,
-    Budget,
-    Item,
-    budget_of,
-    grouped,
-    named_folds,
-    with_search,
-)
+from tuneworthy.budgeting import Budget, budget_of
 from tuneworthy.core.counting import counted
 from tuneworthy.core.duration import brief
 from tuneworthy.core.evidence import Evidence, Power
@@ -32,6 +23,7 @@ from tuneworthy.evaluation.looks import Looks
 from tuneworthy.methods import METHODS
 from tuneworthy.metrics import Metric, OfProbabilities
 from tuneworthy.metrics._own import OwnMetric
+from tuneworthy.sacrifice import FINAL, FORGETTING, Item, grouped, named_folds, with_search
 from tuneworthy.search.settings import foreseen_fits, foreseen_trials, is_asked
 from tuneworthy.units.collect import arm_outputs
 from tuneworthy.units.curve import STAGE as CURVE
