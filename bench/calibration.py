@@ -185,6 +185,8 @@ def curve_figures(where: str, cells: list[Row]) -> Row:
     errors = [abs(curve["foreseen"] - curve["measured"]) for curve in told]
     flat = [abs(curve["at_half"] - curve["measured"]) for curve in told]
     covered = [curve["low"] <= curve["measured"] <= curve["high"] for curve in told]
+    grown = [one["foreseen"] - one["gain"] + one["true_gain"] for one in told]  # from where the curve stands
+    held = [one["low"] <= at <= one["high"] for one, at in zip(told, grown, strict=True)]
     return {
         f"curve error{where}": figure(100 * float(np.mean(errors)), "points", 2.0, True, len(told)),
         f"curve error if nothing grew{where}": figure(100 * float(np.mean(flat)), "points", n=len(told)),
@@ -192,6 +194,7 @@ def curve_figures(where: str, cells: list[Row]) -> Row:
         f"error of the growth on other rows{where}": figure(
             100 * float(np.mean([abs(one["gain"] - one["true_gain"]) for one in told])), "points", n=len(told)
         ),
+        f"its band covers{where}": figure(100 * float(np.mean(held)), "%", 85.0, n=len(told)),
         f"curves that are silent{where}": figure(len(curves) - len(told), "curves", n=len(curves)),
     }
 
