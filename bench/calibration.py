@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
-from cheap_draws import FITTED, ONCE, asked_once, drawn_rows, likeliest, outcomes
+from cheap_draws import FITTED, MOST, ONCE, asked_once, drawn_rows, likeliest, outcomes, pool
 from common import closing_line, figure, kept, parser_of
 from job_rules import decided
 from tuneworthy.core.example import Example
@@ -209,10 +210,16 @@ def interval_figures(where: str, cells: list[Row]) -> Row:
             if cell["intervals"][arm][0] is not None
         ]
         if given:
-            told[f"intervals of {arm} cover{where}"] = figure(
-                100 * float(np.mean(given)), "%", 91.0, n=len(given)
-            )
+            told[f"intervals of {arm} cover{where}"] = figure(100 * float(np.mean(given)), "%", n=len(given))
+    told[f"right intervals would cover{where}"] = figure(
+        100 * float(np.mean([nominal(cell["rows"], cell["others"]) for cell in cells])), "%", n=len(cells)
+    )
     return told
+
+
+def nominal(rows: int, others: int) -> float:
+    """How often an exact 95% interval from so many rows holds a score on so many others, itself a sample."""
+    return float(2 * norm.cdf(norm.ppf(0.975) / np.sqrt(1 + rows / others)) - 1)
 
 
 def verdict_figures(where: str, cells: list[Row]) -> Row:
@@ -250,7 +257,11 @@ def main() -> None:
         kept(RESULTS / f"{name}.json", options.again, partial(measure, name, options))
         for name in options.only
     ]
-    cells = [cell for result in results for cell in result["cells"]]
+    cells = [
+        cell | {"others": len(pool(result["set"], options.data)) - MOST}
+        for result in results
+        for cell in result["cells"]
+    ]
     figures = curve_figures("", cells) | verdict_figures("", cells) | interval_figures("", cells)
     for count in sorted({cell["rows"] for cell in cells}):
         some = [cell for cell in cells if cell["rows"] == count]
