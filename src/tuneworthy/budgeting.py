@@ -28,7 +28,6 @@ REPORT_S = 15.0  # intervals, tests, verdict and report at the end (a few second
 KEPT_EVERY_S = 30.0  # how much of the time spent a killed run may lose
 START_S = 5.0  # until worker processes stand ready for an item
 OTHERS = (0.5, 3.0)  # how far another model's pace may change what is foreseen (ours)
-GRACE = 0.1  # share of the budget by which what ends a run may exceed it rather than be left out (ours)
 
 
 @dataclass
@@ -94,7 +93,7 @@ class Budget:
         ending = next((one for one in self.endings(()) if one.name == name), None)
         if ending is None:  # nothing was fine-tuned, or it takes no time
             return True
-        self._keep(ending, ending.seconds <= self.left() + GRACE * self.seconds)
+        self._keep(ending, ending.seconds <= self.left())
         self.write()
         return bool(self.decisions[name]["kept"])
 
@@ -119,7 +118,8 @@ class Budget:
         units = [unit for item in items if item.kind == "fold" for unit in item.units[:1]]
         tuned = {unit.method: unit for unit in [*units, *self._measured()]}.values()
         threads = self.threads or self.cores
-        final = max((self.of_unit(unit) * unit.threads / threads for unit in tuned), default=0.0)
+        finals = [self.foresight.on_all_rows(unit, threads) for unit in tuned]
+        final = max((self.of_unit(unit) for unit in finals), default=0.0)
         forgetting = max((self._forgetting(unit, threads) for unit in tuned), default=0.0)
         found = {FINAL: final, FORGETTING: forgetting}
         return [Item("ending", name, "", (), seconds=seconds) for name, seconds in found.items() if seconds]

@@ -67,6 +67,11 @@ class Foresight:
             self.known[key] = self._seconds(unit)
         return self.known[key]
 
+    def on_all_rows(self, unit: Unit, threads: int) -> Unit:
+        """About what an arm's final fit is: its settings may be others, which its folds have yet to tell."""
+        final = {"purpose": "refit", "fit": self.split.everything, "predict": NOTHING, "threads": threads}
+        return unit.model_copy(update=final)
+
     def _seconds(self, unit: Unit) -> float:
         if unit.purpose == "adapt":
             return LOADED_S + self._read_on(unit)
