@@ -2,8 +2,8 @@
 
 What `bench/calibration.py` measures is computed from these answers. They stay in `.bench/calibration`, a file
 a draw, so that a run that was stopped goes on. Both files of a set are one pool, and drawn from it are the
-rows to learn from and the others: a set's own test file need not be of the same population (that of trec is
-easier), and what an interval says is about rows like those it was computed from.
+rows to learn from and the others: a set's own test file need not be of the same population (that of trec
+is not), and what an interval says is about rows like those it was computed from.
 """
 
 import json

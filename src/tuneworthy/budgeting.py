@@ -88,12 +88,9 @@ class Budget:
         self.write()
         return kept
 
-    def ends_with(self, name: str) -> bool:
+    def ends_with(self, name: str, seconds: float) -> bool:
         """Whether a run comes to this ending, decided when its turn has come, by the clock, and kept."""
-        ending = next((one for one in self.endings(()) if one.name == name), None)
-        if ending is None:  # nothing was fine-tuned, or it takes no time
-            return True
-        self._keep(ending, ending.seconds <= self.left())
+        self._keep(Item("ending", name, "", (), seconds=seconds), seconds <= max(0.0, self.left()))
         self.write()
         return bool(self.decisions[name]["kept"])
 
@@ -134,9 +131,13 @@ class Budget:
         if not self.forgetting or not tunes_decoder(fit):
             return 0.0
         base = fit.models["decoder"]
-        each = self.of_unit(capability_unit(base, threads, fit.method, fit.address))
-        untuned = capability_unit(base, threads, processes=fit.processes)
-        return each * (1 if self._at_hand(untuned) else 2)
+        tuned = capability_unit(base, threads, fit.method, fit.address)
+        untuned = capability_unit(base, threads, processes=fit.processes)  # takes as long
+        return self.of_unit(tuned) * sum(not self._at_hand(unit) for unit in (untuned, tuned))
+
+    def missing(self, unit: Unit) -> float:
+        """Seconds of a unit that is to be run; none where its output is at hand."""
+        return 0.0 if self._at_hand(unit) else self.of_unit(unit)
 
     def forecast(self, items: Sequence[Item]) -> tuple[float, list[Item]]:
         """Seconds that all items would take, and which of them would have to go as things stand now."""

@@ -248,10 +248,11 @@ def run(
         # 8. Refit the recommended method on all rows with the settings its folds chose; what a fine-tune has
         # forgotten is a reason more, and no decision. Then report.
         threads, method = job.threads or cores, verdict.recommended_method
-        if fold := rounds.in_place_of_the_final_fit(method, plan, course):
+        final = steps.final_unit(method, plan, split, folder, threads)
+        if fold := rounds.in_place_of(final, plan, course):
             verdict = steps.keep_fold(fold, verdict, split, folder, models)
         else:
-            steps.refit(method, plan, split, folder, executor, models, threads)
+            steps.refit(final, folder, executor, models)
         verdict = forgetting.with_what_was_forgotten(
             verdict,
             evidence,

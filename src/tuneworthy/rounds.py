@@ -334,16 +334,22 @@ def certainty(
     return power_of(fewest), tuple(told)
 
 
-def in_place_of_the_final_fit(method: str, plan: Plan, course: Course) -> Unit | None:
-    """The first fold's fit of an arm, where the budget has no time for one on all rows; else None."""
-    if course.budget is None or METHODS.get(method).kind != "tuned" or course.budget.ends_with(FINAL):
+def in_place_of(final: Unit, plan: Plan, course: Course) -> Unit | None:
+    """The first fold's fit of a fine-tune, where the budget has no time for its final one; else None."""
+    budget = course.budget
+    if budget is None or METHODS.get(final.method).kind != "tuned":
         return None
-    return next(unit for unit in plan.stage("tuned").units if unit.method == method)
+    if budget.ends_with(FINAL, budget.missing(final)):
+        return None
+    return next(unit for unit in plan.stage("tuned").units if unit.method == final.method)
 
 
 def no_time_to_measure_forgetting(course: Course) -> str | None:
     """Why what a fine-tune has forgotten is not measured, or None."""
-    if course.budget is None or course.budget.ends_with(FORGETTING):
+    if course.budget is None:
+        return None
+    seconds = sum(one.seconds for one in course.budget.endings(()) if one.name == FORGETTING)
+    if course.budget.ends_with(FORGETTING, seconds):
         return None
     return f"the budget of {brief(course.budget.seconds)} left no time for it"
 

@@ -334,16 +334,8 @@ def keep_judgement(folder: RunFolder, judgement: Judgement | None) -> None:
     folder.emit("note", text=f"Judge: {judge_sentence(judgement)}")
 
 
-def refit(
-    method: str,
-    plan: Plan,
-    split: Split,
-    folder: RunFolder,
-    executor: Executor,
-    models: Models,
-    threads: int,
-) -> None:
-    """Fits the recommended method once on all rows; `predict`, export and serving use this fit."""
+def final_unit(method: str, plan: Plan, split: Split, folder: RunFolder, threads: int) -> Unit:
+    """The fit of the recommended method on all rows, with the settings its folds chose."""
     units = [
         unit
         for stage in plan.stages
@@ -351,7 +343,11 @@ def refit(
         if unit.method == method and unit.purpose == "evaluate"
     ]
     facts = [unit_metrics(unit, folder.path)["facts"] for unit in units]
-    unit = refit_unit(units, facts, split, threads)
+    return refit_unit(units, facts, split, threads)
+
+
+def refit(unit: Unit, folder: RunFolder, executor: Executor, models: Models) -> None:
+    """Fits the recommended method once on all rows; `predict`, export and serving use this fit."""
     folder.emit("stage_started", stage="refit", units=[unit.title])
     executor.run([unit], folder, models)
     _use(unit, folder, models)
