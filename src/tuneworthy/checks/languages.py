@@ -1,8 +1,10 @@
 """TW014: texts in several languages."""
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Any
 
 from tuneworthy.checks import Examined, say
 from tuneworthy.core.example import Example
@@ -48,15 +50,20 @@ class Languages:
 
 
 def _recognised(rows: list[Example]) -> dict[int, str]:
-    """The language by row, where it is clear. The model is half a second to load: not for no row."""
+    """The language by row, where it is clear."""
     if not rows:
         return {}
+    judged = [(row.row, *_identifier().classify(row.input)) for row in rows]
+    return {row: language for row, language, chance in judged if chance >= SURE}
+
+
+@cache
+def _identifier() -> Any:
+    """The model, which is half a second to load: once a process, and not for no row."""
     from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 
     with writing(Path(gettempdir())):  # it unpacks its model there
-        identifier = LanguageIdentifier.from_modelpath(MODEL_DIR / MODEL_FILE, norm_probs=True)
-    judged = [(row.row, *identifier.classify(row.input)) for row in rows]
-    return {row: language for row, language, chance in judged if chance >= SURE}
+        return LanguageIdentifier.from_modelpath(MODEL_DIR / MODEL_FILE, norm_probs=True)
 
 
 PLUGIN = Languages()
