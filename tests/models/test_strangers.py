@@ -16,7 +16,7 @@ import skops.io
 from tiny_models import CHAT_TEMPLATE, save_decoder, save_embedder
 from tuneworthy.core.bounded import bounded
 from tuneworthy.core.errors import ModelError, NotFoundError
-from tuneworthy.methods._linear import load_fitted
+from tuneworthy.methods._saved import load_fitted
 from tuneworthy.models.contrastive import has_setfit, train_contrastively
 from tuneworthy.models.resolve import resolve
 from tuneworthy.models.strangers import vet

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -20,6 +19,7 @@ from tuneworthy.exporters import Exporter, Given, Side, Subject, Tolerance
 from tuneworthy.exporters.asking import ask
 from tuneworthy.methods import _label_sets as sets
 from tuneworthy.methods._ridge import to_answers
+from tuneworthy.methods._saved import save_fitted
 from tuneworthy.models.embedder import embedding_of
 from tuneworthy.models.resolve import at_hand, is_hub_id, model_ref
 from tuneworthy.models.states import LONGEST
@@ -61,7 +61,7 @@ class Sklearn:
             stored = np.load(model / "probe.npz", allow_pickle=False)
             labels = subject.refit.unit.labels
             estimator = _ridge(stored) if arm in NUMBERS else _regression(stored, labels)
-            skops.io.dump(estimator, folder / CLASSIFIER)
+            save_fitted(estimator, folder / CLASSIFIER)
         if (own := _own_encoder(subject)) is not None:
             shutil.copytree(own, folder / INSIDE)
         how = _embedding(subject)

@@ -9,19 +9,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
-import skops.io
 from numpy.typing import NDArray
 from pydantic import Field
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from skops.io.exceptions import UntrustedTypesFoundException
 
-from tuneworthy.core.errors import ModelError
 from tuneworthy.core.example import Example
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
@@ -204,21 +199,6 @@ def row_space(x_fit: Any, x_held: Any) -> tuple[Any, Any]:
 
 def _dense(matrix: Any) -> NDArray[np.float64]:
     return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, dtype=np.float64)
-
-
-def load_fitted(file: Path) -> Any:
-    """Reads a skops file; only what skops itself knows to be harmless is built, and ours hold nothing else.
-
-    Raises:
-        ModelError: the file holds something else, or is damaged: nothing of it was built.
-    """
-    try:
-        return skops.io.load(file, trusted=[])
-    except (UntrustedTypesFoundException, TypeError, KeyError, ValueError, OSError, BadZipFile) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ModelError(
-            f"{file} is no classifier that was saved by a run ({first}): it is refused; run the job again."
-        ) from error
 
 
 def one_row_per_label(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 from pydantic import Field
 from sklearn.multiclass import OneVsRestClassifier
 
@@ -33,7 +32,8 @@ from tuneworthy.methods._label_sets import (
     threshold_field,
     truth_of,
 )
-from tuneworthy.methods._linear import Featurise, load_fitted, new_regression, row_space
+from tuneworthy.methods._linear import Featurise, new_regression, row_space
+from tuneworthy.methods._saved import load_fitted, save_fitted
 from tuneworthy.methods._traits import AnswersLabelSets
 
 GRID_C = (1.0, 10.0, 100.0)
@@ -69,7 +69,7 @@ class FittedOneVsRest:
 
     def save(self, folder: Path) -> None:
         """Writes one skops file, no pickle, and the thresholds."""
-        skops.io.dump(self.classifier, folder / f"{FILE}.skops")
+        save_fitted(self.classifier, folder / f"{FILE}.skops")
         (folder / f"{FILE}.json").write_text(
             json.dumps(named(self.thresholds, self.labels), ensure_ascii=False), encoding="utf-8"
         )

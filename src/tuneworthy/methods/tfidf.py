@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -16,6 +15,7 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ModelRole
 from tuneworthy.methods import Setting
 from tuneworthy.methods import _linear as linear
+from tuneworthy.methods._saved import load_fitted, save_fitted
 
 
 def vectoriser(texts: Sequence[str]) -> FeatureUnion:
@@ -67,7 +67,7 @@ class FittedTfidf:
 
     def save(self, folder: Path) -> None:
         """Writes one skops file: no pickle."""
-        skops.io.dump(self.pipeline, folder / "tfidf.skops")
+        save_fitted(self.pipeline, folder / "tfidf.skops")
 
 
 class Tfidf(linear.LinearMethod):
@@ -99,7 +99,7 @@ class Tfidf(linear.LinearMethod):
 
     def load(self, setting: Setting, parameters: linear.LinearParameters, folder: Path) -> FittedTfidf:
         """Reads the skops file."""
-        return FittedTfidf(linear.load_fitted(folder / "tfidf.skops"), setting.labels)
+        return FittedTfidf(load_fitted(folder / "tfidf.skops"), setting.labels)
 
 
 PLUGIN = Tfidf()

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import skops.io
 from sklearn.pipeline import Pipeline
 
 from tuneworthy.core.example import Example
@@ -13,8 +12,8 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.core.unit import ArmKind, ModelRole
 from tuneworthy.methods import Answers, Setting
-from tuneworthy.methods._linear import load_fitted
 from tuneworthy.methods._ridge import fit_ridge, to_answers
+from tuneworthy.methods._saved import load_fitted, save_fitted
 from tuneworthy.methods._traits import AnswersNumbers, KeepsParameters
 from tuneworthy.methods.tfidf import vectoriser
 
@@ -36,7 +35,7 @@ class FittedTfidfRidge:
 
     def save(self, folder: Path) -> None:
         """Writes one skops file: no pickle."""
-        skops.io.dump(self.pipeline, folder / "tfidf.skops")
+        save_fitted(self.pipeline, folder / "tfidf.skops")
 
 
 class TfidfRidge(AnswersNumbers, KeepsParameters):
