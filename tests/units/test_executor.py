@@ -116,7 +116,7 @@ def test_a_killed_run_continues_redoes_no_finished_unit_and_ends_in_the_same_ver
         "workers": 2,
         "lora": {"max_steps": 40, "learning_rate": 0.01},
     }
-    whole = tw.run(toy_csv, output="whole/run", **quick)
+    whole = tw.run(toy_csv, output="whole/run", **{**quick, "workers": 1})
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(toy_csv), "killed/run", json.dumps(quick)], start_new_session=True
     )
