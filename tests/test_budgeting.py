@@ -168,6 +168,22 @@ def a_budget(folder: RunFolder, seconds: float, each: float, **more: object) -> 
     return Budget(seconds, Foreseen(each), folder, 1, 1, budgeting.clock(), **more)  # type: ignore[arg-type]
 
 
+def test_a_probe_of_a_base_model_is_no_cheap_classifier() -> None:
+    assert [budgeting.asks_a_base_model(arm) for arm in ("tfidf", "probe", "probe_decoder", "zero_shot")] == [
+        *(False, False),
+        *(True, True),
+    ]
+
+
+def test_what_is_never_left_out_and_takes_longer_than_there_is_is_said(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run") as folder:
+        found = a_budget(folder, 100.0, 10.0)
+        assert "3.0 min of it, which is more than there is" in budgeting.told_forecast(
+            found, 200.0, [], "so far", 5, 180.0
+        )
+        assert "more than there is" not in budgeting.told_forecast(found, 200.0, [], "so far", 5, 80.0)
+
+
 def test_a_measured_fold_is_worth_more_than_the_fit_on_all_rows(tmp_path: Path) -> None:
     only = Item("fold", "fold 1 of lora", "lora", (fit(),))
     with RunFolder(tmp_path / "run") as folder:

@@ -102,6 +102,10 @@ class Budget:
     def _keep(self, item: Item, kept: bool) -> None:
         self.decisions.setdefault(item.name, {"kept": kept, "foreseen_s": round(self.of_item(item), 1)})
 
+    def foreseen(self, items: Sequence[Item]) -> float:
+        """Seconds that items were foreseen to take when they were decided."""
+        return sum(float(self.decisions[item.name]["foreseen_s"]) for item in items)
+
     def left(self) -> float:
         """Seconds left for items: not the report, which comes after them all."""
         return self.seconds - self.spent() - REPORT_S
@@ -228,6 +232,12 @@ def _model(unit: Unit) -> str | None:
     return None if role is None else unit.models[role].digest
 
 
+def asks_a_base_model(method: str) -> bool:
+    """Whether an untuned arm reads every row with a base model: a prompt, or a probe of its states."""
+    found = METHODS.get(method)
+    return found.kind == "prompt" or "decoder" in found.models
+
+
 def clock() -> float:
     """Seconds of a clock that never goes back."""
     return time.monotonic()
@@ -255,7 +265,9 @@ def budget_of(job: Job, foresight: Foresight, folder: RunFolder, cores: int, sta
     return found
 
 
-def told_forecast(budget: Budget, total: float, gone: Sequence[Item], so_far: str, folds: int) -> str:
+def told_forecast(
+    budget: Budget, total: float, gone: Sequence[Item], so_far: str, folds: int, needed: float = 0.0
+) -> str:
     """What would have to go, in a sentence.
 
     Args:
@@ -264,8 +276,11 @@ def told_forecast(budget: Budget, total: float, gone: Sequence[Item], so_far: st
         gone: what would go.
         so_far: what the forecast rests on.
         folds: of the run.
+        needed: seconds of what is never left out.
     """
     head = f"Budget {brief(budget.seconds)}: what is asked for takes about {brief(total)} more ({so_far})"
+    if needed > budget.left():
+        head += f", {brief(needed)} of it, which is more than there is, for arms that are never left out"
     if not gone:
         return f"{head}; nothing has to be left out."
     names = "; ".join(

@@ -99,5 +99,6 @@ class Course:
         """Says what would have to go, as things stand."""
         if self.budget is not None:
             total, gone = self.budget.forecast(items)
-            text = told_forecast(self.budget, total, gone, so_far, len(self.split.folds))
+            needed = sum(self.budget.of_item(item) for item in items if item.kind == "needed")
+            text = told_forecast(self.budget, total, gone, so_far, len(self.split.folds), needed)
             self.folder.emit("note", text=text)

@@ -151,7 +151,7 @@ def run(
         power = resolving(test_count)
         steps.tell_power(folder, power, question.metric, share, job.data.group is not None)
 
-        # 4. Untuned arms first. The lockbox opens once for this frozen plan; units never see its targets.
+        # 4. Untuned arms first. The lockbox opens to score what has run; units never see its targets.
         readings = {unit.address: unit for unit in plan.stage(STAGE).units}
         course = Course(job, split, rows, folder, executor, models, cores, parts, readings)
         course.budget = rounds.budget(course, question, task.open, started, texts.documents)
@@ -159,7 +159,8 @@ def run(
         untuned = arm_outputs(plan.stage("untuned").units, folder.path)
         require_one(untuned, plan.stage("untuned").units, folder.path)
         lockbox = Lockbox(steps.test_examples(split, rows, test_rows), ledger_path())
-        truth = lockbox.open(frozen, job.arms, plan.tuned_methods, folder.path.name)
+        opened = partial(steps.opened, lockbox, frozen, folder.path.name)
+        truth = opened(untuned)
         metrics = steps.metric_names(task, question.metric)
         asked_of = question.labels, question.metric
         scores = score_arms(untuned, truth, *asked_of, metrics, job, cores)
@@ -192,7 +193,7 @@ def run(
             course,
             lambda seen, looks: rounds.evidence_with(
                 evidence,
-                score_arms([*untuned, *seen], truth, *asked_of, [question.metric], job, cores, looks),
+                score_arms([*untuned, *seen], opened(seen), *asked_of, [question.metric], job, cores, looks),
             ),
             truth,
             deciding,
@@ -216,7 +217,7 @@ def run(
         # 6. The evidence with the tuned arms, then the verdict: a pure function of it.
         outputs = [*untuned, *tuned]
         looks, stops = rounds.looked(course)
-        scores = score_arms(outputs, truth, *asked_of, metrics, job, cores, looks)
+        scores = score_arms(outputs, opened(tuned), *asked_of, metrics, job, cores, looks)
         pair = deciding_pair(outputs, scores)
         power, left_out = rounds.certainty(
             course, tuned, resolving(test_count, truth, pair), lambda few: resolving(few, truth, pair), share

@@ -7,7 +7,7 @@ as run side by side; what was not run leaves the plan, so that all that follows 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from tuneworthy.budgeting import Budget, budget_of
+from tuneworthy.budgeting import Budget, asks_a_base_model, budget_of
 from tuneworthy.core.counting import counted
 from tuneworthy.core.duration import brief
 from tuneworthy.core.evidence import Evidence, Power
@@ -156,12 +156,12 @@ def declare(course: Course, watch: Watch, items: Sequence[Item]) -> None:
 
 
 def untuned_items(stage: Stage, course: Course, budget: Budget) -> list[Item]:
-    """Constant answers and classifiers as one item, then each prompting arm, the cheapest first.
+    """Constant answers and cheap classifiers as one item, then each arm of a base model, the cheapest first.
 
-    The search for a prompt's settings comes right before it. Where there are prompts alone the cheapest is
+    The search for a prompt's settings comes right before it. Where there are such arms alone the cheapest is
     needed: something has to be compared.
     """
-    prompts = {unit.method for unit in stage.units if METHODS.get(unit.method).kind == "prompt"}
+    prompts = {unit.method for unit in stage.units if asks_a_base_model(unit.method)}
     needed = tuple(unit for unit in stage.units if unit.method not in prompts)
     found = [Item("needed", "classifiers", "", needed)] if needed else []
     asked = [
@@ -296,7 +296,11 @@ def nothing_fits(course: Course, tuned: Sequence[ArmOutput]) -> str | None:
     """Why nothing was fine-tuned though there was reason to, or None."""
     if tuned or course.budget is None or not any(item.kind == "fold" for item in course.dropped):
         return None
-    return f"{brief(course.budget.seconds)} leave no time for it, give it a larger budget."
+    foreseen = course.budget.foreseen([item for item in course.dropped if item.kind == "fold"])
+    return (
+        f"a budget of {brief(course.budget.seconds)} leaves no time to fine-tune, which was foreseen to take "
+        f"{brief(foreseen)}."
+    )
 
 
 def certainty(
@@ -349,7 +353,7 @@ def no_time_to_measure_forgetting(course: Course) -> str | None:
     if course.budget is None:
         return None
     seconds = sum(one.seconds for one in course.budget.endings(()) if one.name == FORGETTING)
-    if course.budget.ends_with(FORGETTING, seconds):
+    if not seconds or course.budget.ends_with(FORGETTING, seconds):
         return None
     return f"the budget of {brief(course.budget.seconds)} left no time for it"
 

@@ -50,10 +50,11 @@ def order_of_sacrifice(items: Sequence[Item], seconds: dict[str, float]) -> list
 
     1. Learning curves of fine-tunes: no rule of the verdict reads them. 2. The search: defaults are fitted to
     the number of rows already. 3. Further seeds: each fold has one of its own. 4. Learning curves of the
-    classifiers. 5. Prompts that take longer than a round of folds, the dearest first. 6. Folds beyond half of
-    the rows, the last first. 7. Fine-tuned arms but the cheapest, the dearest first. 8. Other prompts.
-    9. What fine-tuning makes a model forget: a reason, and no decision. 10. The fit on all rows: that of a
-    fold can take its place. 11. The rest of fine-tuning. Constant answers and classifiers stay.
+    classifiers. 5. Prompts, and probes of a base model, that take longer than a round of folds, the dearest
+    first. 6. Folds beyond half of the rows, the last first. 7. Fine-tuned arms but the cheapest, the dearest
+    first. 8. Other prompts. 9. What fine-tuning makes a model forget: a reason, and no decision. 10. The fit
+    on all rows: that of a fold can take its place. 11. The rest of fine-tuning. Constant answers and cheap
+    classifiers stay.
 
     Args:
         items: all that is not decided yet.

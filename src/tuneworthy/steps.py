@@ -19,7 +19,7 @@ from tuneworthy.core.unit import ModelRef, ModelRole, Unit
 from tuneworthy.data.loading import Loaded
 from tuneworthy.data.lockbox import Lockbox
 from tuneworthy.data.splits import Split
-from tuneworthy.evaluation.assemble import Scores
+from tuneworthy.evaluation.assemble import ArmOutput, Scores
 from tuneworthy.methods import METHODS
 from tuneworthy.metrics import METRICS, Metric, OfProbabilities, is_error, is_share
 from tuneworthy.metrics._own import bring_own
@@ -311,6 +311,12 @@ def reason_to_skip(job: Job, evidence: Evidence) -> str | None:
         f"({'upper' if evidence.error else 'lower'} bound {end:.3f}): nothing is fine-tuned (--train-anyway "
         "goes on)."
     )
+
+
+def opened(lockbox: Lockbox, plan: str, run: str, outputs: Sequence[ArmOutput]) -> dict[str, Example]:
+    """The test rows with their targets, to score these arms: which is written down first."""
+    arms = [output.method for output in outputs]
+    return lockbox.open(plan, arms, [one.method for one in outputs if one.kind == "tuned"], run)
 
 
 def write_results(

@@ -39,6 +39,25 @@ def test_tuned_arms_of_other_plans_are_counted(tmp_path: Path) -> None:
     assert box.past_tuned_arms("third") == 2
 
 
+def test_an_arm_is_counted_when_it_is_scored_and_once_a_plan(tmp_path: Path) -> None:
+    box = Lockbox(ROWS, tmp_path / "ledger.jsonl")
+    box.open("first", ["tfidf"], [], "a")  # lora was planned, and is not scored yet
+    assert box.past_tuned_arms("second") == 0
+    for _ in range(2):
+        box.open("first", ["tfidf", "lora"], ["lora"], "a")
+    assert box.past_tuned_arms("second") == 1
+    assert [(one.arms, one.tuned) for one in box.openings()] == [(("tfidf", "lora"), ("lora",))]
+
+
+def test_arms_that_were_scored_elsewhere_in_the_meantime_are_added_to_those_known(tmp_path: Path) -> None:
+    here, there = (Lockbox(ROWS, tmp_path / name / "ledger.jsonl") for name in ("here", "there"))
+    here.open("plan", ["tfidf"], [], "a")
+    there.open("plan", ["tfidf", "lora"], ["lora"], "a")
+    for new in (1, 0):
+        assert record(tmp_path / "here" / "ledger.jsonl", there.openings()) == new
+    assert here.openings()[0].arms == ("tfidf", "lora")
+
+
 def test_a_torn_last_line_does_not_lose_the_others(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
     Lockbox(ROWS, ledger).open("plan", ["tfidf"], [], "run")

@@ -169,8 +169,17 @@ def test_a_budget_that_suffices_measures_what_a_run_without_one_does(runs: Runs)
 
 def test_no_time_at_all_leaves_the_classifiers_and_says_so(runs: Runs) -> None:
     assert {one.method for one in runs.none.estimates} == {"majority", "tfidf"}
-    assert "leave no time for it" in " ".join(runs.none.verdict.reasons)
+    told = " ".join(runs.none.verdict.reasons)
+    assert re.search(
+        r"a budget of 1 s leaves no time to fine-tune, which was foreseen to take [\d.]+ s", told
+    )
     assert "larger budget" in runs.none.verdict.next_action
+
+
+def test_an_arm_that_was_left_out_is_no_look_at_the_test_rows(runs: Runs) -> None:
+    lines = (runs.none.path / "lockbox.jsonl").read_text(encoding="utf-8").splitlines()
+    looks = [sorted(json.loads(line)["arms"]) for line in lines]
+    assert [arms for arms in looks if "lora" not in arms] == [["majority", "tfidf"]]
 
 
 def test_curves_and_further_seeds_go_before_any_fold_does(runs: Runs) -> None:

@@ -403,6 +403,13 @@ def test_without_a_tuned_arm_the_verdict_says_that_nothing_is_known_of_tuning() 
     found = decide(evidence({"majority": 0.5, "tfidf": 0.8, "few_shot": 0.7}))
     assert (found.rule, found.decision, found.recommended_method) == ("inconclusive", "inconclusive", "tfidf")
     assert "No tuned arm was run" in found.reasons[0]
+    assert "tfidf has the best score: tfidf minus few_shot is 10.0 points (95% interval" in found.reasons[1]
+    assert not any("not shown" in reason for reason in found.reasons)
+
+
+def test_without_a_tuned_arm_it_is_said_that_the_best_one_may_be_no_better_than_a_constant() -> None:
+    found = decide(evidence({"majority": 0.5, "tfidf": 0.53, "few_shot": 0.4}))
+    assert found.reasons[2] == "tfidf is not shown to be better than majority: one-sided p 0.400, above 0.05."
 
 
 def test_low_counts_of_unparseable_and_failed_answers_are_mentioned() -> None:

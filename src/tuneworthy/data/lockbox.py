@@ -1,8 +1,8 @@
-"""The lockbox: the targets of the test rows, handed out once per frozen plan and written down.
+"""The lockbox: the targets of the test rows, handed out to score arms of a frozen plan and written down.
 
-Units get the rows they predict without targets; only the lockbox can score them. Each opening is recorded in
-the workspace's ledger under the fingerprint of the test rows, so that a new output folder is not a fresh test
-set, and copied into the run.
+Units get the rows they predict without targets; only the lockbox can score them. Before an arm is scored it
+is recorded in the workspace's ledger under the fingerprint of the test rows, so that a new output folder is
+not a fresh test set, and an arm that was planned and never ran is no look. A run has a copy.
 """
 
 import json
@@ -18,6 +18,8 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.hashing import address
 from tuneworthy.runfolder.workspace import workspace
+
+PARTS = ("arms", "tuned")
 
 
 class Opening(Frozen):
@@ -46,13 +48,25 @@ def ledger_path() -> Path:
 
 
 def record(ledger: Path, openings: Sequence[Opening]) -> int:
-    """Writes down openings that happened elsewhere, each plan's once; returns how many were new."""
+    """Writes down openings that happened elsewhere, each plan's arms once; returns how many were new."""
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(ledger.with_suffix(".lock")):
-        known = {(one.fingerprint, one.plan) for one in read_openings(ledger)}
-        new = [one for one in openings if (one.fingerprint, one.plan) not in known]
+        known = read_openings(ledger)
+        new = [one for one in (_unseen(one, known) for one in openings) if one.arms]
         _append(ledger, new)
     return len(new)
+
+
+def _unseen(opening: Opening, known: Sequence[Opening]) -> Opening:
+    """What of an opening is not among those that are known: the arms that they do not name."""
+    seen = {
+        arm
+        for one in known
+        if (one.fingerprint, one.plan) == (opening.fingerprint, opening.plan)
+        for arm in one.arms
+    }
+    left = {part: tuple(arm for arm in getattr(opening, part) if arm not in seen) for part in PARTS}
+    return opening.model_copy(update=left)
 
 
 def check_ledger(ledger: Path) -> None:
@@ -98,24 +112,27 @@ class Lockbox:
         self.fingerprint = address(sorted(self._rows))
 
     def open(self, plan: str, arms: Sequence[str], tuned: Sequence[str], run: str) -> dict[str, Example]:
-        """The test rows with their targets, by id; records the opening unless this plan opened it before."""
-        self._ledger.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._ledger.with_suffix(".lock")):
-            if plan not in {opening.plan for opening in self.openings()}:
-                opening = Opening(
-                    time=datetime.now(UTC).isoformat(timespec="seconds"),
-                    fingerprint=self.fingerprint,
-                    plan=plan,
-                    arms=tuple(arms),
-                    tuned=tuple(tuned),
-                    run=run,
-                )
-                _append(self._ledger, [opening])
+        """The test rows with their targets, by id; records the arms that this plan has not scored before."""
+        opening = Opening(
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+            fingerprint=self.fingerprint,
+            plan=plan,
+            arms=tuple(arms),
+            tuned=tuple(tuned),
+            run=run,
+        )
+        record(self._ledger, [opening])
         return dict(self._rows)
 
     def openings(self) -> list[Opening]:
-        """Every recorded opening of these test rows, oldest first."""
-        return [one for one in read_openings(self._ledger) if one.fingerprint == self.fingerprint]
+        """The recorded openings of these test rows, one for each plan with all its arms, oldest first."""
+        found: dict[str, Opening] = {}
+        for one in read_openings(self._ledger):
+            if one.fingerprint == self.fingerprint:
+                before = found.get(one.plan)
+                joined = {part: (*getattr(before, part), *getattr(one, part)) for part in PARTS if before}
+                found[one.plan] = (before or one).model_copy(update=joined)
+        return list(found.values())
 
     def past_tuned_arms(self, plan: str) -> int:
         """How many fine-tuned arms other plans have scored on these rows: they enlarge Holm's family."""

@@ -149,7 +149,7 @@ def score_arms(
             repeats=(a.repeats, b.repeats),
             **options,
         )
-        for a, b in (on_shared_rows(*pair) for pair in _pairs(outputs))
+        for a, b in (on_shared_rows(*pair) for pair in _pairs(outputs, _front(outputs, arms)))
         for name in metrics
         if name in {primary, "accuracy", "macro_f1"}
     ]
@@ -217,16 +217,31 @@ def _valid_freely(predictions: Sequence[Prediction]) -> int | None:
     return sum(free) if free else None
 
 
-def _pairs(outputs: Sequence[ArmOutput]) -> list[tuple[ArmOutput, ArmOutput]]:
-    """Every tuned arm against every other arm, every arm against the baseline, and against its neighbour."""
-    pairs = []
+Pair = tuple[ArmOutput, ArmOutput]
+
+
+def _front(outputs: Sequence[ArmOutput], arms: Sequence[Arm]) -> list[Pair]:
+    """The best classifier or prompt and the next one. Chosen by their scores, they are read by no rule."""
+    able = [arm for arm in arms if arm.kind in ("classifier", "prompt")]
+    ranked = sorted(able, key=lambda arm: (-goodness(arm), arm.cost.seconds_per_1000, arm.method))
+    by_method = {output.method: output for output in outputs}
+    two = [by_method[arm.method] for arm in ranked[:2]]
+    return [(two[0], two[1])] if len(two) == 2 else []
+
+
+def _pairs(outputs: Sequence[ArmOutput], front: Sequence[Pair]) -> list[Pair]:
+    """Every tuned arm against every other arm, every arm against the baseline, and against its neighbour.
+
+    And the `front` of the untuned ones, unless they are neighbours.
+    """
+    pairs: list[Pair] = []
     for a in outputs:
         for b in outputs:
             above = a.kind == "tuned" and b.kind != "tuned"
             over_baseline = a.kind not in ("tuned", "baseline") and b.kind == "baseline"
             if above or over_baseline or a.beside == b.method:
                 pairs.append((a, b))
-    return pairs
+    return pairs + [pair for pair in front if pair not in pairs]
 
 
 def _details(

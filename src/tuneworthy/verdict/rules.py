@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tuneworthy.core.counting import counted
 from tuneworthy.core.evidence import Arm, Decision, Evidence, Verdict
-from tuneworthy.verdict import changes, facts, words
+from tuneworthy.verdict import changes, facts, untuned, words
 
 
 def decide(evidence: Evidence) -> Verdict:
@@ -274,7 +274,8 @@ def inconclusive(evidence: Evidence) -> Verdict:
     if rival is None:
         because: tuple[str, ...] = (
             "No tuned arm was run, so these rows say nothing about fine-tuning.",
-            f"Of the arms that were run {name} has the best score." if arm else "No arm was run.",
+            untuned.lead(evidence, arm) if arm else "No arm was run.",
+            *(untuned.above_chance(evidence, arm) if arm else ()),
         )
         headline = f"No tuned arm was run: use {name} for now." if arm else "Nothing was measured."
         next_action = words.TO_MEASURE_FINE_TUNING[evidence.fine_tuning]
