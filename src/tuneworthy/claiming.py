@@ -42,6 +42,12 @@ def job_identity(job: Job, data: Loaded) -> str:
     return address(identity)
 
 
+def check_place(output: Path | None) -> None:
+    """Raises RunFolderError where the run folder cannot be one, before anything is read."""
+    if output is not None and output.exists() and not output.is_dir():
+        raise RunFolderError(f"{output} is a file, where the run folder should be: name another --output.")
+
+
 def default_folder(job: Job, data: Loaded) -> Path:
     """`<name>-<hash>` in the workspace: the same job on the same data is the same folder."""
     return workspace() / f"{data.dataset.name}-{job_identity(job, data)[:8]}"

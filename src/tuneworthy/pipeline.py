@@ -73,6 +73,7 @@ def run(
     """
     # 1. Read, split and examine. Nothing is written until data and job are sound.
     started = budgeting.clock()
+    claiming.check_place(output)
     task = TASKS.get(job.task)
     data = load(job, table, form_of(task))
     rows, test_rows = data.trainable(), data.scorable_test()

@@ -213,6 +213,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "an unknown model": (["run", "toy.csv", "--set", "base_model=smollm"], "smollm2-135m"),
     "a run that is none": (["report", "runs/none"], "run"),
     "pages over a file": (["ui", "--runs", "toy.csv"], "toy.csv cannot be written (Not a directory: a file"),
+    "a run into a file": (
+        ["run", "toy.csv", "--output", "toy.csv"],
+        "toy.csv is a file, where the run folder",
+    ),
     "a fix into a file": (["check", "toy.csv", "--fix", "--output", "toy.csv"], "a file is where a folder"),
     "a tuned arm alone": (["run", "toy.csv", "--arms", "lora"], "untuned"),
 }

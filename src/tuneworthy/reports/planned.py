@@ -34,9 +34,10 @@ def plan_view(plan: FitPlan) -> Group:
         lines.append(Text("None can be fine-tuned there, not even with one row at a time."))
     if plan.rent:
         lines += [Text(), Text("Rented, for this job's base model", style="bold"), _rent(plan.rent)]
-        sources = ", ".join(sorted({rent.source for rent in plan.rent}))
-        dates = ", ".join(sorted({rent.date for rent in plan.rent}))
-        lines.append(Text(f"Prices as listed on {dates}, of training alone: {sources}"))
+        lines.append(Text("Prices are of training alone, as listed on the day that is named:"))
+        lines += [
+            Text(f"  {date}  {source}") for source, date in sorted({(r.source, r.date) for r in plan.rent})
+        ]
     notes = [*_explained([*chosen, *plan.largest]), *plan.notes]
     return Group(*lines, Text(), *map(Text, notes))
 

@@ -9,7 +9,7 @@ def lead(evidence: Evidence, arm: Arm) -> str:
     head = f"Of the arms that were run {arm.method} has the best score"
     able = [other for other in facts.untuned(evidence) if other.kind != "baseline" and other != arm]
     second = facts.best(evidence, able)
-    found = second and facts.comparison(evidence, arm.method, second.method)
+    found = None if second is None else facts.comparison(evidence, arm.method, second.method)
     if second is None or found is None:
         return f"{head}."
     return f"{head}: {words.gap(evidence, found, arm.method, second.method)}."

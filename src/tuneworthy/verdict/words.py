@@ -23,7 +23,8 @@ NO_ROOM = (
     "use {name} until then."
 )
 TO_MEASURE_FINE_TUNING: dict[FineTuning, str] = {
-    "open": "Add a tuned arm, for example lora, to the arms of the job and run again.",
+    "open": "Add a tuned arm, for example lora, to the arms (`--arms`, or `arms` in the job) and run again: "
+    "what is done is taken over.",
     "left_out": "Measure fine-tuning as well: `tuneworthy run` on the same rows takes over what is done.",
     "failed": "Mend what made the tuned arms fail and run again: what is done is taken over.",
     "no_time": "Give it a larger budget, or none, and run again: what is done is taken over.",
