@@ -204,13 +204,12 @@ def interval_figures(where: str, cells: list[Row]) -> Row:
     """How often an interval of an arm holds the mean score of its folds' models, where one is given."""
     told: Row = {}
     for arm in FITTED:
-        given = [
-            cell["intervals"][arm][0] <= cell["arms"][arm][1] <= cell["intervals"][arm][1]
-            for cell in cells
-            if cell["intervals"][arm][0] is not None
-        ]
+        ends = [(*cell["intervals"][arm], cell["arms"][arm][1]) for cell in cells]
+        given = [(low <= truth <= high, truth < low) for low, high, truth in ends if low is not None]
         if given:
-            told[f"intervals of {arm} cover{where}"] = figure(100 * float(np.mean(given)), "%", n=len(given))
+            held, above = (100 * float(np.mean(side)) for side in zip(*given, strict=True))
+            told[f"intervals of {arm} cover{where}"] = figure(held, "%", n=len(given))
+            told[f"intervals of {arm} lie above the true score{where}"] = figure(above, "%", n=len(given))
     told[f"right intervals would cover{where}"] = figure(
         100 * float(np.mean([nominal(cell["rows"], cell["others"]) for cell in cells])), "%", n=len(cells)
     )
@@ -258,11 +257,14 @@ def main() -> None:
         for name in options.only
     ]
     cells = [
-        cell | {"others": len(pool(result["set"], options.data)) - MOST}
+        cell | {"set": result["set"], "others": len(pool(result["set"], options.data)) - MOST}
         for result in results
         for cell in result["cells"]
     ]
     figures = curve_figures("", cells) | verdict_figures("", cells) | interval_figures("", cells)
+    for result in results:
+        own = [cell for cell in cells if cell["set"] == result["set"]]
+        figures |= interval_figures(f", {result['set']}", own)
     for count in sorted({cell["rows"] for cell in cells}):
         some = [cell for cell in cells if cell["rows"] == count]
         where = f", {count} rows"
