@@ -110,8 +110,8 @@ def outcomes(name: str, data: Path, count: int, draw: int, curve: bool) -> Row:
             own = [(p.share, p.fit, p.validation) for p in drawn.parts if p.fold == number]
             for share, fit, validation in [*whole, *(own if arm != "majority" else [])]:
                 learned = [by_id[row] for row in (*split.rows(fit), *split.rows(validation))]
-                if len({row.target for row in learned}) < 2:
-                    continue  # such a size is left out
+                if share < 1 and len({row.target for row in learned}) < 2:
+                    continue  # such a size is left out; all rows of a fold are learned from, as in the job
                 told = answers(arm, metric, labels, draw + number, learned, asked)
                 shares.setdefault(str(share), []).extend(told[:held])
                 tested.setdefault(str(share), []).append(told[held:])
