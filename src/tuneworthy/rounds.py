@@ -363,10 +363,12 @@ def tell_exceeded(course: Course) -> None:
     if course.budget is None:
         return
     course.budget.write()
-    if course.budget.spent() - course.budget.before_s > course.budget.seconds:
+    took, given = course.budget.spent() - course.budget.before_s, course.budget.seconds
+    if took > given:
         course.folder.emit(
             "note",
-            text="The budget was exceeded: something took longer than was foreseen, or is never left out.",
+            text=f"The budget of {brief(given)} was exceeded ({brief(took)}): something took longer than was "
+            "foreseen, or is never left out.",
         )
 
 
