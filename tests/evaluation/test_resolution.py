@@ -188,3 +188,14 @@ def test_of_a_log_loss_the_whole_is_the_entropy_of_the_labels() -> None:
     task = TASKS.get("text-classification")
     assert whole_of(METRICS.get("log_loss"), task, rows) == pytest.approx(entropy)
     assert whole_of(METRICS.get("accuracy"), task, rows) == 1
+
+
+def test_without_a_fine_tune_the_best_arm_is_compared_with_the_next_one_alone() -> None:
+    rows = rows_of_two_labels(60)
+    outputs = [
+        arm(name, rows, np.arange(60) < right, 0.9) for name, right in (("a", 30), ("b", 50), ("c", 40))
+    ]
+    scores = scored("accuracy", rows, outputs)
+    assert [(one.method, one.against, one.wins, one.losses) for one in scores.comparisons] == [
+        ("b", "c", 10, 0)
+    ]

@@ -45,6 +45,9 @@ class ArmOutput:
     untrained: str | None = None
 
 
+Pair = tuple[ArmOutput, ArmOutput]
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Everything measured on the test rows."""
@@ -149,7 +152,7 @@ def score_arms(
             repeats=(a.repeats, b.repeats),
             **options,
         )
-        for a, b in (on_shared_rows(*pair) for pair in _pairs(outputs, _front(outputs, arms)))
+        for a, b in (on_shared_rows(*pair) for pair in _pairs(outputs, best_untuned(outputs, arms)))
         for name in metrics
         if name in {primary, "accuracy", "macro_f1"}
     ]
@@ -217,31 +220,20 @@ def _valid_freely(predictions: Sequence[Prediction]) -> int | None:
     return sum(free) if free else None
 
 
-Pair = tuple[ArmOutput, ArmOutput]
-
-
-def _front(outputs: Sequence[ArmOutput], arms: Sequence[Arm]) -> list[Pair]:
-    """The best classifier or prompt and the next one. Chosen by their scores, they are read by no rule."""
-    able = [arm for arm in arms if arm.kind in ("classifier", "prompt")]
-    ranked = sorted(able, key=lambda arm: (-goodness(arm), arm.cost.seconds_per_1000, arm.method))
-    by_method = {output.method: output for output in outputs}
-    two = [by_method[arm.method] for arm in ranked[:2]]
-    return [(two[0], two[1])] if len(two) == 2 else []
-
-
-def _pairs(outputs: Sequence[ArmOutput], front: Sequence[Pair]) -> list[Pair]:
+def _pairs(outputs: Sequence[ArmOutput], front: Pair | None) -> list[Pair]:
     """Every tuned arm against every other arm, every arm against the baseline, and against its neighbour.
 
-    And the `front` of the untuned ones, unless they are neighbours.
+    And the `front`, the best untuned arm against the next. Chosen by their scores, they are read by no rule.
     """
     pairs: list[Pair] = []
     for a in outputs:
         for b in outputs:
             above = a.kind == "tuned" and b.kind != "tuned"
             over_baseline = a.kind not in ("tuned", "baseline") and b.kind == "baseline"
-            if above or over_baseline or a.beside == b.method:
+            best = front is not None and (a.method, b.method) == (front[0].method, front[1].method)
+            if above or over_baseline or best or a.beside == b.method:
                 pairs.append((a, b))
-    return pairs + [pair for pair in front if pair not in pairs]
+    return pairs
 
 
 def _details(
@@ -384,9 +376,9 @@ def disagreement(a: Sequence[Prediction], b: Sequence[Prediction], rows: dict[st
     return differ / len(pairs)
 
 
-def best_untuned(outputs: Sequence[ArmOutput], scores: Scores) -> tuple[ArmOutput, ArmOutput] | None:
+def best_untuned(outputs: Sequence[ArmOutput], arms: Sequence[Arm]) -> Pair | None:
     """The two best untuned arms above the baseline; None when there are fewer than two."""
     by_method = {output.method: output for output in outputs}
-    untuned = [arm for arm in scores.arms if arm.kind in ("classifier", "prompt")]
+    untuned = [arm for arm in arms if arm.kind in ("classifier", "prompt")]
     best = sorted(untuned, key=lambda arm: -goodness(arm))[:2]
     return (by_method[best[0].method], by_method[best[1].method]) if len(best) == 2 else None

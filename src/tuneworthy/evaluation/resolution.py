@@ -12,6 +12,7 @@ from tuneworthy.core.example import Example, label_counts
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.assemble import (
     ArmOutput,
+    Pair,
     Scores,
     best_untuned,
     differences,
@@ -36,7 +37,6 @@ from tuneworthy.metrics._own import OwnMetric
 from tuneworthy.metrics._traits import MeanOverRows
 from tuneworthy.tasks import Task
 
-Pair = tuple[ArmOutput, ArmOutput]
 POWER = 0.8
 AT_MOST = 100_000  # rows, above which nothing is advised
 
@@ -136,7 +136,7 @@ def deciding_pair(outputs: Sequence[ArmOutput], scores: Scores) -> Pair | None:
     """The best fine-tuned and the best untuned arm on the rows of both; before, the two best untuned ones."""
     tuned, untuned = scores.best("tuned"), scores.best("baseline", "classifier", "prompt")
     if tuned is None or untuned is None:
-        return best_untuned(outputs, scores)
+        return best_untuned(outputs, scores.arms)
     by_method = {output.method: output for output in outputs}
     return on_shared_rows(by_method[tuned.method], by_method[untuned.method])
 
