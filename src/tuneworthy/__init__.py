@@ -9,12 +9,14 @@ run.predict(["We may change our fees at any time."])
 
 from typing import TYPE_CHECKING, Any
 
+from tuneworthy.core.spinning import spin_briefly
 from tuneworthy.core.telemetry import switch_off
 
 if TYPE_CHECKING:
     from tuneworthy.api import Run, adapt, open_run, plan, rank_models, run
 
 switch_off()
+spin_briefly()
 __version__ = "0.1.0"
 __all__ = ["Run", "__version__", "adapt", "open_run", "plan", "rank_models", "run"]
 
