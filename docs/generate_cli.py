@@ -41,7 +41,7 @@ VARIABLES = """\
 | `TUNEWORTHY_SERVE_KEY` | the key that `tuneworthy serve` asks its clients for |
 | `TUNEWORTHY_MODEL` | what `tuneworthy serve` serves where it is given no run, as in a container |
 | `TUNEWORTHY_SERVE_BEHIND` | who has asked for a key (`sagemaker`, `azureml`): `serve` asks for none |
-| `GOMP_SPINCOUNT` | how long a waiting thread of torch keeps its core; 1000 unless you set it or `OMP_WAIT_POLICY` (libgomp's own is slow beside other work) |
+| `GOMP_SPINCOUNT` | how long a waiting thread keeps its core; 1000 unless it or `OMP_WAIT_POLICY` is set |
 
 Keys of clouds, hubs and trackers are read where their own clients look for them."""
 JOB = """\
