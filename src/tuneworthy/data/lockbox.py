@@ -19,7 +19,7 @@ from tuneworthy.core.frozen import Frozen
 from tuneworthy.core.hashing import address
 from tuneworthy.runfolder.workspace import workspace
 
-PARTS = ("arms", "tuned")
+PARTS = ("arms", "tuned")  # of an opening: names of methods
 
 
 class Opening(Frozen):
@@ -48,7 +48,7 @@ def ledger_path() -> Path:
 
 
 def record(ledger: Path, openings: Sequence[Opening]) -> int:
-    """Writes down openings that happened elsewhere, each plan's arms once; returns how many were new."""
+    """Writes down openings, here or elsewhere, each arm of a plan once; returns how many told something new."""
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(ledger.with_suffix(".lock")):
         known = read_openings(ledger)
