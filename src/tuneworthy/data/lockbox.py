@@ -48,7 +48,7 @@ def ledger_path() -> Path:
 
 
 def record(ledger: Path, openings: Sequence[Opening]) -> int:
-    """Writes down openings, here or elsewhere, each arm of a plan once; returns how many told something new."""
+    """Writes down openings, here or elsewhere, each arm of a plan once; returns how many were new."""
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(ledger.with_suffix(".lock")):
         known = read_openings(ledger)
