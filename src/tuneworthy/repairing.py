@@ -10,6 +10,7 @@ from tuneworthy.checks.text_damage import repaired
 from tuneworthy.core.errors import DataError
 from tuneworthy.core.finding import Finding, RowNote
 from tuneworthy.core.hashing import address
+from tuneworthy.core.registry import did_you_mean
 from tuneworthy.core.turn_marks import apart
 from tuneworthy.data.readers import read_table
 from tuneworthy.data.safe_csv import csv_text, plain
@@ -25,7 +26,7 @@ REVIEW = (
 MENDED = ("wrong encoding", "control characters", "entities")  # without asking
 TAKEN = ("yes", "y", "1", "x", "true", "apply", "ok")
 REFUSED = ("no", "n", "0", "false", "skip", "keep", "ignore", "leave", "none", "-", "?")
-LITERAL = "label:"  # before a decision that is a value, where the value is also one of the words above
+LITERAL = "label:"  # before a value that is also one of the words above, or a label that no row has yet
 GONE = "(row removed)"
 EXCERPT = 200  # characters of a row's text in the review
 # The order in which a person's minute is worth most: a wrong label costs more than a stray tag.
@@ -74,8 +75,8 @@ def count_proposals(checked: Checked) -> int:
 def apply_review(checked: Checked, review: Path, output: Path) -> tuple[list[Change], int]:
     """Applies a filled-in review on top of the safe repairs: `reviewed.csv` and `reviewed_changes.csv`.
 
-    A decision is yes (the proposal is taken), no or empty (the cell stays), `delete`, or another value; where
-    one of those words is itself a label, `label:no` is the label.
+    A decision is yes (the proposal is taken), no or empty (the cell stays), `delete`, or another value. A
+    label that no row has yet, or that is one of those words, is written `label:no`.
     Returns all changes, and how many of them are decisions.
 
     Raises:
@@ -124,26 +125,14 @@ def _decisions(checked: Checked, review: Path, safe: Sequence[Change]) -> list[C
         if decision.casefold() == "delete":
             changes[row, ""] = Change(row, "", _text_of(checked, at[row]), GONE, "review")
             continue
-        literal = decision.casefold().startswith(LITERAL)
-        ambiguous = column == checked.data.columns.target and decision in labels
-        if not literal and ambiguous and decision.casefold() in (*TAKEN, *REFUSED):
-            raise DataError(
-                f"{asked.name} says '{decision}' about row {row}, which is also a label here: write "
-                f"{LITERAL}{decision} for the label, or apply, keep or delete."
-            )
-        if not literal and decision.casefold() in REFUSED:
+        about = f"{asked.name} says '{decision}' about row {row}"
+        proposed, is_target = plain(line["proposed"] or ""), column == checked.data.columns.target
+        targets = labels if is_target else set[str]()
+        after = _value(decision, proposed, column, targets, is_target and not checked.data.open, about)
+        if after is None:
             continue
-        decision = decision[len(LITERAL) :].strip() if literal else decision
-        takes = not literal and decision.casefold() in TAKEN
-        proposed = plain(line["proposed"] or "")
-        if not column or (takes and not proposed):
-            what = "delete" if not column else "the right value, delete"
-            raise DataError(
-                f"{asked.name} says '{decision}' about row {row}, where nothing is proposed: "
-                f"write {what} or no."
-            )
         before = cells.get(column) or ""
-        change = Change(row, column, before, proposed if takes else decision, "review")
+        change = Change(row, column, before, after, "review")
         if (row, column) in changes and changes[row, column].after != change.after:
             raise DataError(
                 f"{asked.name} decides twice about column '{column}' of row {row}: leave one of them empty."
@@ -151,6 +140,45 @@ def _decisions(checked: Checked, review: Path, safe: Sequence[Change]) -> list[C
         if change.after not in (before, mended.get((row, column))):
             changes[row, column] = change
     return list(changes.values())
+
+
+def _value(
+    decision: str, proposed: str, column: str, labels: set[str], closed: bool, about: str
+) -> str | None:
+    """The cell that a decision asks for; None where it is to stay.
+
+    Args:
+        decision: the word or value that was written.
+        proposed: what `yes` takes.
+        column: whose cell it is; empty where no cell holds the text.
+        labels: the targets of the rows where the cell is a target, else none.
+        closed: whether another target than these is probably a slip.
+        about: how an error begins.
+
+    Raises:
+        DataError: there is nothing to take, or it is not clear whether a label is meant, or which.
+    """
+    word = decision.casefold()
+    literal = word.startswith(LITERAL)
+    if not literal and decision in labels and word in (*TAKEN, *REFUSED):
+        raise DataError(
+            f"{about}, which is also a label here: write {LITERAL}{decision} for the label, or apply, keep "
+            "or delete."
+        )
+    if not literal and word in REFUSED:
+        return None
+    takes = not literal and word in TAKEN
+    if not column or (takes and not proposed):
+        what = "delete" if not column else "the right value, delete"
+        raise DataError(f"{about}, where nothing is proposed: write {what} or no.")
+    if literal:
+        return decision[len(LITERAL) :].strip()
+    if closed and not takes and decision not in (*labels, proposed):
+        raise DataError(
+            f"{about}, which is no row's label: {did_you_mean(decision, sorted(labels))} A new label is "
+            f"written {LITERAL}{decision}; else write apply, keep or delete."
+        )
+    return proposed if takes else decision
 
 
 def _safe_changes(checked: Checked) -> list[Change]:

@@ -169,6 +169,16 @@ def test_a_conflict_is_settled_by_writing_the_right_label(tmp_path: Path) -> Non
     assert result[3]["label"] == "refund"
 
 
+def test_a_misspelt_decision_does_not_become_a_label(tmp_path: Path) -> None:
+    with pytest.raises(TuneworthyError, match=r"'refnud' .* did you mean 'refund'"):
+        reviewed(tmp_path, CONFLICTING, "TW002", "refnud")
+
+
+def test_a_label_that_no_row_has_is_taken_when_it_is_said_to_be_one(tmp_path: Path) -> None:
+    result = reviewed(tmp_path, CONFLICTING, "TW002", "label:warranty")
+    assert result[3]["label"] == "warranty"
+
+
 @pytest.mark.parametrize("word", ["no", "skip", "Keep", "-"])
 def test_a_refusal_changes_nothing(word: str, tmp_path: Path) -> None:
     assert reviewed(tmp_path, CONFLICTING, "TW002", word) == CONFLICTING

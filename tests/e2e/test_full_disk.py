@@ -92,7 +92,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(
 ) -> None:
     monkeypatch.setenv("TUNEWORTHY_WORKSPACE", str(tmp_path / "workspace"))  # where the ledger can be written
     subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
-    with pytest.raises(RunFolderError, match=r"Read-only .* name another --output"):
+    with pytest.raises(RunFolderError, match=r"Read-only .* name another place"):
         tw.run(toy_csv, output=small / "a", **settings)
 
 

@@ -96,7 +96,7 @@ def command(
         )
         if proposals:
             typer.echo(
-                "Write yes, no, delete or the right value into its column 'decision', then: "
+                "Write yes, no, delete or the right label or text into its column 'decision', then: "
                 f"tuneworthy check {source} ... --apply {output / 'review.csv'}",
                 err=json,
             )

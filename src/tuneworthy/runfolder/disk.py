@@ -29,8 +29,7 @@ def unwritable(path: Path, error: OSError) -> RunFolderError:
         return no_space(path, error.strerror)
     if error.errno in NO_RIGHTS:
         return RunFolderError(
-            f"{path} cannot be written ({error.strerror}): make the folder writable, or name another "
-            "--output."
+            f"{path} cannot be written ({error.strerror}): make the folder writable, or name another place."
         )
     if error.errno in NO_FOLDER:
         return RunFolderError(

@@ -1,11 +1,14 @@
-"""Compare: two finished runs side by side, each arm's score with its interval."""
+"""Compare: two finished runs side by side, and paired differences where both predicted the same rows."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gradio as gr
 
+from tuneworthy.comparing import compare_runs
 from tuneworthy.core.errors import TuneworthyError
+from tuneworthy.core.evidence import Comparison
+from tuneworthy.core.runs import RunPair
 from tuneworthy.data.job_yaml import parse_job_text
 from tuneworthy.reports import formats
 from tuneworthy.reports.contents import Contents, load_contents
@@ -41,7 +44,8 @@ def build(context: Context) -> None:
         if not first or not second:
             return alert("Two finished runs are needed for a comparison.")
         try:
-            return compared_html(*(load_contents(context.workspace.run(name)) for name in (first, second)))
+            places = [context.workspace.run(name) for name in (first, second)]
+            return compared_html(compare_runs(*places), *(load_contents(place) for place in places))
         except TuneworthyError as error:
             return alert(error)
 
@@ -49,18 +53,22 @@ def build(context: Context) -> None:
     both.click(compare, [first, second], table, js=KEEP_ADDRESS, api_visibility="private")
 
 
-def compared_html(*several: Contents) -> str:
-    """A line for each arm of either run, and what differs between the runs besides."""
-    methods = list(dict.fromkeys(arm.method for one in several for arm in one.arms))
-    rows = []
-    for method in methods:
-        cells = []
-        for one in several:
-            arm = one.arm(method)
-            chosen = method == one.verdict.recommended_method
-            text = formats.DASH if arm is None else formats.estimate_text(arm.estimate)
-            cells.append({"text": text, "chosen": chosen})
-        rows.append((method, cells))
+def compared_html(pair: RunPair, *several: Contents) -> str:
+    """A line for each arm of either run, its difference where it can be tested, and what differs besides."""
+    rows = [
+        {
+            "method": one.method,
+            "cells": [
+                {
+                    "text": formats.DASH if score is None else formats.estimate_text(score),
+                    "chosen": one.method == run.verdict.recommended_method,
+                }
+                for score, run in zip((one.a, one.b), several, strict=True)
+            ],
+            "difference": formats.DASH if one.difference is None else _tested(one.difference),
+        }
+        for one in pair.arms
+    ]
     runs = [
         {
             "name": one.folder.name,
@@ -73,30 +81,21 @@ def compared_html(*several: Contents) -> str:
         }
         for one in several
     ]
+    best = pair.recommended
     return render(
-        "compare", runs=runs, rows=rows, caution=list(_cautions(several)), settings=_settings(several)
+        "compare",
+        runs=runs,
+        rows=rows,
+        paired=any(one.difference for one in pair.arms),
+        best=best if best is not None and best.method != best.against else None,
+        best_text=formats.DASH if best is None else formats.comparison_text(best),
+        note=pair.note,
+        settings=_settings(several),
     )
 
 
-def _cautions(several: tuple[Contents, ...]) -> Iterator[str]:
-    """What forbids to read two columns as if they were measured together."""
-    if len({one.evidence.metric for one in several}) > 1:
-        yield "The runs are judged by different metrics: their scores cannot be compared."
-    if len({one.dataset.fingerprint for one in several}) > 1:
-        yield (
-            "The runs are on different rows: the columns differ by the data as well. Only "
-            "arms of one run are compared row by row."
-        )
-    elif len({(one.evidence.protocol, one.evidence.test_rows) for one in several}) > 1:
-        yield (
-            "The runs test on different parts of the rows: intervals say how far each score may be off, and "
-            "the difference of two columns is not tested."
-        )
-    else:
-        yield (
-            "Intervals say how far each score may be off; the difference of two columns is not tested. To "
-            "compare arms row by row, put them into one run."
-        )
+def _tested(difference: Comparison) -> str:
+    return f"{formats.comparison_text(difference)}, p {formats.p_value(difference.p_adjusted)}"
 
 
 def _settings(several: tuple[Contents, ...]) -> list[tuple[str, list[str]]]:
