@@ -9,6 +9,7 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.intervals import estimate
 from tuneworthy.evaluation.paired import compare
+from tuneworthy.evaluation.seeds import values_by_seed
 from tuneworthy.metrics import METRICS
 
 ROWS = [Example(id=f"r{i:03}", input=f"x{i}", target="a") for i in range(100)]
@@ -32,6 +33,11 @@ def answers(right: int, start: int = 0) -> list[Prediction]:
 def test_the_mean_over_seeds_is_reported() -> None:
     found = estimate(ACCURACY, answers(60), ROWS, LABELS, method="m", repeats=[answers(70), answers(80)])
     assert (found.value, found.n, found.interval) == (pytest.approx(0.7), 100, "bootstrap")
+
+
+def test_the_score_of_each_seed_is_kept_beside_their_mean() -> None:
+    assert values_by_seed(ACCURACY, answers(60), [answers(70), answers(80)], ROWS, LABELS) == (0.6, 0.7, 0.8)
+    assert values_by_seed(ACCURACY, answers(60), [], ROWS, LABELS) == ()
 
 
 def test_seeds_that_differ_widen_the_interval() -> None:

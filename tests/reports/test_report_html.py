@@ -266,3 +266,36 @@ def test_broken_text_can_be_written(run_of):
 
 def test_commands_in_sentences_are_code(run_of):
     assert "<code>tuneworthy serve runs/demo --method lora</code>" in render_html(run_of("holdout"))
+
+
+def test_seeds_are_listed_and_what_shows_the_first_seed_alone_says_so(run_of):
+    contents = run_of("holdout")
+    assert "seed" not in Page(render_html(contents)).text.partition("How it was measured")[0].replace(
+        "which differ in their seed", ""
+    )
+    method = contents.verdict.recommended_method
+    arms = tuple(
+        arm.model_copy(update={"by_seed": (0.8, 0.81, 0.85)}) if arm.method == method else arm
+        for arm in contents.evidence.arms
+    )
+    several = contents.model_copy(update={"evidence": contents.evidence.model_copy(update={"arms": arms})})
+    text = Page(render_html(several)).text
+    assert f"{method} is the mean of its seeds, 80.0%, 81.0% and 85.0%" in text
+    for heading in ("What gets confused", "Label by label", f"What {method} gets right that"):
+        section = text.rpartition(heading)[2][:400]
+        assert f"Of {method} its first seed's answers are meant." in section, heading
+
+
+def test_reasons_of_many_fits_are_folded_away(run_of):
+    contents = run_of("holdout")
+    unit = next(unit for unit in contents.units if unit.facts.get("kept_because"))
+    fits = tuple(replaced(unit, seed) for seed in range(6))
+    others = tuple(one for one in contents.units if one.method != unit.method)
+    text = render_html(contents.model_copy(update={"units": (*others, *fits)}))
+    assert "Why each of 6 fits kept its checkpoint" in text
+    assert "<i>trained tokens</i> 100 to 105<" in text
+    assert "Why each of" not in render_html(contents)
+
+
+def replaced(unit, seed):
+    return unit.model_copy(update={"seed": seed, "facts": {**unit.facts, "trained_tokens": 100 + seed}})

@@ -153,6 +153,7 @@ class Arm(Frozen):
     """One arm as the verdict sees it: its kind, its primary estimate, its cost, what went wrong.
 
     Attributes:
+        by_seed: the primary metric of each seed's answers, whose mean `estimate` is; empty for a single seed.
         unparseable, failed: answers that count as wrong because nothing could be read, or the method broke.
         untrained: why a fine-tuned arm was hardly trained, where it was not: no finding about fine-tuning.
         valid_without_constraint: answers that followed the JSON Schema as first written; the others were
@@ -162,6 +163,7 @@ class Arm(Frozen):
     method: str
     kind: ArmKind
     estimate: Estimate
+    by_seed: tuple[float, ...] = ()
     cost: Cost
     unparseable: int = 0
     failed: int = 0

@@ -20,6 +20,7 @@ from tuneworthy.evaluation.groups import group_errors
 from tuneworthy.evaluation.intervals import estimate, field_estimates, label_estimates
 from tuneworthy.evaluation.looks import Looks, compare_looks
 from tuneworthy.evaluation.paired import adjust, compare
+from tuneworthy.evaluation.seeds import values_by_seed
 from tuneworthy.evaluation.slices import worse_slices
 from tuneworthy.evaluation.wording import TASKS_OF_PROSE, wordings
 from tuneworthy.metrics import METRICS, Metric, can_score, is_error, oriented
@@ -133,6 +134,7 @@ def score_arms(
                 method=output.method,
                 kind=output.kind,
                 estimate=next(item for item in own if item.metric == primary),
+                by_seed=values_by_seed(deciding, output.predictions, output.repeats, examples, labels),
                 cost=total_cost(output, job, cores),
                 unparseable=sum(p.status == "unparseable" for p in output.predictions),
                 failed=sum(p.status == "failed" for p in output.predictions),

@@ -6,9 +6,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.bootstrap import Values, resampled_sums
-from tuneworthy.evaluation.rows import Rows
+from tuneworthy.evaluation.rows import Rows, rows_of
 from tuneworthy.metrics import Metric, Parts
 
 
@@ -27,6 +28,20 @@ def parts_by_seed(
 def mean_value(metric: Metric, parts: Parts) -> float:
     """The metric's mean over seeds, from parts [seeds, rows, P]."""
     return float(metric.value(parts.sum(axis=1)).mean())
+
+
+def values_by_seed(
+    metric: Metric,
+    predictions: Sequence[Prediction],
+    repeats: Sequence[Sequence[Prediction]],
+    examples: Sequence[Example],
+    labels: Sequence[str],
+) -> tuple[float, ...]:
+    """The metric of each seed's answers, the first one's first; nothing where there is one seed."""
+    if not repeats:
+        return ()
+    parts = parts_by_seed(metric, rows_of(examples), predictions, repeats, labels)
+    return tuple(float(value) for value in metric.value(parts.sum(axis=1)))
 
 
 def without_each(metric: Metric, rows: Rows, parts: Parts) -> Values:

@@ -11,6 +11,7 @@ from tuneworthy.reports.views_scores import View
 SHOWN_LABELS = 20
 SHOWN_SOURCE_ROWS = 20
 LONG_FACT = 120
+LISTED = 5  # values of as many fits are listed one by one
 
 _OUTCOMES = {
     "issue": ("\N{MULTIPLICATION SIGN}", "issue"),
@@ -100,24 +101,25 @@ def curves_view(contents: Contents) -> list[View]:
                     for key, words in _ARITHMETIC
                     if any(key in unit.facts for unit in units)
                 ],
-                "kept": list(_kept(units)),
+                "kept": [
+                    (_place(unit, units), str(unit.facts["kept_because"]))
+                    for unit in units
+                    if unit.facts.get("kept_because")
+                ],
+                "undone": list(_undone(units)),
             }
         )
     return views
 
 
-def _kept(units: Sequence[UnitOutput]) -> Iterable[tuple[str, str]]:
+def _undone(units: Sequence[UnitOutput]) -> Iterable[tuple[str, str]]:
     for unit in units:
-        why = unit.facts.get("kept_because")
-        if why:
-            fold = _place(unit, units)
-            yield fold, str(why)
-            for turn in unit.facts.get("rollbacks", ()):
-                yield (
-                    fold,
-                    f"Step {turn['step']} was undone: {turn['why']}. Training went back to step "
-                    f"{turn['back_to']} with a lower learning rate.",
-                )
+        for turn in unit.facts.get("rollbacks", ()):
+            yield (
+                _place(unit, units),
+                f"Step {turn['step']} was undone: {turn['why']}. Training went back to step "
+                f"{turn['back_to']} with a lower learning rate.",
+            )
 
 
 def _place(unit: UnitOutput, units: Sequence[UnitOutput]) -> str:
@@ -128,9 +130,18 @@ def _place(unit: UnitOutput, units: Sequence[UnitOutput]) -> str:
 
 
 def _varying(values: Sequence[Any]) -> str:
-    """One value when all folds agree, else each fold's in order."""
+    """One value when all fits agree, else each one's in order; of many numbers the lowest and the highest."""
     texts = [formats.count(value) if _whole(value) else formats.plain(value) for value in values]
-    return texts[0] if len(set(texts)) == 1 else " \N{MIDDLE DOT} ".join(texts)
+    if len(set(texts)) == 1:
+        return texts[0]
+    if len(texts) > LISTED and all(_number(value) for value in values):
+        low, high = (texts[values.index(end)] for end in (min(values), max(values)))
+        return f"{low} to {high}"
+    return " \N{MIDDLE DOT} ".join(texts)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _whole(value: Any) -> bool:

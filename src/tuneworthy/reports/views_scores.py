@@ -193,6 +193,12 @@ def _earned_back(contents: Contents) -> View | None:
     )
 
 
+def _by_seed(arm: Arm) -> str:
+    """What each seed came to: '80.0%, 81.0% and 81.3%'."""
+    *most, last = (formats.metric_value(arm.estimate.metric, value) for value in arm.by_seed)
+    return f"{', '.join(most)} and {last}"
+
+
 def arms_view(contents: Contents) -> View:
     """The table of arms, best first."""
     notes = Notes()
@@ -221,6 +227,7 @@ def arms_view(contents: Contents) -> View:
         "constrained": any(arm.valid_without_constraint is not None for arm in contents.arms),
         "hollow": any(arm.estimate.low is None for arm in contents.arms),
         "intervals": _procedures(arm.estimate.interval for arm in contents.arms),
+        "seeds": [(arm.method, _by_seed(arm)) for arm in contents.arms if arm.by_seed],
         "others": _other_metrics(contents),
         "absent": sorted(contents.plan.not_compared.items()),
         "asked": asked(contents),
