@@ -83,7 +83,7 @@ def test_labels_that_look_wrong_leave_no_room_for_more_rows() -> None:
     values = {"majority": 0.5, "tfidf": 0.92, "lora": 0.93}
     told = decide(evidence(values, rows_to_settle=900, ceiling=0.93, doubtful_rows=14))
     assert told.rule == "inconclusive"
-    assert "the 14 rows whose labels look wrong" in told.next_action
+    assert "the 14 rows whose label looks wrong" in told.next_action
     assert any("leaves no room for a gain of 2.0 points" in reason for reason in told.reasons)
     open_ = decide(evidence(values, rows_to_settle=900, ceiling=0.97, doubtful_rows=6))
     assert "Label about" in open_.next_action

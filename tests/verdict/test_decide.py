@@ -648,7 +648,7 @@ def test_rows_are_no_way_to_a_target_that_doubtful_labels_do_not_allow() -> None
     values = {"majority": 0.5, "tfidf": 0.8, "lora": 0.82}
     found = decide(evidence(values, ceiling=0.9, doubtful_rows=20, thresholds=thresholds))
     assert (found.rule, found.decision) == ("target_out_of_reach", "fix_data")
-    assert "20 rows whose labels look wrong" in found.next_action
+    assert "20 rows whose label looks wrong" in found.next_action
     assert decide(evidence(values, thresholds=thresholds)).decision == "more_data"
 
 

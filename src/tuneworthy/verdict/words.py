@@ -19,7 +19,7 @@ GIVEN_UP = (
     "of the rows is measured too, and what is done is taken over."
 )
 NO_ROOM = (
-    "Look at the {rows} whose labels look wrong (`tuneworthy check --fix` writes review.csv) and run again; "
+    "Look at the {rows} whose label looks wrong (`tuneworthy check --fix` writes review.csv) and run again; "
     "use {name} until then."
 )
 TO_MEASURE_FINE_TUNING: dict[FineTuning, str] = {
