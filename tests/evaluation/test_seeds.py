@@ -54,6 +54,37 @@ def test_equal_seeds_give_the_interval_of_one() -> None:
     assert (thrice.low, thrice.high) == (pytest.approx(alone.low), pytest.approx(alone.high))
 
 
+def test_the_test_of_several_seeds_is_of_the_mean_of_their_scores_and_not_of_their_pooled_answers() -> None:
+    """One seed that answers one label alone drags the mean down, which pooling its answers hides."""
+    metric = METRICS.get("macro_f1")
+    rows = [row.model_copy(update={"target": "b" if i % 5 == 0 else "a"}) for i, row in enumerate(ROWS)]
+    targets = [str(row.target) for row in rows]
+
+    def told(wrong: set[int]) -> list[Prediction]:
+        values = ["ab"[targets[i] == "a"] if i in wrong else targets[i] for i in range(100)]
+        return [Prediction(example_id=row.id, value=v) for row, v in zip(rows, values, strict=True)]
+
+    good, collapsed = told(set()), told({i for i in range(100) if targets[i] == "b"})
+    plain = told({*range(0, 50, 10), *range(1, 5), 6, 7})
+    found = compare(
+        metric, good, plain, rows, LABELS, method="m", against="n", repeats=([good, collapsed], [])
+    )
+    assert found.difference < 0.01
+    assert found.p_greater > 0.3
+    pooled = np.mean([metric.parts(one, targets, LABELS) for one in (good, good, collapsed)], axis=0)
+    assert metric.value(pooled.sum(0)) - metric.value(metric.parts(plain, targets, LABELS).sum(0)) > 0.04
+
+
+def test_whether_several_seeds_have_an_interval_does_not_depend_on_their_order() -> None:
+    metric = METRICS.get("macro_f1")
+    rows = [row.model_copy(update={"target": "ab"[i % 2]}) for i, row in enumerate(ROWS)]
+    collapsed = [Prediction(example_id=row.id, value="a") for row in rows]
+    first = estimate(metric, collapsed, rows, LABELS, method="m", repeats=[answers(60), answers(70)])
+    last = estimate(metric, answers(60), rows, LABELS, method="m", repeats=[answers(70), collapsed])
+    assert first.low is not None and last.low is not None
+    assert first.value == pytest.approx(last.value)
+
+
 def test_the_difference_is_that_of_the_means_and_seeds_widen_its_interval() -> None:
     other = answers(40)
     repeats = ([answers(70), answers(90)], [])

@@ -70,7 +70,7 @@ def estimate(
         interval = wilson(round(parts[0, :, 0].sum()), len(rows.ids), confidence)
     elif rows.units < FEWEST_UNITS:
         interval = Interval.absent(f"{rows.units} {rows.noun} are too few to resample")
-    elif isinstance(metric, ByLabel) and (rare := metric.too_rare(parts[0].sum(0), labels, constant)):
+    elif isinstance(metric, ByLabel) and (rare := metric.too_rare(parts.mean(0).sum(0), labels, constant)):
         interval = Interval.absent(rare)
     else:
         values = resampled_means(metric, rows, parts, resamples, seed, 0)

@@ -13,9 +13,14 @@ from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.bootstrap import swapped_sums
 from tuneworthy.evaluation.paired import compare
 from tuneworthy.evaluation.rows import Rows, rows_of
-from tuneworthy.evaluation.seeds import parts_by_seed
+from tuneworthy.evaluation.seeds import (
+    parts_by_seed,
+    seeds_side_by_side,
+    side_by_side,
+    swapped_difference,
+)
 from tuneworthy.evaluation.sequential import Paths, chance_to_cross, exact_p, level_at, permuted_p
-from tuneworthy.metrics import Metric, Parts, oriented
+from tuneworthy.metrics import Metric, Parts
 
 Answered = Sequence[Prediction]
 HOPE = 0.975  # one-sided confidence of the difference that a futile arm is not even hoped to have
@@ -156,21 +161,22 @@ def _paths(
     Whole groups are swapped, and a group lies within a fold: no look cuts one.
     """
     rows = rows_of(examples)
-    parts = [
-        parts_by_seed(metric, rows, given, more, labels).mean(axis=0)
+    units = (
+        np.stack([rows.by_unit(one) for one in parts_by_seed(metric, rows, given, more, labels)])
         for given, more in ((a, repeats[0]), (b, repeats[1]))
-    ]
-    units_a, units_b = (rows.by_unit(one) for one in parts)
+    )
+    ours, theirs = seeds_side_by_side(metric, *units)
+    pairs, _, width = ours.shape
     added = {row: look for look, ids in enumerate(looks.rows) for row in ids}
     look_of = np.zeros(rows.units, dtype=np.int64)
     for unit, row in zip(rows.unit, rows.ids, strict=True):
         look_of[unit] = added[row]
-    crossed: Parts = np.zeros((1 + resamples, units_a.shape[1]))
+    crossed: Parts = np.zeros((1 + resamples, pairs, width))
     found = []
     for look in range(len(looks.rows)):
         own, seen = look_of == look, look_of <= look
-        swapped = swapped_sums((units_a - units_b)[own], resamples, seed + look)
-        crossed = crossed + np.vstack([np.zeros((1, swapped.shape[1])), swapped])
-        sums_a, sums_b = units_a[seen].sum(axis=0), units_b[seen].sum(axis=0)
-        found.append(oriented(metric, metric.value(sums_a - crossed) - metric.value(sums_b + crossed)))
+        swapped = swapped_sums(side_by_side((ours - theirs)[:, own]), resamples, seed + look)
+        crossed[1:] += swapped.reshape(resamples, pairs, width)
+        sums = ours[:, seen].sum(axis=1), theirs[:, seen].sum(axis=1)
+        found.append(swapped_difference(metric, *sums, crossed))
     return np.stack(found, axis=1)

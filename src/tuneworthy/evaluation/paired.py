@@ -1,6 +1,7 @@
 """`method` minus `against` on the same rows: exact McNemar, Newcombe's interval, paired resampling, Holm."""
 
 from collections.abc import Sequence
+from itertools import chain
 from math import sqrt
 from typing import Literal
 
@@ -19,8 +20,15 @@ from tuneworthy.evaluation.bootstrap import (
 )
 from tuneworthy.evaluation.intervals import wilson
 from tuneworthy.evaluation.rows import Rows, rows_of
-from tuneworthy.evaluation.seeds import mean_value, parts_by_seed, resampled_means
-from tuneworthy.metrics import ByLabel, Metric, Parts, oriented
+from tuneworthy.evaluation.seeds import (
+    mean_value,
+    parts_by_seed,
+    resampled_means,
+    seeds_side_by_side,
+    side_by_side,
+    swapped_difference,
+)
+from tuneworthy.metrics import ByLabel, Metric, Parts
 
 __all__ = ["adjust", "compare", "holm", "mcnemar", "newcombe"]
 
@@ -52,8 +60,8 @@ def compare(
     metrics that are not right-or-wrong; `p_adjusted` is filled by `adjust`.
 
     With `repeats`, the answers of `a` and of `b` fitted on other seeds: the difference of their means, a
-    bootstrap interval over rows and seeds, and a permutation test of the mean parts of each row, which holds
-    for these seeds.
+    bootstrap interval over rows and seeds, and a permutation test of that difference, which swaps a row's
+    answers on all seeds together and holds for these seeds.
 
     Raises:
         ValueError: no rows, rows without targets, or predictions for other rows than `examples`.
@@ -64,13 +72,13 @@ def compare(
     parts_a, parts_b = seeds_a.mean(axis=0), seeds_b.mean(axis=0)
     right_or_wrong = metric.binary and not any(repeats)
     wins, losses = _wins_and_losses(parts_a, parts_b) if right_or_wrong else (None, None)
-    units_a, units_b = rows.by_unit(parts_a), rows.by_unit(parts_b)
     if wins is not None and losses is not None and not rows.grouped:
         test = "mcnemar_exact"
         p_two_sided, p_greater = mcnemar(wins, losses)
     else:
         test = "group_permutation" if rows.grouped else "permutation"
-        p_two_sided, p_greater = _permutation(metric, units_a, units_b, resamples, seed)
+        units = (np.stack([rows.by_unit(one) for one in seeds]) for seeds in (seeds_a, seeds_b))
+        p_two_sided, p_greater = _permutation(metric, *units, resamples, seed)
     if test == "mcnemar_exact" and interval == "auto":
         right_a, right_b = parts_a[:, 0] > 0, parts_b[:, 0] > 0
         ends = newcombe(
@@ -81,7 +89,8 @@ def compare(
             confidence,
         )
     else:
-        rare = _too_rare(metric, (a, seeds_a), labels) or _too_rare(metric, (b, seeds_b), labels)
+        told = [*a, *chain(*repeats[0])], [*b, *chain(*repeats[1])]
+        rare = _too_rare(metric, told[0], seeds_a, labels) or _too_rare(metric, told[1], seeds_b, labels)
         ends = (
             Interval.absent(rare)
             if rare
@@ -166,26 +175,28 @@ def _wins_and_losses(parts_a: Parts, parts_b: Parts) -> tuple[int, int]:
 def _permutation(
     metric: Metric, units_a: Parts, units_b: Parts, resamples: int, seed: int
 ) -> tuple[float, float]:
-    """Two-sided and one-sided p by swapping the two answers of random units (Noreen 1989).
+    """Two-sided and one-sided p by swapping the two answers of random units (Noreen 1989), [seeds, units, P].
 
     (1 + resamples at least as extreme) / (1 + resamples): an estimated p is never 0 (Phipson & Smyth 2010).
     """
-    sums_a, sums_b = units_a.sum(axis=0), units_b.sum(axis=0)
-    crossed = swapped_sums(units_a - units_b, resamples, seed)
-    observed = float(oriented(metric, metric.value(sums_a) - metric.value(sums_b)))
-    permuted = oriented(metric, metric.value(sums_a - crossed) - metric.value(sums_b + crossed))
+    ours, theirs = seeds_side_by_side(metric, units_a, units_b)
+    sums, (pairs, _, width) = (ours.sum(axis=1), theirs.sum(axis=1)), ours.shape
+    crossed = swapped_sums(side_by_side(ours - theirs), resamples, seed).reshape(resamples, pairs, width)
+    observed = float(swapped_difference(metric, *sums, np.zeros((1, pairs, width)))[0])
+    permuted = swapped_difference(metric, *sums, crossed)
     two_sided = int(np.count_nonzero(np.abs(permuted) >= abs(observed) - TIE))
     greater = int(np.count_nonzero(permuted >= observed - TIE))
     return (1 + two_sided) / (1 + resamples), (1 + greater) / (1 + resamples)
 
 
-def _too_rare(metric: Metric, arm: tuple[Sequence[Prediction], Parts], labels: Sequence[str]) -> str | None:
+def _too_rare(
+    metric: Metric, answers: Sequence[Prediction], seeds: Parts, labels: Sequence[str]
+) -> str | None:
     """Why an arm's macro average has too few rows of some label to be resampled; None where it has enough."""
-    answers, seeds = arm
     if not isinstance(metric, ByLabel):
         return None
     constant = len({answer.value for answer in answers}) == 1
-    return metric.too_rare(seeds[0].sum(0), labels, constant)
+    return metric.too_rare(seeds.mean(0).sum(0), labels, constant)
 
 
 def _paired_bootstrap(

@@ -1,7 +1,8 @@
-"""An arm that was fitted on several seeds: its mean, and an interval over the draws of rows and of seeds."""
+"""An arm that was fitted on several seeds: its mean, how it is tested, an interval over rows and seeds."""
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import lcm
 from typing import Any, cast
 
 import numpy as np
@@ -10,7 +11,8 @@ from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
 from tuneworthy.evaluation.bootstrap import Values, resampled_sums
 from tuneworthy.evaluation.rows import Rows, rows_of
-from tuneworthy.metrics import Metric, Parts
+from tuneworthy.metrics import Metric, Parts, oriented
+from tuneworthy.metrics._traits import MeanOverRows
 
 
 def parts_by_seed(
@@ -42,6 +44,42 @@ def values_by_seed(
         return ()
     parts = parts_by_seed(metric, rows_of(examples), predictions, repeats, labels)
     return tuple(float(value) for value in metric.value(parts.sum(axis=1)))
+
+
+def seeds_side_by_side(metric: Metric, a: Parts, b: Parts) -> tuple[Parts, Parts]:
+    """The seeds of two arms in pairs, parts [seeds, units, P] of both; an arm of one seed stands by each.
+
+    The mean over seeds of a mean over rows is that of each row's mean, for which one pair is enough.
+    """
+    if isinstance(metric, MeanOverRows):
+        return a.mean(axis=0, keepdims=True), b.mean(axis=0, keepdims=True)
+    count = lcm(len(a), len(b))
+    return np.tile(a, (count // len(a), 1, 1)), np.tile(b, (count // len(b), 1, 1))
+
+
+def swapped_difference(metric: Metric, sums_a: Parts, sums_b: Parts, crossed: Parts) -> Values:
+    """The mean over pairs of seeds of the difference in favour of `a`, once some units' answers are swapped.
+
+    Of every seed the metric is taken before the mean: that of pooled answers is another number.
+
+    Args:
+        metric: any.
+        sums_a, sums_b: summed parts of each arm, shape [pairs, P].
+        crossed: of `a` minus `b`, summed over the swapped units, shape [R, pairs, P].
+
+    Returns:
+        Shape [R].
+    """
+    found = [
+        metric.value(ours - over) - metric.value(theirs + over)
+        for ours, theirs, over in zip(sums_a, sums_b, crossed.transpose(1, 0, 2), strict=True)
+    ]
+    return np.asarray(oriented(metric, np.mean(found, axis=0)))
+
+
+def side_by_side(pairs: Parts) -> Parts:
+    """Parts [pairs, units, P] as [units, pairs * P], so that one product swaps the units of all pairs."""
+    return pairs.transpose(1, 0, 2).reshape(pairs.shape[1], -1)
 
 
 def without_each(metric: Metric, rows: Rows, parts: Parts) -> Values:
