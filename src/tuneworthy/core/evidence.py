@@ -154,7 +154,8 @@ class Arm(Frozen):
 
     Attributes:
         by_seed: the primary metric of each seed's answers, whose mean `estimate` is; empty for a single seed.
-        unparseable, failed: answers that count as wrong because nothing could be read, or the method broke.
+        unparseable, failed: answers, of all seeds, that count as wrong because nothing could be read, or the
+            method broke.
         untrained: why a fine-tuned arm was hardly trained, where it was not: no finding about fine-tuning.
         valid_without_constraint: answers that followed the JSON Schema as first written; the others were
             written again under it. None where answers are held to no schema.
@@ -170,9 +171,17 @@ class Arm(Frozen):
     untrained: str | None = None
     valid_without_constraint: int | None = None
 
+    @property
+    def answers(self) -> int:
+        """How many answers were given: one to a row by each seed."""
+        return self.estimate.n * max(1, len(self.by_seed))
+
 
 class HardLabel(Frozen):
-    """The label that an arm misses far more often than others: `missed` of its `rows` test rows."""
+    """The label that an arm misses far more often than others: `missed` of its `rows` test rows.
+
+    Of an arm that was fitted on several seeds: on average, rounded.
+    """
 
     method: str
     label: str

@@ -22,7 +22,9 @@ def group_keys(examples: Sequence[Example]) -> list[int]:
 
     first: dict[tuple[str, str], int] = {}
     for i, row in enumerate(examples):
-        keys = [("text", normalised(row.input))]
+        keys = (
+            [("text", text)] if (text := normalised(row.input)) else []
+        )  # blank rows have nothing in common
         if row.group is not None:
             keys.append(("group", row.group))
         for key in keys:

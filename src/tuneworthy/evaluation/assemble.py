@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -44,6 +45,11 @@ class ArmOutput:
     repeats: tuple[Sequence[Prediction], ...] = ()
     beside: str | None = None
     untrained: str | None = None
+
+    @property
+    def all_answers(self) -> list[Prediction]:
+        """Those of every seed, one after another."""
+        return [*self.predictions, *chain(*self.repeats)]
 
 
 Pair = tuple[ArmOutput, ArmOutput]
@@ -136,10 +142,10 @@ def score_arms(
                 estimate=next(item for item in own if item.metric == primary),
                 by_seed=values_by_seed(deciding, output.predictions, output.repeats, examples, labels),
                 cost=total_cost(output, job, cores),
-                unparseable=sum(p.status == "unparseable" for p in output.predictions),
-                failed=sum(p.status == "failed" for p in output.predictions),
+                unparseable=sum(p.status == "unparseable" for p in output.all_answers),
+                failed=sum(p.status == "failed" for p in output.all_answers),
                 untrained=output.untrained,
-                valid_without_constraint=_valid_freely(output.predictions),
+                valid_without_constraint=_valid_freely(output.all_answers),
             )
         )
     comparisons = [

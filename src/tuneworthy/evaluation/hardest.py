@@ -20,12 +20,13 @@ def hardest_of_best(
     best = scores.best("classifier", "prompt", "tuned")
     if best is None or metric.open or is_error(metric):
         return None
-    given = next(output.predictions for output in outputs if output.method == best.method)
-    return hardest_label(best.method, given, [truth[one.example_id] for one in given], alpha)
+    output = next(output for output in outputs if output.method == best.method)
+    examples = [truth[one.example_id] for one in output.predictions]
+    return hardest_label(best.method, (output.predictions, *output.repeats), examples, alpha)
 
 
 def hardest_label(
-    method: str, predictions: Sequence[Prediction], examples: Sequence[Example], alpha: float
+    method: str, seeds: Sequence[Sequence[Prediction]], examples: Sequence[Example], alpha: float
 ) -> HardLabel | None:
     """The label with the most rows missed beyond its share of all misses; None where none stands out.
 
@@ -36,7 +37,7 @@ def hardest_label(
 
     Args:
         method: the arm's name.
-        predictions: its answers.
+        seeds: its answers, those of each seed; misses are their mean, rounded.
         examples: the same rows with their targets.
         alpha: error rate of the claim.
 
@@ -44,11 +45,12 @@ def hardest_label(
         ValueError: predictions for other rows than `examples`.
     """
     rows = rows_of(examples)
-    given = rows.order(predictions)
-    wrong = [one.value != target for one, target in zip(given, rows.targets, strict=True)]
-    sizes = Counter(rows.targets)
-    missed = Counter(target for target, miss in zip(rows.targets, wrong, strict=True) if miss)
-    total, errors = len(wrong), sum(wrong)
+    sizes, misses = Counter(rows.targets), Counter[str]()
+    for predictions in seeds:
+        given = zip(rows.order(predictions), rows.targets, strict=True)
+        misses.update(target for one, target in given if one.value != target)
+    missed = {label: round(misses[label] / len(seeds)) for label in sizes}
+    total, errors = len(rows.targets), sum(missed.values())
     found = [
         (missed[label] - errors * size / total, label)
         for label, size in sizes.items()

@@ -109,7 +109,7 @@ def bootstrapped(
     if rows.units < FEWEST_UNITS:
         return Interval.absent(f"{rows.units} {rows.noun} are too few to resample")
     values = value(resampled_sums(rows.by_unit(parts), resamples, seed))
-    return percentile_interval(values, confidence, rows.bootstrap)
+    return percentile_interval(values, confidence, rows.bootstrap, rows.units)
 
 
 def mean_estimate(
@@ -190,7 +190,7 @@ def label_estimates(
                 interval = Interval.absent(f"{len(units)} groups hold the label, too few to resample")
             else:
                 values = per_label(resampled, float("nan"))[:, index]
-                interval = percentile_interval(values, confidence, rows.bootstrap)
+                interval = percentile_interval(values, confidence, rows.bootstrap, len(units))
             estimates.append(
                 Estimate(
                     method=method,
@@ -249,7 +249,7 @@ def field_estimates(
             interval = Interval.absent(f"{units} groups hold the field, too few to resample")
         else:
             drawn = np.where(resampled[:, own].sum(1) > 0, values[label], np.nan)
-            interval = percentile_interval(drawn, confidence, rows.bootstrap)
+            interval = percentile_interval(drawn, confidence, rows.bootstrap, units)
         estimates.append(
             Estimate(
                 method=method,

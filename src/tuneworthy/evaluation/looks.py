@@ -10,7 +10,7 @@ from scipy.stats import norm
 from tuneworthy.core.evidence import Comparison
 from tuneworthy.core.example import Example
 from tuneworthy.core.prediction import Prediction
-from tuneworthy.evaluation.bootstrap import swapped_sums
+from tuneworthy.evaluation.bootstrap import FEWEST_UNITS, swapped_sums
 from tuneworthy.evaluation.paired import compare
 from tuneworthy.evaluation.rows import Rows, rows_of
 from tuneworthy.evaluation.seeds import (
@@ -70,7 +70,8 @@ def compare_looks(
     """`a` minus `b` as `compare` has it, at the level that this look is allowed.
 
     p values hold over all looks: exact for right-or-wrong rows, by permutation of whole paths for any other
-    metric, rows that share groups and means over seeds. The interval is a repeated confidence interval. Both
+    metric, rows that share groups and means over seeds. The interval is a repeated confidence interval; a
+    bootstrap has none where fewer than five resamples would lie beyond its ends. Both
     claim no more than they would without looks if there was one, at all rows.
 
     Args:
@@ -101,6 +102,9 @@ def compare_looks(
         greater = exact_p(wins, discordant, looks.shares)
         less = exact_p(losses, discordant, looks.shares)
     else:
+        if found.low is not None and tail * resamples < FEWEST_UNITS:
+            reason = f"{resamples:,} resamples do not show what so early a look is allowed to say"
+            found = found.model_copy(update={"low": None, "high": None, "interval": "", "reason": reason})
         paths = _paths(looks, metric, a, b, examples, labels, repeats, resamples, seed)
         greater, less = permuted_p(paths, looks.shares), permuted_p(-paths, looks.shares)
     return found.model_copy(

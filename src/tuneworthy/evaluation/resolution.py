@@ -30,7 +30,7 @@ from tuneworthy.evaluation.power import (
     spread_table,
 )
 from tuneworthy.evaluation.rows import rows_of
-from tuneworthy.evaluation.seeds import parts_by_seed, without_each
+from tuneworthy.evaluation.seeds import parts_by_seed, variance_of_mean, without_each
 from tuneworthy.metrics import ByLabel, Metric, OfProbabilities, is_error, oriented
 from tuneworthy.metrics._numbers import Agreement
 from tuneworthy.metrics._own import OwnMetric
@@ -148,12 +148,14 @@ def rows_to_settle_difference(
 
     A gain above the margin is settled when the corrected test finds it and it is seen to reach the margin; a
     smaller one when its interval ends below the margin: each with a probability of 80%. So close to the
-    margin that no one labels so many rows it is None.
+    margin that no one labels so many rows it is None; so it is where the draw of seeds, which more rows do
+    not settle, hides the difference.
     """
     pair = deciding_pair(outputs, scores)
     if pair is None or pair[0].kind != "tuned":
         return None
     tuned, untuned = pair
+    names = {tuned.method, untuned.method}
     difference = next(
         found.difference
         for found in scores.comparisons
@@ -161,11 +163,12 @@ def rows_to_settle_difference(
     )
     a, b = tuned.predictions, untuned.predictions
     gain = float(oriented(metric, np.array(difference)))
+    between = sum(variance_of_mean(arm.by_seed) for arm in scores.arms if arm.method in names)
     if _counts(metric):
         rate = disagreement(a, b, truth)
-        needed = _needed(gain, sqrt(max(rate - gain**2, 0.0)), claim, rate)
+        needed = _needed(gain, sqrt(max(rate - gain**2, 0.0)), claim, rate, between)
     elif _by_label(metric) or _has_row_scores(metric):
-        needed = _needed(gain, _spread(metric, a, b, truth), claim, None)
+        needed = _needed(gain, _spread(metric, a, b, truth), claim, None, between)
     else:
         needed = None
     if needed is None:
@@ -174,20 +177,42 @@ def rows_to_settle_difference(
     return ceil(needed) if needed <= AT_MOST else None
 
 
-def _needed(gain: float, spread: float, claim: Claim, rate: float | None) -> float | None:
-    """Independent rows that settle a gain; `rate` is that of disagreement, where rows are right or wrong."""
+def _needed(
+    gain: float, spread: float, claim: Claim, rate: float | None, between: float = 0.0
+) -> float | None:
+    """Independent rows that settle a gain.
+
+    Args:
+        gain: as seen.
+        spread: standard deviation of a row's part in it.
+        claim: what is to be shown.
+        rate: of disagreement, where rows are right or wrong.
+        between: variance of the gain over draws of as many seeds.
+    """
     if spread == 0 or gain == claim.margin:
         return None
     away = abs(gain - claim.margin)
     if gain < claim.margin:
-        return rows_for(away, spread, float(norm.ppf((1 + claim.confidence) / 2) + norm.ppf(POWER)))
+        z = float(norm.ppf((1 + claim.confidence) / 2) + norm.ppf(POWER))
+        return _beside_seeds(rows_for(away, spread, z), away, z, between)
     level = min(1.0, 2 * claim.alpha / max(1, claim.family))  # two-sided, by Holm at its first step
     found = (
         rows_to_settle(gain, rate, POWER, level, AT_MOST)
         if rate is not None
         else rows_to_settle_means(gain, spread, POWER, level, AT_MOST)
     )
-    return None if found is None else max(found, rows_for(away, spread, float(norm.ppf(POWER))))
+    if found is None:
+        return None
+    z = float(norm.ppf(POWER))
+    shown = _beside_seeds(found, gain, float(norm.ppf(1 - level / 2)) + z, between)
+    large = _beside_seeds(rows_for(away, spread, z), away, z, between)
+    return None if shown is None or large is None else max(shown, large)
+
+
+def _beside_seeds(rows: float, difference: float, z: float, between: float) -> float | None:
+    """Rows that show a difference where seeds vary too: z² (spread² / n + between) = difference² for n."""
+    left = 1 - z**2 * between / difference**2
+    return rows / left if left > 0 else None
 
 
 def _spread(

@@ -46,6 +46,11 @@ def values_by_seed(
     return tuple(float(value) for value in metric.value(parts.sum(axis=1)))
 
 
+def variance_of_mean(by_seed: Sequence[float]) -> float:
+    """Of the mean over draws of as many seeds; 0 of one seed, whose draw nothing tells of."""
+    return float(np.var(by_seed, ddof=1)) / len(by_seed) if len(by_seed) > 1 else 0.0
+
+
 def seeds_side_by_side(metric: Metric, a: Parts, b: Parts) -> tuple[Parts, Parts]:
     """The seeds of two arms in pairs, parts [seeds, units, P] of both; an arm of one seed stands by each.
 

@@ -252,7 +252,7 @@ def _limits(contents: Contents, unit: Unit) -> Iterator[str]:
     yield f"Measured on {evidence.test_rows} rows of one table: other sources and times are unknown."
     arm = contents.arm(unit.method)
     if arm is not None and arm.unparseable:
-        yield f"{arm.unparseable} of {arm.estimate.n} answers could not be read and counted as wrong."
+        yield f"{arm.unparseable} of {arm.answers} answers could not be read and counted as wrong."
     if unit.labels and not unit.method.startswith("tfidf"):
         yield "It knows the labels above and no other; a text that fits none of them still gets one."
     if contents.details.slices is not None and contents.details.slices.worse:

@@ -129,7 +129,7 @@ def _broken(contents: Contents) -> Iterator[Text]:
 def _written_again(contents: Contents) -> Iterator[Text]:
     """A line on how well answers followed their JSON Schema before they were held to it."""
     shares = [
-        f"{arm.method} {formats.percent(arm.valid_without_constraint / arm.estimate.n, 0)}"
+        f"{arm.method} {formats.percent(arm.valid_without_constraint / arm.answers, 0)}"
         for arm in contents.arms
         if arm.valid_without_constraint is not None
     ]

@@ -212,7 +212,7 @@ def arms_view(contents: Contents) -> View:
             "failed": arm.failed,
             "valid_freely": None
             if arm.valid_without_constraint is None
-            else formats.percent(arm.valid_without_constraint / arm.estimate.n),
+            else formats.percent(arm.valid_without_constraint / arm.answers),
             "cost": arm.cost,
         }
         for arm in contents.arms

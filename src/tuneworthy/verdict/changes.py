@@ -49,8 +49,7 @@ def of_a_cheap_arm(evidence: Evidence, arm: Arm) -> str:
     ends = [facts.most_gained(evidence, rival, arm) for rival in facts.tuned(evidence)]
     most = max(ends, default=0.0)
     if most <= 0:
-        where = "lie above" if evidence.error else "end below"
-        return f"Nothing that is asked of a gain would: the intervals of all tuned arms {where} zero."
+        return "Nothing that is asked of a gain would: every tuned arm is shown to be worse."
     return f"It would be open again if a gain of {words.amount(evidence, most)} or less were worth having."
 
 

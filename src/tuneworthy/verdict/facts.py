@@ -215,7 +215,7 @@ def corrected(evidence: Evidence, plain: Mapping[str, float]) -> dict[str, float
 
 
 def passes_fine_tune(evidence: Evidence) -> tuple[Arm, ...]:
-    """Tuned arms shown to beat every untuned arm, by at least the smallest gain worth having."""
+    """Tuned arms shown to beat every untuned arm, on any seeds, by at least the smallest gain worth having."""
     plain = best(evidence, untuned(evidence))
     if plain is None:
         return ()
@@ -224,8 +224,22 @@ def passes_fine_tune(evidence: Evidence) -> tuple[Arm, ...]:
         arm
         for arm in tuned(evidence)
         if p_values[arm.method][1] <= evidence.thresholds.alpha
+        and holds_over_seeds(evidence, arm)
         and gain_is_worth_having(evidence, gain(evidence, arm, plain))
     )
+
+
+def holds_over_seeds(evidence: Evidence, arm: Arm) -> bool:
+    """Whether an arm's gains are shown for other seeds than those that were run.
+
+    A p value holds for the seeds that were run, an interval covers their draw: those of an arm that was
+    fitted on several must lie above zero over every untuned arm. An absent one takes nothing away from p.
+    """
+    if not arm.by_seed:
+        return True
+    found = (comparison(evidence, arm.method, other.method) for other in untuned(evidence))
+    ends = (one.high if evidence.error else one.low for one in found if one is not None)
+    return all(goodness(evidence, end) > 0 for end in ends if end is not None)
 
 
 def shown_above_baseline(evidence: Evidence, arm: Arm) -> bool:

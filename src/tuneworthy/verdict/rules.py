@@ -148,7 +148,7 @@ def fine_tune(evidence: Evidence) -> Verdict | None:
         because=(
             f"{arm.method} beats every untuned arm: the largest one-sided p is {words.p_value(p)}, "
             f"{words.p_value(adjusted)} after Holm's correction for {counted(family, 'tuned arm')}, "
-            f"at or below {thresholds.alpha:g}.",
+            f"at or below {thresholds.alpha:g}{words.OVER_SEEDS if arm.by_seed else ''}.",
             f"Against the best of them, {words.gap(evidence, found, arm.method, against.method)}, "
             f"{'lower by ' if evidence.error else ''}at least the "
             f"{words.amount(evidence, facts.margin(evidence))} worth having.",
@@ -257,7 +257,7 @@ def nothing_learned(evidence: Evidence) -> Verdict | None:
         because=(
             f"No arm is shown to be better than {baseline.method}: the smallest one-sided p is "
             f"{words.p_value(smallest)}, above {evidence.thresholds.alpha:g}.",
-            words.not_ruled_out(evidence, others, baseline),
+            _left_open(evidence, others, baseline),
         ),
         next_action=words.more_rows(evidence, facts.best_so_far(evidence)),
     )
@@ -291,7 +291,10 @@ def inconclusive(evidence: Evidence) -> Verdict:
         because = _unsettled(evidence, rival, against)
         headline = f"Inconclusive: use {name} for now."
         next_action = words.more_rows(evidence, arm)
-        if facts.given_up(evidence):
+        if facts.meet_target(evidence, facts.tuned(evidence)):
+            headline = f"Use {name}: no arm without tuning is shown to meet the target."
+            next_action = f"Use {name}; more rows may show that {against.method} meets the target too."
+        elif facts.given_up(evidence):
             headline = f"Stopped early, a gain can hardly be shown: use {name}."
             next_action = words.GIVEN_UP.format(name=name)
     return _verdict(
@@ -323,7 +326,13 @@ def _unsettled(evidence: Evidence, best_tuned: Arm, against: Arm) -> tuple[str, 
     margin = words.amount(evidence, facts.margin(evidence))
     _, adjusted = facts.p_of_tuned(evidence)[best_tuned.method]
     tuned = facts.tuned(evidence)
-    if adjusted <= thresholds.alpha:
+    if adjusted <= thresholds.alpha and not facts.holds_over_seeds(evidence, best_tuned):
+        shown = (
+            f"{best_tuned.method} beats every untuned arm on the seeds that were run (one-sided p "
+            f"{words.p_value(adjusted)} after correction), which is not shown for others: an interval that "
+            "covers the draw of seeds reaches zero."
+        )
+    elif adjusted <= thresholds.alpha:
         shown = (
             f"{best_tuned.method} beats every untuned arm (one-sided p {words.p_value(adjusted)} after "
             f"correction, at or below {thresholds.alpha:g}), but gains less than the {margin} worth having."
@@ -333,16 +342,25 @@ def _unsettled(evidence: Evidence, best_tuned: Arm, against: Arm) -> tuple[str, 
             f"{best_tuned.method} is not shown to beat every untuned arm: one-sided p "
             f"{words.p_value(adjusted)} after correction, above {thresholds.alpha:g}."
         )
-    if all(facts.gain_ruled_out(evidence, rival, against) for rival in tuned):
-        closest = words.widest(evidence, tuned, against)
-        ruled = (
-            f"A gain of {margin} over {against.method} is ruled out ({closest}), "
-            f"but {against.method} itself is not shown to be better than the baseline."
-        )
-    else:
-        ruled = words.not_ruled_out(evidence, tuned, against)
+    ruled = _left_open(evidence, tuned, against)
     needed = words.rows_needed(evidence)
     return (shown, ruled, needed) if needed else (shown, ruled)
+
+
+def _left_open(evidence: Evidence, arms: tuple[Arm, ...], against: Arm) -> str:
+    """Which gain over an arm is not ruled out; or why the arm is not enough though all gains are."""
+    if not all(facts.gain_ruled_out(evidence, rival, against) for rival in arms):
+        return words.not_ruled_out(evidence, arms, against)
+    met = facts.best(evidence, facts.meet_target(evidence, facts.tuned(evidence)))
+    return (
+        f"A gain of {words.amount(evidence, facts.margin(evidence))} over {against.method} is ruled out "
+        f"({words.widest(evidence, arms, against)}), but "
+        + (
+            f"{met.method} is shown to meet the target and {against.method} is not."
+            if met is not None
+            else f"{against.method} itself is not shown to be better than the baseline."
+        )
+    )
 
 
 def _decision_for(arm: Arm) -> Decision:

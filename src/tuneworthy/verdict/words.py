@@ -22,6 +22,7 @@ NO_ROOM = (
     "Look at the {rows} whose label looks wrong (`tuneworthy check --fix` writes review.csv) and run again; "
     "use {name} until then."
 )
+OVER_SEEDS = ", and the intervals, which cover the draw of seeds, agree"
 TO_MEASURE_FINE_TUNING: dict[FineTuning, str] = {
     "open": "Add a tuned arm, for example lora, to the arms (`--arms`, or `arms` in the job) and run again: "
     "what is done is taken over.",
@@ -324,17 +325,17 @@ def remarks(evidence: Evidence) -> tuple[str, ...]:
         if arm.unparseable > 0:
             found.append(
                 f"{counted(arm.unparseable, 'answer')} of {arm.method} could not be parsed "
-                f"(of {arm.estimate.n:,}); they count as wrong."
+                f"(of {arm.answers:,}); they count as wrong."
             )
         if arm.failed > 0:
             found.append(
-                f"{arm.method} failed on {counted(arm.failed, 'row')} (of {arm.estimate.n:,}); "
+                f"{arm.method} failed on {counted(arm.failed, 'row')} (of {arm.answers:,}); "
                 "they count as wrong."
             )
         free = arm.valid_without_constraint
-        if free is not None and free < arm.estimate.n:
+        if free is not None and free < arm.answers:
             found.append(
-                f"As first written, {percent(free / arm.estimate.n)} of {arm.method}'s answers followed the "
+                f"As first written, {percent(free / arm.answers)} of {arm.method}'s answers followed the "
                 "JSON Schema; the others were written again under it."
             )
     found += [ceiling(evidence), growth(evidence), resolution(evidence)]
