@@ -1,5 +1,7 @@
 """What the test rows can resolve is said in the metric's own terms, or not at all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,22 @@ def test_rows_that_share_groups_and_outcomes_find_less_than_as_many_alone() -> N
         needed.append(rows_to_settle_difference(accuracy, scores, outputs, rows, CLAIM))
     assert least[0] is None or least[0] > 1.5 * least[1]
     assert needed[0] > 5 * needed[1]
+
+
+def test_rows_do_not_settle_what_the_draw_of_seeds_hides() -> None:
+    """Seeds as far apart as the gain: more rows are named, and none where no number of rows is enough."""
+    accuracy, draw = METRICS.get("accuracy"), np.random.default_rng(3)
+    rows = rows_of_two_labels(300)
+    plain = arm("tfidf", rows, draw.random(300) < 0.7, 0.9)
+    luck = draw.random(300)
+    needed = []
+    for apart in (0.0, 0.03, 0.09):
+        seeds = [arm("lora", rows, luck < share, 0.9) for share in (0.78 - apart, 0.78, 0.78 + apart)]
+        tuned = replace(seeds[1], repeats=(seeds[0].predictions, seeds[2].predictions))
+        outputs = [tuned, plain]
+        scores = scored("accuracy", rows, outputs)
+        needed.append(rows_to_settle_difference(accuracy, scores, outputs, rows, CLAIM))
+    assert needed[0] < needed[1] and needed[2] is None
 
 
 def uneven(count: int, rare: float) -> dict[str, Example]:

@@ -29,6 +29,11 @@ def test_rows_without_a_text_are_not_of_one_text() -> None:
     assert not rows([""] * 50).grouped
 
 
+def test_nor_are_they_where_other_texts_come_twice() -> None:
+    found = rows([*(f"text {i // 2}" for i in range(10)), *([""] * 20)])
+    assert found.units == 5 + 20
+
+
 def test_a_text_joins_the_groups_that_have_it() -> None:
     found = rows(["a", "b", "c", "c", "d", "e"], ["1", "1", "1", "2", "2", "3"])
     assert found.units == 2

@@ -152,6 +152,23 @@ def test_other_metrics_are_tested_over_looks_by_permutation_and_agree_with_the_e
     assert permuted.p_greater == pytest.approx(exact.p_greater, abs=0.01)
 
 
+def test_a_bootstrap_says_nothing_of_a_level_that_its_resamples_do_not_show() -> None:
+    rows, looks = table(100)
+    rng = np.random.default_rng(5)
+    a, b = (answers(rng.random(100) < share) for share in (0.6, 0.65))
+    early = Looks(looks.rows[:1], 300)
+    seen = [row for row in rows if row.id in early.rows[0]]
+    ours, theirs = a[: len(seen)], b[: len(seen)]
+    names = {"method": "a", "against": "b", "repeats": ([ours], [theirs]), "resamples": 2000}
+    found = compare_looks(early, METRICS.get("accuracy"), ours, theirs, seen, "ab", **names)
+    assert found.low is None and "so early a look" in str(found.reason)
+    assert chance_to_win(found, early, 0.05, (0.2, 1.0), False) == 1.0
+    whole = compare_looks(
+        looks, METRICS.get("accuracy"), a, b, rows, "ab", **{**names, "repeats": ([a], [b])}
+    )
+    assert whole.low is not None
+
+
 def test_the_chance_to_win_is_what_simulation_says() -> None:
     """Of rows still to come, given a difference so far and one that is hoped for."""
     rows, looks = table(300)

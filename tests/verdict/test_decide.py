@@ -84,6 +84,39 @@ def test_an_arm_fitted_on_several_seeds_is_said_to_be_their_mean_and_how_far_the
     assert "seeds" not in decide(evidence(CLEAR_WIN)).paragraph
 
 
+@pytest.mark.parametrize(("half", "rule"), [(0.04, "fine_tune"), (0.15, "inconclusive")])
+def test_a_win_on_the_seeds_that_were_run_has_to_hold_for_others_too(half: float, rule: str) -> None:
+    """p does not know that seeds were drawn; the interval, which does, reaches zero."""
+    arms = tuple(arm(name, value) for name, value in CLEAR_WIN.items() if name != "lora")
+    seeds = arm("lora", 0.85, by_seed=(0.87, 0.83, 0.85))
+    found = decide(evidence(CLEAR_WIN, arms=(*arms, seeds), half=half))
+    assert found.rule == rule
+    said = " ".join(found.reasons)
+    assert ("which cover the draw of seeds, agree" in said) == (rule == "fine_tune")
+    assert ("is not shown for others" in said) == (rule == "inconclusive")
+    assert decide(evidence(CLEAR_WIN, half=half)).rule == "fine_tune"  # one seed: p alone
+
+
+def test_answers_of_all_seeds_are_counted_among_all_of_them() -> None:
+    arms = tuple(arm(name, value) for name, value in CLEAR_WIN.items() if name != "lora")
+    seeds = arm("lora", 0.85, by_seed=(0.87, 0.83, 0.85), unparseable=60)
+    assert "60 answers of lora could not be parsed (of 600)" in " ".join(
+        decide(evidence(CLEAR_WIN, arms=(*arms, seeds))).reasons
+    )
+
+
+def test_a_target_that_a_tuned_arm_alone_meets_is_what_is_said_where_its_gain_is_ruled_out() -> None:
+    values = {"majority": 0.5, "tfidf": 0.905, "lora": 0.908}
+    arms = (arm("majority", 0.5), arm("tfidf", 0.905, half=0.006), arm("lora", 0.908, half=0.007))
+    thresholds = Thresholds(target_score=0.9)
+    found = decide(evidence(values, arms=arms, half=0.012, thresholds=thresholds))
+    assert (found.rule, found.recommended_method) == ("inconclusive", "lora")
+    assert "is ruled out" in found.paragraph
+    assert "but lora is shown to meet the target and tfidf is not" in found.paragraph
+    assert "not shown to be better than the baseline" not in found.paragraph
+    assert found.headline == "Use lora: no arm without tuning is shown to meet the target."
+
+
 def test_a_blocking_finding_comes_before_everything_even_before_any_arm_was_run() -> None:
     found = decide(evidence(CLEAR_WIN, blocking=("12 test rows are also in the training rows.",)))
     assert (found.rule, found.decision) == ("fix_data", "fix_data")

@@ -215,7 +215,7 @@ def corrected(evidence: Evidence, plain: Mapping[str, float]) -> dict[str, float
 
 
 def passes_fine_tune(evidence: Evidence) -> tuple[Arm, ...]:
-    """Tuned arms shown to beat every untuned arm, on any seeds, by at least the smallest gain worth having."""
+    """Tuned arms shown to beat every untuned arm, on any seeds, by the smallest gain worth having or more."""
     plain = best(evidence, untuned(evidence))
     if plain is None:
         return ()
