@@ -15,6 +15,7 @@ from tuneworthy.metrics import Metric, is_error, oriented
 
 FEWEST_SIZES = 3  # with all rows among them: the curve has three unknowns, one of which is half known
 UNKNOWN = 2  # of the three unknowns those that two points alone would settle
+FEWEST_OF_LABEL = 5  # rows on average, below which labels come and go between the sizes (ours)
 POOR = 3.0  # misfit in units of the points' own noise beyond which they follow no such curve (ours)
 
 
@@ -33,10 +34,10 @@ def learning_curve(
     """The curve of one arm, and the gain at twice its rows with a band.
 
     Every resample draws test rows (whole groups where rows share one) and, where a size has several fits,
-    fits, the same for all sizes, and gets a curve of its own: the band is a percentile interval of the gain
-    over these curves, widened by how far a point misses its curve. Nothing is foreseen where the points are
-    too few, where they scatter about the curve by more than three times what their resamples do, or where
-    no resample differs.
+    fits and gets a curve of its own: the band is a percentile interval of the gain over these curves, widened
+    by how far a point misses its curve. Nothing is foreseen where the points are too few, where they scatter
+    about the curve by more than three times what their resamples do, where no resample differs, or where a
+    label has fewer than five rows on average, so that labels are learned at one size that another lacks.
 
     Args:
         metric: the primary one.
@@ -73,6 +74,8 @@ def learning_curve(
 
     if len(points) < FEWEST_SIZES:
         return silent(f"{len(points)} sizes are too few for a curve")
+    if not metric.open and rows_now < FEWEST_OF_LABEL * len(labels):
+        return silent(f"{rows_now} rows are fewer than {FEWEST_OF_LABEL} for each of {len(labels)} labels")
     if rows.units < FEWEST_UNITS:
         return silent(f"{rows.units} {rows.noun} are too few to resample")
     if 2 * len(drawn) < resamples:
