@@ -77,8 +77,8 @@ def compare(
         p_two_sided, p_greater = mcnemar(wins, losses)
     else:
         test = "group_permutation" if rows.grouped else "permutation"
-        units = (np.stack([rows.by_unit(one) for one in seeds]) for seeds in (seeds_a, seeds_b))
-        p_two_sided, p_greater = _permutation(metric, *units, resamples, seed)
+        ours, theirs = (np.stack([rows.by_unit(one) for one in seeds]) for seeds in (seeds_a, seeds_b))
+        p_two_sided, p_greater = _permutation(metric, ours, theirs, resamples, seed)
     if test == "mcnemar_exact" and interval == "auto":
         right_a, right_b = parts_a[:, 0] > 0, parts_b[:, 0] > 0
         ends = newcombe(

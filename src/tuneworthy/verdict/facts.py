@@ -250,8 +250,8 @@ def shown_above_baseline(evidence: Evidence, arm: Arm) -> bool:
 def gain_ruled_out(evidence: Evidence, arm: Arm, against: Arm) -> bool:
     """Whether the interval of `arm` minus `against` ends below the smallest gain worth having.
 
-    Where there is no interval, as where every resample differs by the same or a label is too rare: an arm that
-    is shown to be worse, by the two-sided test, is not taken to be better by a gain worth having either.
+    Where there is no interval, as where every resample differs by the same or a label is too rare: an arm
+    that is shown to be worse, by the two-sided test, is not taken to be better by a gain worth having either.
     """
     found = comparison(evidence, arm.method, against.method)
     end = largest_gain(evidence, found)

@@ -351,16 +351,13 @@ def _left_open(evidence: Evidence, arms: tuple[Arm, ...], against: Arm) -> str:
     """Which gain over an arm is not ruled out; or why the arm is not enough though all gains are."""
     if not all(facts.gain_ruled_out(evidence, rival, against) for rival in arms):
         return words.not_ruled_out(evidence, arms, against)
+    margin = words.amount(evidence, facts.margin(evidence))
     met = facts.best(evidence, facts.meet_target(evidence, facts.tuned(evidence)))
-    return (
-        f"A gain of {words.amount(evidence, facts.margin(evidence))} over {against.method} is ruled out "
-        f"({words.widest(evidence, arms, against)}), but "
-        + (
-            f"{met.method} is shown to meet the target and {against.method} is not."
-            if met is not None
-            else f"{against.method} itself is not shown to be better than the baseline."
-        )
-    )
+    why = f"{against.method} itself is not shown to be better than the baseline"
+    if met is not None:
+        why = f"{met.method} is shown to meet the target and {against.method} is not"
+    closest = words.widest(evidence, arms, against)
+    return f"A gain of {margin} over {against.method} is ruled out ({closest}), but {why}."
 
 
 def _decision_for(arm: Arm) -> Decision:
