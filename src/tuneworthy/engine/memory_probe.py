@@ -17,8 +17,11 @@ from tuneworthy.models.process_group import sharers
 
 SHARE = 0.5  # of the free memory; the rest is for gradients, optimiser, temporaries and fragmentation
 FEWEST = 64
-# torch on the CPU, and oneDNN under it, which has no error of its own for it.
-SAYS_MEMORY = ("can't allocate memory", "not enough memory", "std::bad_alloc", "could not create a primitive")
+SAYS_MEMORY = (
+    *("can't allocate memory", "not enough memory", "std::bad_alloc"),  # torch on the CPU
+    "could not create a primitive",  # oneDNN under it, which has no error of its own for it
+    "can't start new thread",  # Python, which has no room for a thread's stack
+)
 
 
 def fitting_tokens(trainee: Trainee[R], rows: Sequence[R], wanted: int) -> int:
@@ -63,7 +66,7 @@ def kept_bytes(trainee: Trainee[R], piece: Sequence[R]) -> int:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error is the allocator's: on the CPU torch raises a plain RuntimeError."""
+    """Whether an error says that memory ran out: on the CPU torch raises a plain RuntimeError."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error)
