@@ -62,3 +62,14 @@ def test_few_units_widen_the_percentiles_as_students_interval_is_wider() -> None
     plain, few, many = (percentile_interval(values, 0.95, "", units) for units in (None, 6, 10_000))
     assert few.high / plain.high == pytest.approx(2.571 * np.sqrt(6 / 5) / 1.96, rel=0.01)
     assert many.high == pytest.approx(plain.high, rel=0.001)
+
+
+def test_sums_of_counts_are_exact_and_those_of_other_numbers_as_precise_as_ever() -> None:
+    rng = np.random.default_rng(0)
+    counts = rng.integers(-3, 4, size=(1000, 5)).astype(np.float64)
+    for parts in (counts, rng.random((1000, 5))):
+        for summed in (resampled_sums, swapped_sums):
+            found, scaled = summed(parts, 50, 1), summed(parts * 0.1, 50, 1)  # tenths are never whole
+            assert found.dtype == np.float64
+            np.testing.assert_allclose(found, scaled * 10, rtol=1e-9, atol=1e-9)
+    assert (resampled_sums(counts, 50, 1) % 1 == 0).all()

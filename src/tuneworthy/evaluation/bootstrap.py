@@ -7,7 +7,7 @@ scored on the same rows meet the same resamples, which is what pairs them.
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from tuneworthy.metrics import Parts
 Values = NDArray[np.float64]
 
 CELLS = 4_000_000  # weights held at a time: 8 MB stored, 32 MB while multiplied
+WHOLE_IN_FLOAT32 = 2**24  # below it every whole number has a float32
 FEWEST_UNITS = 5  # below this a resample hardly varies and its spread means nothing
 TIE = 1e-12  # differences this small are rounding
 
@@ -47,8 +48,10 @@ def resampled_sums(parts: Parts, resamples: int, seed: int) -> Parts:
     Returns:
         Shape [R, P].
     """
-    chunks = _chunks(len(parts), resamples)
-    return np.concatenate([_weights(len(parts), *chunk, seed).astype(np.float64) @ parts for chunk in chunks])
+    own = _short(parts)
+    chunks = _chunks(len(own), resamples)
+    sums = [_weights(len(own), *chunk, seed).astype(own.dtype) @ own for chunk in chunks]
+    return np.concatenate(sums).astype(np.float64)
 
 
 def swapped_sums(difference: Parts, resamples: int, seed: int) -> Parts:
@@ -62,10 +65,17 @@ def swapped_sums(difference: Parts, resamples: int, seed: int) -> Parts:
     Returns:
         Sum of `difference` over the swapped units, shape [R, P].
     """
-    chunks = _chunks(len(difference), resamples)
-    return np.concatenate(
-        [_swaps(len(difference), *chunk, seed).astype(np.float64) @ difference for chunk in chunks]
-    )
+    own = _short(difference)
+    chunks = _chunks(len(own), resamples)
+    sums = [_swaps(len(own), *chunk, seed).astype(own.dtype) @ own for chunk in chunks]
+    return np.concatenate(sums).astype(np.float64)
+
+
+def _short(parts: Parts) -> NDArray[np.floating[Any]]:
+    """Counts in half as many bytes, which takes half the time: all their sums are exact in them."""
+    most = len(parts) * float(np.abs(parts).max(initial=0.0))
+    exact = most < WHOLE_IN_FLOAT32 and np.array_equal(parts, np.rint(parts))
+    return parts.astype(np.float32) if exact else parts
 
 
 def percentile_interval(values: Values, confidence: float, name: str, units: int | None = None) -> Interval:
